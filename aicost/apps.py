@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class AiCostConfig(AppConfig):
+    """Showing it, answering calls."""
+
+    name = "aicost"

@@ -1,0 +1,181 @@
+"""Many rows in one statement, the same on SQLite and PostgreSQL.
+
+PostgreSQL takes rows by COPY, and sets as one joined string a column (psycopg dumps lists slowly,
+and thousands of parameters cost more than the write); SQLite takes rows by `executemany` of one
+prepared statement, and sets as JSON.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from django.db import connection, models
+
+Row = Sequence[Any]
+
+# Refused by the reader of events in every text that is written or looked up as part of a set.
+_SEPARATOR = "\x1f"
+_NULL = "\x1e"
+
+
+@models.CharField.register_lookup
+class Among(models.Lookup):
+    """`field__among=[…]`: `IN` for thousands of ids, as one parameter and one plan."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, _json(list(self.rhs))]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(string_to_array(%s, E'\\x1f'))", [*params, _SEPARATOR.join(self.rhs)]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def next_ids(model: type[models.Model], count: int) -> Sequence[int]:
+    """Primary keys for `count` new rows. On SQLite the caller holds the write lock."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+            )
+            return [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        found = cursor.fetchone()
+        last = found[0] if found else 0
+        return range(last + 1, last + 1 + count)
+
+
+def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Append rows of Python values; `columns` are attribute names (`project_id`)."""
+    fields = _fields(model, columns)
+    table, names = _quote(model._meta.db_table), ", ".join(_quote(f.column) for f in fields)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join(["%s"] * len(fields))
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", _adapted(fields, rows))
+
+
+def add(model: type[models.Model], keys: Sequence[str], sums: Sequence[str], rows: Sequence[Row]) -> None:
+    """Add to counters: new rows are inserted, present ones get `x = x + excluded.x`.
+
+    `rows` are sorted by key by the caller, so that two writers can't lock each other out.
+    """
+    if not rows:
+        return
+    fields = _fields(model, [*keys, *sums])
+    table = _quote(model._meta.db_table)
+    names = [_quote(f.column) for f in fields]
+    target = ", ".join(names[: len(keys)])
+    changes = ", ".join(f"{n} = {table}.{n} + excluded.{n}" for n in names[len(keys) :])
+    conflict = f"ON CONFLICT ({target}) DO UPDATE SET {changes}"
+    into = f"INSERT INTO {table} ({', '.join(names)})"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"{into} SELECT * FROM {_unnest(fields)} {conflict}", _joined(rows))
+        else:
+            marks = ", ".join(["%s"] * len(fields))
+            cursor.executemany(f"{into} VALUES ({marks}) {conflict}", _adapted(fields, rows))
+
+
+def update(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Set `columns` of rows known by their id, which each row has last."""
+    if not rows:
+        return
+    fields = _fields(model, [*columns, "id"])
+    table = _quote(model._meta.db_table)
+    names = [_quote(f.column) for f in fields[:-1]]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            changes = ", ".join(f"{n} = new.{n}" for n in names)
+            source = f"{_unnest(fields)} AS new({', '.join(names)}, id)"
+            cursor.execute(f"UPDATE {table} SET {changes} FROM {source} WHERE {table}.id = new.id", _joined(rows))
+        else:
+            changes = ", ".join(f"{n} = %s" for n in names)
+            cursor.executemany(f"UPDATE {table} SET {changes} WHERE id = %s", _adapted(fields, rows))
+
+
+def pairs(left: str, right: str, values: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:
+    """A condition `(left, right) IN values` for an integer and a text column, and its parameters."""
+    if connection.vendor == "postgresql":
+        numbers = _SEPARATOR.join(str(number) for number, _ in values)
+        texts = _SEPARATOR.join(text for _, text in values)
+        return (
+            f"({left}, {right}) IN (SELECT * FROM unnest("
+            "string_to_array(%s, E'\\x1f')::bigint[], string_to_array(%s, E'\\x1f')))"
+        ), [numbers, texts]
+    return (
+        f"({left}, {right}) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(%s))"
+    ), [_json(values)]
+
+
+def _fields(model: type[models.Model], columns: Sequence[str]) -> list[models.Field]:
+    by_name = {field.attname: field for field in model._meta.concrete_fields}
+    return [by_name[name] for name in columns]
+
+
+def _quote(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _unnest(fields: Sequence[models.Field]) -> str:
+    # The first element is cut off again: a set of one empty text alone would read as an empty array.
+    arrays = (f"(string_to_array(%s, E'\\x1f', E'\\x1e'))[2:]::{_type(field)}[]" for field in fields)
+    return f"unnest({', '.join(arrays)})"
+
+
+def _type(field: models.Field) -> str:
+    kind = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    return str(kind)
+
+
+def _joined(rows: Sequence[Row]) -> list[str]:
+    columns = zip(*rows, strict=True)
+    return [_SEPARATOR.join(["", *[_text(value) for value in column]]) for column in columns]
+
+
+def _text(value: Any) -> str:
+    return _NULL if value is None else str(value)
+
+
+def _adapted(fields: Sequence[models.Field], rows: Iterable[Row]) -> Iterable[Row]:
+    """Rows with dates and times as Django writes them to SQLite."""
+    adapters = [
+        (position, _ADAPTERS[type(field)]) for position, field in enumerate(fields) if type(field) in _ADAPTERS
+    ]
+    if not adapters:
+        return rows
+    return (_adapt(list(row), adapters) for row in rows)
+
+
+def _adapt(row: list[Any], adapters: list[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
+    for position, adapter in adapters:
+        if row[position] is not None:
+            row[position] = adapter(row[position])
+    return row
+
+
+@lru_cache(maxsize=4096)
+def _day_text(day: date) -> str:
+    return day.isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _instant_text(instant: datetime) -> str:
+    return str(instant.replace(tzinfo=None))
+
+
+_ADAPTERS: dict[type, Callable[[Any], Any]] = {models.DateField: _day_text, models.DateTimeField: _instant_text}

@@ -1,0 +1,41 @@
+"""The ledger is append-only in the database, too: UPDATE, DELETE and TRUNCATE are refused."""
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from products.guards import Statements, install, postgresql_trigger, same_project, sqlite_trigger
+
+LEDGER = "billing_credittransaction"
+REFUSAL = "the ledger is append-only"
+
+APPEND_ONLY: Statements = {
+    "postgresql": postgresql_trigger(
+        "billing_ledger_append_only",
+        LEDGER,
+        "UPDATE OR DELETE OR TRUNCATE",
+        "STATEMENT",
+        f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
+    ),
+    "sqlite": [
+        sqlite_trigger("billing_ledger_update", LEDGER, "UPDATE", "", REFUSAL),
+        sqlite_trigger("billing_ledger_delete", LEDGER, "DELETE", "", REFUSAL),
+        # INSERT OR REPLACE deletes the row in its way without asking the trigger on DELETE.
+        sqlite_trigger(
+            "billing_ledger_replace",
+            LEDGER,
+            "INSERT",
+            f"EXISTS (SELECT 1 FROM {LEDGER} WHERE id = NEW.id "
+            "OR (project_id = NEW.project_id AND event_id = NEW.event_id))",
+            f"UNIQUE constraint failed: {REFUSAL}",
+        ),
+    ],
+}
+
+GUARDS = [
+    APPEND_ONLY,
+    same_project("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
+]
+
+
+def install_billing(connection: BaseDatabaseWrapper) -> None:
+    for guard in GUARDS:
+        install(connection, guard)

@@ -1,0 +1,264 @@
+"""The one door: records a batch of usage events, and is the only writer of runs, jobs and money.
+
+Everything that it answers as recorded is in the ledger with its rollups; after an exception nothing
+of the batch is. The same event again changes nothing, whoever sends it, however often, in parallel.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from django.db import connection, transaction
+from django.utils import timezone
+
+from billing import bulk, periods, pricing, rollups
+from billing.events import JOB, Rejection, UsageEvent
+from billing.known import KnownJob
+from billing.models import CreditTransaction
+from billing.registers import AgentTypes, Jobs, Runs
+from products.models import Project
+
+Status = Literal["recorded", "duplicate", "conflict", "rejected", "withheld"]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one event. `withheld`: sound, but an atomic batch failed by another one."""
+
+    status: Status
+    event_id: str = ""
+    field: str = ""
+    reason: str = ""
+    unpriced_model: str | None = None
+    """The model whose price is not known, where the event was recorded as unpriced."""
+    booked_as_other: str | None = None
+    """The agent type beyond the project's limit that was booked under `other`."""
+
+
+def record(
+    project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
+) -> list[Outcome]:
+    """Record events in one transaction; one outcome each, in their order.
+
+    Rejections and conflicts are reported and the rest recorded together; with `atomic` nothing is
+    recorded if there are any. An exception (a lost connection, a sum beyond 64 bits) records nothing.
+    """
+    costs = [_cost(event) for event in events]
+    with transaction.atomic():
+        return _Batch(lock(project), events, costs).record(atomic)
+
+
+def lock(project: Project) -> Project:
+    """The project's row, locked until the transaction ends: all writers of one project queue here.
+
+    It makes every look-up-then-write of the door race-free. On SQLite the transaction is IMMEDIATE
+    and holds the lock on the whole database already.
+    """
+    rows = Project.objects.all()
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update(no_key=True)
+    return rows.get(pk=project.pk)
+
+
+Cost = tuple[int, str]
+"""Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
+
+
+def _cost(event: UsageEvent | Rejection) -> Cost:
+    """Looked up before the lock is taken: it needs no database, and nobody should wait for it."""
+    if isinstance(event, Rejection) or event.kind == JOB:
+        return 0, ""
+    if event.stated_nanos is not None:
+        return event.stated_nanos, CreditTransaction.CostSource.REPORTED.value
+    nanos = pricing.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before)
+    if nanos is None:
+        return 0, CreditTransaction.CostSource.UNPRICED.value
+    return nanos, CreditTransaction.CostSource.COMPUTED.value
+
+
+class _Batch:
+    """One call of the door, under the project's lock."""
+
+    def __init__(
+        self, project: Project, events: Sequence[UsageEvent | Rejection], costs: Sequence[Cost]
+    ) -> None:
+        self.project = project
+        self.zone = periods.zone(project.time_zone)
+        self.events = events
+        self.costs = costs
+
+    def record(self, atomic: bool) -> list[Outcome]:
+        verdicts = self.judge()
+        if atomic and any(verdict.status in ("rejected", "conflict") for verdict in verdicts):
+            return [_withheld(verdict) for verdict in verdicts]
+        heard = [
+            (position, event)
+            for position, (event, verdict) in enumerate(zip(self.events, verdicts, strict=True))
+            if isinstance(event, UsageEvent) and verdict.status in ("recorded", "duplicate")
+        ]
+        if not heard:
+            return verdicts
+        new = [position for position, event in heard if event.kind != JOB and verdicts[position].status == "recorded"]
+        return self.write(verdicts, heard, new)
+
+    def judge(self) -> list[Outcome]:
+        """Tell new events from known ones; a job event's verdict is settled when it is heard."""
+        booked = _booked_content(self.project, self.events)
+        verdicts = []
+        for event in self.events:
+            if isinstance(event, Rejection):
+                verdicts.append(
+                    Outcome(status="rejected", event_id=event.event_id, field=event.field, reason=event.reason)
+                )
+            elif event.kind == JOB:
+                verdicts.append(Outcome(status="duplicate", event_id=event.event_id))
+            else:
+                verdicts.append(_verdict(event, booked))
+        return verdicts
+
+    def write(
+        self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]
+    ) -> list[Outcome]:
+        of_runs = [event for _, event in heard if event.run_id]
+        agent_types = AgentTypes(self.project, (event.agent_type for event in of_runs))
+        runs = Runs(self.project, of_runs)
+        jobs = Jobs(self.project, runs, of_runs, agent_types, self.zone)
+        job_of = self.hear(verdicts, heard, agent_types, runs, jobs)
+        for position in new:
+            verdicts[position] = self.noted(verdicts[position], self.costs[position], self.events[position], agent_types)
+
+        changes = rollups.Changes()
+        for job in jobs.moved():
+            changes.move(jobs.booked_sums(job), job)
+        for job in jobs:
+            changes.count_job(job.before, jobs.booking(job))
+            job.run.count_job(job.before and job.before.status, job.status)
+        runs.write()
+        jobs.write()
+        self.write_ledger(new, job_of, changes)
+        rollups.add(self.project, agent_types, changes)
+        self.note_first_usage()
+        return verdicts
+
+    def hear(
+        self,
+        verdicts: list[Outcome],
+        heard: list[tuple[int, UsageEvent]],
+        agent_types: AgentTypes,
+        runs: Runs,
+        jobs: Jobs,
+    ) -> dict[int, KnownJob]:
+        """Let each event tell its run and job; returns the job of each event by its position."""
+        job_of = {}
+        for position, event in heard:
+            if not event.run_id:
+                continue
+            run, run_is_new = runs.of(event)
+            job, job_is_new = jobs.of(run, event)
+            job_of[position] = job
+            changed = run.hear(event)
+            changed |= job.hear(event, agent_types.admitted(event.agent_type))
+            if event.kind == JOB and (changed or run_is_new or job_is_new):
+                verdicts[position] = self.noted(
+                    Outcome(status="recorded", event_id=event.event_id), (0, ""), event, agent_types
+                )
+        return job_of
+
+    def noted(
+        self, verdict: Outcome, cost: Cost, event: UsageEvent | Rejection, agent_types: AgentTypes
+    ) -> Outcome:
+        """The verdict with what the sender should know besides."""
+        assert isinstance(event, UsageEvent)
+        unpriced = event.model if cost[1] == CreditTransaction.CostSource.UNPRICED else None
+        beyond = event.agent_type if agent_types.is_beyond_limit(event.agent_type) else None
+        if unpriced is None and beyond is None:
+            return verdict
+        return msgspec.structs.replace(verdict, unpriced_model=unpriced, booked_as_other=beyond)
+
+    def write_ledger(self, new: list[int], job_of: dict[int, KnownJob], changes: "rollups.Changes") -> None:
+        now = timezone.now()
+        rows = []
+        for position in sorted(new, key=lambda position: self.events[position].event_id):
+            event = self.events[position]
+            assert isinstance(event, UsageEvent)
+            nanos, source = self.costs[position]
+            billed_on = periods.day_of(event.occurred_at, self.zone)
+            job = job_of.get(position)
+            changes.book(event, job, billed_on, nanos, source)
+            t = event.tokens
+            rows.append(
+                (
+                    *(self.project.pk, job.pk if job else None, event.event_id, event.kind, nanos, source),
+                    *(event.model, t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
+                    *(event.occurred_at, billed_on, now),
+                )
+            )
+        bulk.insert(CreditTransaction, _LEDGER_COLUMNS, rows)
+
+    def note_first_usage(self) -> None:
+        """From now on the project's billing zone is fixed: days and months have been counted in it."""
+        if self.project.first_usage_at is None:
+            Project.objects.filter(pk=self.project.pk).update(first_usage_at=timezone.now())
+
+
+_LEDGER_COLUMNS = (
+    *("project_id", "job_id", "event_id", "kind", "amount_nanos", "cost_source"),
+    *("model", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *("occurred_at", "billed_on", "recorded_at"),
+)
+
+
+def _withheld(verdict: Outcome) -> Outcome:
+    if verdict.status in ("rejected", "conflict"):
+        return verdict
+    return Outcome(status="withheld", event_id=verdict.event_id)
+
+
+def _verdict(event: UsageEvent, booked: dict[str, tuple[object, ...]]) -> Outcome:
+    """Compare with what is booked under the id, earlier or by this batch; `booked` learns of new ones."""
+    content = event.content
+    known = booked.setdefault(event.event_id, content)
+    if known is content:
+        return Outcome(status="recorded", event_id=event.event_id)
+    if known == content:
+        return Outcome(status="duplicate", event_id=event.event_id)
+    return Outcome(
+        status="conflict",
+        event_id=event.event_id,
+        reason=f"this id is recorded with another {_difference(known, content)}",
+    )
+
+
+_CONTENT_NAMES = (
+    *("kind", "occurredAt", "runId", "jobId", "model"),
+    *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens", "cost"),
+)
+
+
+def _difference(known: tuple[object, ...], told: tuple[object, ...]) -> str:
+    names = [name for name, a, b in zip(_CONTENT_NAMES, known, told, strict=True) if a != b]
+    return ", ".join(names)
+
+
+def _booked_content(
+    project: Project, events: Sequence[UsageEvent | Rejection]
+) -> dict[str, tuple[object, ...]]:
+    """The content that the ledger holds under the events' ids, as `UsageEvent.content` puts it."""
+    ids = [event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB]
+    if not ids:
+        return {}
+    rows = CreditTransaction.objects.filter(project=project, event_id__among=ids).values_list(
+        *("event_id", "kind", "occurred_at", "job__run__run_id", "job__job_id", "model"),
+        *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+        *("amount_nanos", "cost_source"),
+    )
+    reported = CreditTransaction.CostSource.REPORTED
+    return {
+        event_id: (kind, at, run or "", job or "", *rest, amount if source == reported else None)
+        for event_id, kind, at, run, job, *rest, amount, source in rows
+    }
+
+
+def count(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """How many events came to each status."""
+    return Counter(outcome.status for outcome in outcomes)

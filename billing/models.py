@@ -1,0 +1,252 @@
+"""The ledger, budgets, and the rollups that every page reads."""
+
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from products.fields import CodePointCharField
+from products.models import AgentJob, AgentType, PipelineRun, Project
+
+INT64_SAFE = 9_000_000_000_000_000_000
+"""No sum may leave this range: beyond it SQLite would go on in floating point."""
+
+
+class LedgerIsAppendOnly(TypeError):
+    """Somebody tried to write the ledger past `billing.ledger.record`."""
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise LedgerIsAppendOnly(
+        "Credit transactions are written by billing.ledger.record alone, and never changed or deleted."
+    )
+
+
+class LedgerQuerySet(models.QuerySet["CreditTransaction"]):
+    create = get_or_create = update_or_create = bulk_create = bulk_update = update = delete = _refuse
+    acreate = aget_or_create = aupdate_or_create = abulk_create = abulk_update = aupdate = adelete = _refuse
+    _raw_delete = _refuse
+
+    def deductions(self) -> "LedgerQuerySet":
+        return self.filter(kind=CreditTransaction.Kind.DEDUCTION)
+
+
+class CreditTransaction(models.Model):
+    """One line of the append-only ledger. Amounts are never negative: the kind says the direction."""
+
+    class Kind(models.TextChoices):
+        DEDUCTION = "deduction"
+        REFUND = "refund"
+        PURCHASE = "purchase"
+        GRANT = "grant"
+
+    class CostSource(models.TextChoices):
+        REPORTED = "reported", "reported by the sender"
+        COMPUTED = "computed", "computed from the model's price"
+        UNPRICED = "unpriced", "unpriced: no price is known"
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="transactions", db_index=False
+    )
+    # The composite foreign key (project, job) stands in a migration.
+    job = models.ForeignKey(
+        AgentJob,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="transactions",
+        db_constraint=False,
+        db_index=False,
+    )
+    event_id = CodePointCharField("event ID", max_length=200, help_text="As told; unique in the project.")
+    kind = models.CharField(max_length=9, choices=Kind)
+    amount_nanos = models.BigIntegerField(help_text="Nano-dollars (10⁻⁹ USD).")
+    cost_source = models.CharField(max_length=8, choices=CostSource)
+    model = CodePointCharField(max_length=200, blank=True)
+    input_tokens = models.BigIntegerField(default=0, help_text="Not from or into a cache.")
+    cache_read_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0, help_text="The part of the writes kept for an hour.")
+    output_tokens = models.BigIntegerField(default=0)
+    occurred_at = models.DateTimeField()
+    billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
+    recorded_at = models.DateTimeField()
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "credit transaction"
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["project", "event_id"], name="transaction_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["deduction", "refund"], job__isnull=False)
+                | Q(kind__in=["purchase", "grant"], job__isnull=True),
+                name="transaction_kind_and_job",
+            ),
+            models.CheckConstraint(
+                condition=Q(amount_nanos__gte=0, amount_nanos__lte=10**15), name="transaction_amount"
+            ),
+            models.CheckConstraint(
+                condition=Q(cost_source="reported")
+                | Q(kind="deduction", cost_source="computed")
+                | Q(kind="deduction", cost_source="unpriced", amount_nanos=0),
+                name="transaction_cost_source",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    input_tokens__range=(0, 10**12),
+                    cache_read_tokens__range=(0, 10**12),
+                    cache_write_tokens__range=(0, 10**12),
+                    output_tokens__range=(0, 10**12),
+                    cache_write_1h_tokens__gte=0,
+                    cache_write_1h_tokens__lte=F("cache_write_tokens"),
+                ),
+                name="transaction_tokens",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="deduction")
+                | Q(input_tokens=0, cache_read_tokens=0, cache_write_tokens=0, output_tokens=0),
+                name="transaction_only_deductions_have_tokens",
+            ),
+            models.CheckConstraint(condition=~Q(event_id=""), name="transaction_named"),
+        ]
+        indexes = [
+            models.Index(
+                F("project"),
+                F("occurred_at").desc(),
+                F("event_id"),
+                name="transaction_recent",
+                condition=Q(kind="deduction"),
+            ),
+            models.Index(fields=["project", "job"], name="transaction_job"),
+        ]
+
+    def __str__(self) -> str:
+        return self.event_id
+
+    save = save_base = delete = asave = adelete = _refuse
+
+
+class BillingSetting(models.Model):
+    """A row of text per project and key. Budget limits are written by `billing.budgets.set_limit` alone."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="billing_settings", db_index=False)
+    key = CodePointCharField(max_length=100)
+    value = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "key"], name="billing_setting_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value}"
+
+
+class BudgetChange(models.Model):
+    """Who changed a project's monthly limit, when, from what to what. None is no limit."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="budget_changes", db_index=False)
+    changed_at = models.DateTimeField()
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="budget_changes"
+    )
+    old_limit_nanos = models.BigIntegerField(null=True)
+    new_limit_nanos = models.BigIntegerField(null=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-changed_at", "-pk"]
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(old_limit_nanos=None) | Q(old_limit_nanos__gt=0))
+                & (Q(new_limit_nanos=None) | Q(new_limit_nanos__gt=0)),
+                name="budget_change_limits_positive",
+            )
+        ]
+        indexes = [models.Index(fields=["project", "-changed_at"], name="budget_change_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.project}: {self.old_limit_nanos} → {self.new_limit_nanos}"
+
+
+def _sum_field(**kwargs: Any) -> models.BigIntegerField:
+    return models.BigIntegerField(default=0, **kwargs)
+
+
+def _in_range(*fields: str, name: str) -> models.CheckConstraint:
+    condition = Q()
+    for field in fields:
+        condition &= Q(**{f"{field}__gte": -INT64_SAFE, f"{field}__lte": INT64_SAFE})
+    return models.CheckConstraint(condition=condition, name=name)
+
+
+class Spend(models.Model):
+    """Sums of deductions less refunds. Tokens are those of deductions; input includes cached ones."""
+
+    cost_nanos = _sum_field()
+    input_tokens = _sum_field()
+    output_tokens = _sum_field()
+    transactions = _sum_field(help_text="Deductions and refunds.")
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+
+class MonthlySpend(Spend):
+    """By month and agent type. Jobs count in the month in which they finished."""
+
+    pk = models.CompositePrimaryKey("project", "month", "agent_type")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    agent_type = models.ForeignKey(
+        AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    unpriced = _sum_field(help_text="Deductions whose cost is not known.")
+    succeeded_jobs = _sum_field()
+    failed_jobs = _sum_field()
+    cancelled_jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="monthly_spend_range")]
+
+
+class DailySpend(Spend):
+    """By day. `jobs` are those that finished on it."""
+
+    pk = models.CompositePrimaryKey("project", "day")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField()
+    jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="daily_spend_range")]
+
+
+class RunSpend(Spend):
+    """By month and pipeline run."""
+
+    pk = models.CompositePrimaryKey("project", "month", "run")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    run = models.ForeignKey(PipelineRun, on_delete=models.PROTECT, related_name="spend", db_constraint=False)
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="run_spend_range")]
+        indexes = [models.Index(fields=["project", "month", "-cost_nanos"], name="run_spend_costliest")]
+
+
+class MonthlyCredits(models.Model):
+    """Credits coming in, by month."""
+
+    pk = models.CompositePrimaryKey("project", "month")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    purchased_nanos = _sum_field()
+    granted_nanos = _sum_field()
+    transactions = _sum_field(help_text="Purchases and grants.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [_in_range("purchased_nanos", "granted_nanos", name="monthly_credits_range")]

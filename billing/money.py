@@ -1,0 +1,66 @@
+"""Money as whole nano-dollars, the grain of `google.type.Money`: sums are exact on every database."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
+from typing import Literal
+
+NANOS_PER_DOLLAR = 1_000_000_000
+
+BudgetState = Literal["green", "yellow", "red"]
+YELLOW_PERCENT = 80
+RED_PERCENT = 100
+
+# No amount that the ledger takes has more digits: a million dollars in nano-dollars has 16.
+_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
+_NANO = Decimal(1).scaleb(-9)
+
+
+def nanos_from_dollars(dollars: Decimal) -> int:
+    """Whole nano-dollars, rounded once, half to even. `dollars` is finite and below 10³⁰."""
+    return int(dollars.quantize(_NANO, context=_CONTEXT).scaleb(9, context=_CONTEXT))
+
+
+def nanos_from_credits(credits_: Decimal, credits_per_dollar: int) -> int:
+    """Whole nano-dollars, rounded once, half to even: the quotient is kept exact until then."""
+    if credits_.adjusted() < -40:  # far below any rounding step; its exact fraction would be huge
+        return 0
+    return round(Fraction(credits_) * NANOS_PER_DOLLAR / credits_per_dollar)
+
+
+def dollars(nanos: int) -> float:
+    """Dollars as the edge shows them (JSON). Correctly rounded: one division of whole numbers."""
+    return nanos / NANOS_PER_DOLLAR
+
+
+def decimal_dollars(nanos: int) -> Decimal:
+    """Exact dollars."""
+    return Decimal(nanos).scaleb(-9, context=_CONTEXT)
+
+
+def plain(amount: Decimal) -> str:
+    """The shortest plain decimal string: `250`, `99.5`; never an exponent."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(part: int, whole: int) -> float:
+    """`part` as percent of `whole`; 0 where the whole is not positive."""
+    return part * 100 / whole if whole > 0 else 0.0
+
+
+def budget_percent(spend: int, limit: int) -> float:
+    """Percent of the limit that is spent; both in nano-dollars, the limit positive."""
+    return spend * 100 / limit
+
+
+def budget_state(spend: int, limit: int) -> BudgetState:
+    """Decided on exact integers, so that 79.999999999 % is green and 80 % is yellow."""
+    if spend * 100 < limit * YELLOW_PERCENT:
+        return "green"
+    return "yellow" if spend * 100 < limit * RED_PERCENT else "red"
+
+
+def cut_percent(spend: int, limit: int) -> Decimal:
+    """Percent with one decimal, cut towards zero: 99.97 % reads 99.9 and never pretends to be 100."""
+    tenths = abs(spend) * 1000 // limit
+    return Decimal(tenths if spend >= 0 else -tenths).scaleb(-1)

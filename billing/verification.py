@@ -1,0 +1,109 @@
+"""Proof that a database's figures are what its ledger says; names every row that differs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, models, transaction
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models.functions import TruncDate
+
+from billing import periods, rollups
+from billing.models import CreditTransaction, MonthlySpend, RunSpend
+from products.models import AgentJob, PipelineRun, Project
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One state of the database for all reads inside: what is recorded meanwhile is not half seen."""
+    inside = connection.in_atomic_block
+    with transaction.atomic():
+        if connection.vendor == "postgresql" and not inside:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def differences(project: Project) -> Iterator[str]:
+    """A line for each wrong row of a project; call it inside `snapshot()`."""
+    yield from _wrong_parents(project)
+    yield from _wrong_days(project)
+    yield from _wrong_runs(project)
+    yield from _wrong_jobs(project)
+    for wrong in rollups.drift(project):
+        key = ", ".join(map(str, wrong.key))
+        yield f"{wrong.rollup} ({key}): stored {_shown(wrong.stored)}, the ledger says {_shown(wrong.true)}"
+
+
+def _shown(sums: tuple[int, ...] | None) -> str:
+    return "no row" if sums is None else " ".join(map(str, sums))
+
+
+def _wrong_parents(project: Project) -> Iterator[str]:
+    spending = CreditTransaction.objects.filter(kind__in=("deduction", "refund"))
+    checks: tuple[tuple[models.QuerySet, str, str], ...] = (
+        (spending, "job", "event_id"),
+        (spending, "job__run", "event_id"),
+        (AgentJob.objects.all(), "run", "job_id"),
+        (AgentJob.objects.all(), "agent_type", "job_id"),
+        (MonthlySpend.objects.all(), "agent_type", "month"),
+        (RunSpend.objects.all(), "run", "month"),
+    )
+    for rows, parent, name in checks:
+        lost = Q(**{f"{parent}__project": None}) | ~Q(**{f"{parent}__project": project})
+        for key in rows.filter(project=project).filter(lost).values_list(name, flat=True).iterator():
+            parents_name = parent.replace("__", "’s ").replace("_", " ")
+            yield f"{rows.model._meta.verbose_name} {key}: its {parents_name} is of another project, or missing"
+
+
+def _wrong_days(project: Project) -> Iterator[str]:
+    zone = periods.zone(project.time_zone)
+    for rows, instant, day, name in (
+        (CreditTransaction.objects.all(), "occurred_at", "billed_on", "event_id"),
+        (AgentJob.objects.filter(finished_at__isnull=False), "finished_at", "finished_on", "job_id"),
+    ):
+        wrong = rows.filter(project=project).annotate(true_day=TruncDate(instant, tzinfo=zone)).exclude(
+            **{day: F("true_day")}
+        )
+        for key, stored, true in wrong.values_list(name, day, "true_day").iterator():
+            yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, in {zone.key} it is {true}"
+
+
+def _wrong_runs(project: Project) -> Iterator[str]:
+    """Runs whose counters of jobs, or what follows from them, are not what their jobs say."""
+    runs = PipelineRun.objects.filter(project=project).annotate(
+        jobs_now=Count("jobs"),
+        running_now=Count("jobs", filter=Q(jobs__status="running")),
+        failed_now=Count("jobs", filter=Q(jobs__status="failed")),
+    )
+    wrong = runs.exclude(job_count=F("jobs_now"), running_jobs=F("running_now"), failed_jobs=F("failed_now"))
+    for run in wrong.iterator(chunk_size=10_000):
+        yield (
+            f"pipeline run {run.run_id}: counts {run.job_count} jobs, {run.running_jobs} running, "
+            f"{run.failed_jobs} failed; it has {run.jobs_now}, {run.running_now}, {run.failed_now}"  # type: ignore[attr-defined]
+        )
+    yield from _wrong_status(
+        PipelineRun.objects.filter(project=project),
+        "run_id",
+        Q(told_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
+        | Q(told_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
+        | Q(told_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
+    )
+
+
+def _wrong_jobs(project: Project) -> Iterator[str]:
+    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind="deduction")
+    jobs = AgentJob.objects.filter(project=project)
+    for job_id in jobs.exclude(has_deduction=Exists(deductions)).values_list("job_id", flat=True).iterator():
+        yield f"agent job {job_id}: whether it has a deduction is told wrongly"
+    yield from _wrong_status(
+        jobs,
+        "job_id",
+        Q(told_status="", has_deduction=True) & ~Q(status="succeeded")
+        | Q(told_status="", has_deduction=False) & ~Q(status="running"),
+    )
+
+
+def _wrong_status(rows: models.QuerySet, name: str, untold: Q) -> Iterator[str]:
+    wrong = rows.filter(untold | ~Q(told_status="") & ~Q(status=F("told_status")))
+    for key, status in wrong.values_list(name, "status").iterator():
+        yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was told"

@@ -1,0 +1,22 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
+
+
+class ProductsConfig(AppConfig):
+    """What ran, and who may see it."""
+
+    name = "products"
+
+    def ready(self) -> None:
+        post_migrate.connect(_reinstall_guards, sender=self)
+
+
+def _reinstall_guards(using: str, plan: list[Any], **_: Any) -> None:
+    from products.guards import install_products
+
+    # An empty plan changed no table; a plan that goes back may have taken the tables away.
+    if plan and not any(backwards for _, backwards in plan):
+        install_products(connections[using])

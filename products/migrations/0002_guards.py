@@ -1,0 +1,15 @@
+from django.db import migrations
+
+from products.guards import install_products
+
+
+def install(apps, schema_editor):
+    install_products(schema_editor.connection)
+
+
+class Migration(migrations.Migration):
+    """Rules kept by the database itself; see `products.guards`."""
+
+    dependencies = [("products", "0001_initial")]
+
+    operations = [migrations.RunPython(install, migrations.RunPython.noop, elidable=False)]
