@@ -256,6 +256,11 @@ def test_progress_and_the_subagents_own_file_tell_of_one_response():
     assert (event.job_id, event.tokens.output, event.occurred_at) == ("a1", 30, instant(20))
 
 
+def test_what_is_nested_is_a_response_by_its_usage_even_without_a_type():
+    nested = {"message": message("m2"), "requestId": "r2"}
+    assert deductions(Lines(SESSION, progress(21, "a1", nested)))["m2:r2"].job_id == "a1"
+
+
 def test_other_progress_and_a_subagents_questions_are_no_responses():
     question = {"type": "user", "timestamp": at(20), "message": {"role": "user", "content": "look"}}
     hook = {"type": "progress", "timestamp": at(1), "data": {"type": "hook_progress", "message": "x"}}
@@ -294,10 +299,25 @@ def test_a_subagents_status_is_that_of_its_result(told, status):
     assert jobs(Lines(SESSION, result(1, "a1", told)))["one", "a1"].job_status == status
 
 
-def test_a_finished_status_stands_over_a_launch_in_whatever_order():
-    results = [result(1, "a1", "async_launched"), result(9, "a1", "completed")]
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [(["async_launched", "completed"], "succeeded"), (["completed", "failed"], "failed")],
+)
+def test_of_several_results_the_one_that_the_ledger_lets_stand_is_told(told, status):
+    results = [result(second, "a1", one) for second, one in enumerate(told)]
     for order in (results, results[::-1]):
-        assert jobs(Lines(SESSION, *order))["one", "a1"].job_status == "succeeded"
+        assert jobs(Lines(SESSION, *order))["one", "a1"].job_status == status
+
+
+def test_a_session_known_by_its_subagents_only_has_a_main_job_too():
+    agent = Lines("one/subagents/agent-a1.jsonl", reply(1), reply(9, "m2"))
+    job = jobs(agent)["one", "main"]
+    assert (job.job_started_at, job.job_finished_at) == (instant(1), instant(9))
+
+
+def test_a_blank_type_is_unknown():
+    log = Lines(SESSION, reply(1, "m1", 5, call("t1", " ")), result(2, "a1"))
+    assert jobs(log)["one", "a1"].agent_type == "unknown"
 
 
 def test_a_subagent_without_usage_is_known_by_a_job_alone():
@@ -379,6 +399,7 @@ def test_the_call_that_started_a_subagent_may_stand_in_another_file():
         progress(1, "", reply(1, "m9")),
         progress(1, "a1", {**reply(1, "m9"), "message": {"id": "m9", "model": OPUS}}),
         {"type": "progress", "timestamp": at(1), "data": {"type": "agent_progress", "agentId": "a1"}},
+        {**result(1, "a1"), "timestamp": None},
     ],
     ids=lambda line: repr(line)[:60],
 )
@@ -387,6 +408,14 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_read(line):
     assert list(skipped(log)) == [f"{SESSION}:2"]
     assert sorted(deductions(log)) == ["m1:r1", "m2:r1"]
     assert not [item for item in read(log) if isinstance(item.found, Rejection)]
+
+
+def test_what_is_skipped_is_told_in_order_of_name():
+    assert list(skipped(Lines("b.jsonl", b"x", b"y"), Lines("a.jsonl", b"z"))) == [
+        "a.jsonl:1",
+        "b.jsonl:1",
+        "b.jsonl:2",
+    ]
 
 
 def test_a_time_out_of_range_does_not_move_the_run():

@@ -1,0 +1,151 @@
+"""The read side of pipeline runs: the list, and one run with its jobs and deductions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum
+from django.http import Http404
+
+from aicost.queries import Deduction, RunCost, deductions
+from billing.models import CreditTransaction, RunSpend
+from products.models import AgentJob, PipelineRun, Project
+
+PAGE = 50
+JOBS_SHOWN = 200
+DEDUCTIONS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page of runs begins: after the run that started then and has that id."""
+
+    started_at: datetime
+    run_id: str
+
+
+@dataclass(frozen=True)
+class RunPage:
+    runs: list[RunCost]
+    older: Cursor | None
+    """Where the next page begins; None on the last."""
+
+
+def run_page(project: Project, after: Cursor | None = None) -> RunPage:
+    """Runs, newest start first, then run id; those of which no start is known stand on the last page."""
+    runs = PipelineRun.objects.filter(project=project)
+    started = runs.filter(started_at__isnull=False).order_by("-started_at", "run_id")
+    if after:
+        started = started.filter(
+            Q(started_at__lt=after.started_at) | Q(started_at=after.started_at, run_id__gt=after.run_id)
+        )
+    page = list(started[: PAGE + 1])
+    more = len(page) > PAGE
+    shown = page[:PAGE]
+    if not more:
+        shown += runs.filter(started_at=None).order_by("run_id")[:PAGE]
+    last = shown[-1] if more else None
+    return RunPage(_with_spend(project, shown), Cursor(last.started_at, last.run_id) if last else None)  # type: ignore[arg-type]
+
+
+def _with_spend(project: Project, runs: list[PipelineRun]) -> list[RunCost]:
+    spend = {
+        row["run_id"]: row
+        for row in RunSpend.objects.filter(project=project, run__in=runs)
+        .values("run_id")
+        .annotate(cost=Sum("cost_nanos"), tokens=Sum(F("input_tokens") + F("output_tokens")))
+    }
+    nothing = {"cost": 0, "tokens": 0}
+    return [_run_cost(run, spend.get(run.pk, nothing)) for run in runs]
+
+
+def _run_cost(run: PipelineRun, spend: dict[str, Any]) -> RunCost:
+    return RunCost(
+        run_id=run.run_id,
+        status=run.status,
+        trigger=run.trigger,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        job_count=run.job_count,
+        tokens=int(spend["tokens"]),
+        cost=int(spend["cost"]),
+    )
+
+
+@dataclass(frozen=True)
+class JobCost:
+    job_id: str
+    agent_type: str
+    label: str
+    color: str
+    status: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    transactions: int
+    input_tokens: int
+    output_tokens: int
+    cost: int
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """A run with its costliest jobs and its newest deductions and refunds, as many as a page can show."""
+
+    run: RunCost
+    jobs: list[JobCost]
+    deductions: list[Deduction]
+    refunded: int
+    """Nano-dollars given back on the run's jobs."""
+
+
+def run_detail(project: Project, run_id: str) -> RunDetail:
+    """Raises `Http404` where the project has no such run."""
+    run = PipelineRun.objects.filter(project=project, run_id=run_id).first()
+    if not run:
+        raise Http404("No such pipeline run.")
+    ledger = CreditTransaction.objects.filter(project=project, job__in=run.jobs.values("pk"))
+    refunds = ledger.filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
+    newest = ledger.filter(kind="deduction").order_by("-occurred_at", "event_id")
+    return RunDetail(
+        run=_with_spend(project, [run])[0],
+        jobs=_jobs(run),
+        deductions=deductions(newest[:DEDUCTIONS_SHOWN]),
+        refunded=int(refunds["total"]),
+    )
+
+
+def _jobs(run: PipelineRun) -> list[JobCost]:
+    deducted = Q(transactions__kind="deduction")
+    jobs = (
+        AgentJob.objects.filter(project=run.project_id, run=run)
+        .select_related("agent_type")
+        .annotate(
+            lines=Count("transactions"),
+            spent=Sum("transactions__amount_nanos", filter=deducted, default=0),
+            refunded=Sum("transactions__amount_nanos", filter=~deducted, default=0),
+            into=Sum(
+                F("transactions__input_tokens")
+                + F("transactions__cache_read_tokens")
+                + F("transactions__cache_write_tokens"),
+                default=0,
+            ),
+            out=Sum("transactions__output_tokens", default=0),
+        )
+        .order_by(F("refunded") - F("spent"), "job_id")
+    )
+    return [
+        JobCost(
+            job_id=job.job_id,
+            agent_type=job.agent_type.slug,
+            label=job.agent_type.label,
+            color=job.agent_type.color,
+            status=job.status,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            transactions=job.lines,
+            input_tokens=int(job.into),
+            output_tokens=int(job.out),
+            cost=int(job.spent) - int(job.refunded),
+        )
+        for job in jobs[:JOBS_SHOWN]
+    ]

@@ -1,0 +1,96 @@
+"""Monthly budget limits: one function sets them, whoever asks; the history says what was in force when."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from billing import ledger, money, periods
+from billing.models import BillingSetting, BudgetChange
+from products.models import Project
+
+KEY = "ai_budget_monthly_limit"
+"""The billing setting whose value is the limit: dollars as a plain decimal string."""
+MAX_LIMIT_DOLLARS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class BudgetStatus:
+    """A month's spend against its limit."""
+
+    limit_nanos: int
+    spent_nanos: int
+
+    @property
+    def state(self) -> money.BudgetState:
+        return money.budget_state(self.spent_nanos, self.limit_nanos)
+
+    @property
+    def percent(self) -> float:
+        return money.budget_percent(self.spent_nanos, self.limit_nanos)
+
+    @property
+    def cut_percent(self) -> Decimal:
+        """For text: cut, not rounded up."""
+        return money.cut_percent(self.spent_nanos, self.limit_nanos)
+
+
+def status(limit_nanos: int | None, spent_nanos: int) -> BudgetStatus | None:
+    return None if limit_nanos is None else BudgetStatus(limit_nanos, spent_nanos)
+
+
+def limit_nanos(dollars: Decimal) -> int:
+    """Check a limit and bring it to nano-dollars. Raises `ValidationError` saying what is wrong."""
+    if not dollars.is_finite() or not 0 < dollars <= MAX_LIMIT_DOLLARS:
+        raise ValidationError("A limit is more than 0 and at most 1,000,000,000 dollars.", code="limit_range")
+    if dollars != round(dollars, 2):
+        raise ValidationError("A limit has at most two decimals.", code="limit_decimals")
+    return money.nanos_from_dollars(dollars)
+
+
+def limits_now(projects: Iterable[Project]) -> dict[int, int]:
+    """Limits in force, in nano-dollars by project id; projects without one are left out."""
+    rows = BillingSetting.objects.filter(project__in=projects, key=KEY)
+    return {row.project_id: money.nanos_from_dollars(Decimal(row.value)) for row in rows}
+
+
+def limit_of(project: Project, month: date, now: datetime | None = None) -> int | None:
+    """The limit in force at a month's last instant, for the present month the one in force now."""
+    zone = periods.zone(project.time_zone)
+    end = periods.month_end(month, zone)
+    if end > (now or timezone.now()):
+        return limits_now([project]).get(project.pk)
+    last = BudgetChange.objects.filter(project=project, changed_at__lt=end).order_by("-changed_at", "-pk").first()
+    return last and last.new_limit_nanos
+
+
+@transaction.atomic
+def set_limit(project: Project, dollars: Decimal | None, *, by: Any, note: str = "") -> BudgetChange | None:
+    """Set, change or (None) clear a project's monthly limit, and write down who did.
+
+    Answers the history's new entry, or None where the limit stood at that already. Raises
+    `ValidationError` for a limit out of range; the caller has checked that `by` may do this.
+    """
+    new = None if dollars is None else limit_nanos(dollars)
+    project = ledger.lock(project)
+    old = limits_now([project]).get(project.pk)
+    if old == new:
+        return None
+    if new is None:
+        BillingSetting.objects.filter(project=project, key=KEY).delete()
+    else:
+        value = money.plain(money.decimal_dollars(new))
+        BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
+    return BudgetChange.objects.create(
+        project=project,
+        changed_at=timezone.now(),
+        changed_by=by,
+        old_limit_nanos=old,
+        new_limit_nanos=new,
+        note=note,
+    )
