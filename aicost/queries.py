@@ -165,7 +165,9 @@ def _trends(projects: Iterable[int], months: list[date]) -> dict[int, list[Spend
         )
     )
     found = {
-        (row["project_id"], row["month"]): Spend(row["month"], int(row["cost"]), int(row["tokens"]), int(row["jobs"]))
+        (row["project_id"], row["month"]): Spend(
+            row["month"], int(row["cost"]), int(row["tokens"]), int(row["jobs"])
+        )
         for row in rows
     }
     return {project: [found.get((project, month), Spend(month)) for month in months] for project in projects}

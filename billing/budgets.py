@@ -65,13 +65,19 @@ def limit_of(project: Project, month: date, now: datetime | None = None) -> int 
     end = periods.month_end(month, zone)
     if end > (now or timezone.now()):
         return limits_now([project]).get(project.pk)
-    last = BudgetChange.objects.filter(project=project, changed_at__lt=end).order_by("-changed_at", "-pk").first()
+    last = (
+        BudgetChange.objects.filter(project=project, changed_at__lt=end)
+        .order_by("-changed_at", "-pk")
+        .first()
+    )
     return last and last.new_limit_nanos
 
 
 @transaction.atomic
-def set_limit(project: Project, dollars: Decimal | None, *, by: Any, note: str = "") -> BudgetChange | None:
-    """Set, change or (None) clear a project's monthly limit, and write down who did.
+def set_limit(
+    project: Project, dollars: Decimal | None, *, by: Any, note: str = "", at: datetime | None = None
+) -> BudgetChange | None:
+    """Set, change or (None) clear a project's monthly limit, and write down who did, and when (now).
 
     Answers the history's new entry, or None where the limit stood at that already. Raises
     `ValidationError` for a limit out of range; the caller has checked that `by` may do this.
@@ -88,7 +94,7 @@ def set_limit(project: Project, dollars: Decimal | None, *, by: Any, note: str =
         BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
     return BudgetChange.objects.create(
         project=project,
-        changed_at=timezone.now(),
+        changed_at=at or timezone.now(),
         changed_by=by,
         old_limit_nanos=old,
         new_limit_nanos=new,

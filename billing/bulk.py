@@ -102,7 +102,9 @@ def update(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row
         if connection.vendor == "postgresql":
             changes = ", ".join(f"{n} = new.{n}" for n in names)
             source = f"{_unnest(fields)} AS new({', '.join(names)}, id)"
-            cursor.execute(f"UPDATE {table} SET {changes} FROM {source} WHERE {table}.id = new.id", _joined(rows))
+            cursor.execute(
+                f"UPDATE {table} SET {changes} FROM {source} WHERE {table}.id = new.id", _joined(rows)
+            )
         else:
             changes = ", ".join(f"{n} = %s" for n in names)
             cursor.executemany(f"UPDATE {table} SET {changes} WHERE id = %s", _adapted(fields, rows))
@@ -118,7 +120,8 @@ def pairs(left: str, right: str, values: Sequence[tuple[int, str]]) -> tuple[str
             "string_to_array(%s, E'\\x1f')::bigint[], string_to_array(%s, E'\\x1f')))"
         ), [numbers, texts]
     return (
-        f"({left}, {right}) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(%s))"
+        f"({left}, {right}) IN "
+        "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(%s))"
     ), [_json(values)]
 
 
@@ -154,7 +157,9 @@ def _text(value: Any) -> str:
 def _adapted(fields: Sequence[models.Field], rows: Iterable[Row]) -> Iterable[Row]:
     """Rows with dates and times as Django writes them to SQLite."""
     adapters = [
-        (position, _ADAPTERS[type(field)]) for position, field in enumerate(fields) if type(field) in _ADAPTERS
+        (position, _ADAPTERS[type(field)])
+        for position, field in enumerate(fields)
+        if type(field) in _ADAPTERS
     ]
     if not adapters:
         return rows
@@ -178,4 +183,7 @@ def _instant_text(instant: datetime) -> str:
     return str(instant.replace(tzinfo=None))
 
 
-_ADAPTERS: dict[type, Callable[[Any], Any]] = {models.DateField: _day_text, models.DateTimeField: _instant_text}
+_ADAPTERS: dict[type, Callable[[Any], Any]] = {
+    models.DateField: _day_text,
+    models.DateTimeField: _instant_text,
+}

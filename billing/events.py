@@ -35,7 +35,16 @@ RUN_AND_JOB_FIELDS = (
     *("runId", "trigger", "runStatus", "runStartedAt", "runFinishedAt"),
     *("jobId", "agentType", "jobStatus", "jobStartedAt", "jobFinishedAt"),
 )
-FIELDS = ("eventId", "kind", "occurredAt", *RUN_AND_JOB_FIELDS, "model", *TOKEN_FIELDS, "costDollars", "credits")
+FIELDS = (
+    "eventId",
+    "kind",
+    "occurredAt",
+    *RUN_AND_JOB_FIELDS,
+    "model",
+    *TOKEN_FIELDS,
+    "costDollars",
+    "credits",
+)
 _FIELD_SET = frozenset(FIELDS)
 
 Get = Callable[[str], Any]
@@ -128,7 +137,6 @@ def read(raw: Mapping[str, Any], *, now: datetime, credits_per_dollar: int) -> U
     return _READERS[kind](kind, get, now + LATEST_AHEAD, credits_per_dollar)
 
 
-
 def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
     """A deduction or refund: money spent, or given back, on a job of a run."""
     event_id = _id("eventId", get("eventId"))
@@ -218,12 +226,12 @@ def unknown_field(name: object) -> str:
     return "unknown field" + (f", did you mean {near[0]}?" if near else "")
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = 80) -> str:
     """A sender's value as a message may repeat it: one line, short."""
     text = value if isinstance(value, str) else repr(value)
     text = text.encode("utf-8", "backslashreplace").decode()
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:81])
-    return text if len(text) <= 80 else text[:79] + "…"
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -342,7 +350,12 @@ def _count(field: str, value: Any) -> int:
     if value is None:
         return 0
     if type(value) is not int:
-        if not (isinstance(value, Decimal) and value.is_finite() and abs(value) <= MAX_TOKENS and value == int(value)):
+        if not (
+            isinstance(value, Decimal)
+            and value.is_finite()
+            and abs(value) <= MAX_TOKENS
+            and value == int(value)
+        ):
             raise EventError(field, f"must be a whole number, not {shown(value)}")
         value = int(value)
     if not 0 <= value <= MAX_TOKENS:

@@ -39,3 +39,10 @@ GUARDS = [
 def install_billing(connection: BaseDatabaseWrapper) -> None:
     for guard in GUARDS:
         install(connection, guard)
+
+
+TRIGGERS = {
+    "postgresql": ["billing_ledger_append_only"],
+    "sqlite": ["billing_ledger_update", "billing_ledger_delete", "billing_ledger_replace"],
+}
+"""Names to look for when a database is proved."""

@@ -92,7 +92,7 @@ class Known:
 
 
 class KnownRun(Known):
-    __slots__ = ("run_id", "told_trigger", "job_count", "running_jobs", "failed_jobs")
+    __slots__ = ("failed_jobs", "job_count", "run_id", "running_jobs", "told_trigger")
 
     def __init__(
         self,

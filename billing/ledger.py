@@ -98,7 +98,11 @@ class _Batch:
         ]
         if not heard:
             return verdicts
-        new = [position for position, event in heard if event.kind != JOB and verdicts[position].status == "recorded"]
+        new = [
+            position
+            for position, event in heard
+            if event.kind != JOB and verdicts[position].status == "recorded"
+        ]
         return self.write(verdicts, heard, new)
 
     def judge(self) -> list[Outcome]:
@@ -108,7 +112,9 @@ class _Batch:
         for event in self.events:
             if isinstance(event, Rejection):
                 verdicts.append(
-                    Outcome(status="rejected", event_id=event.event_id, field=event.field, reason=event.reason)
+                    Outcome(
+                        status="rejected", event_id=event.event_id, field=event.field, reason=event.reason
+                    )
                 )
             elif event.kind == JOB:
                 verdicts.append(Outcome(status="duplicate", event_id=event.event_id))
@@ -125,7 +131,9 @@ class _Batch:
         jobs = Jobs(self.project, runs, of_runs, agent_types, self.zone)
         job_of = self.hear(verdicts, heard, agent_types, runs, jobs)
         for position in new:
-            verdicts[position] = self.noted(verdicts[position], self.costs[position], self.events[position], agent_types)
+            verdicts[position] = self.noted(
+                verdicts[position], self.costs[position], self.events[position], agent_types
+            )
 
         changes = rollups.Changes()
         for job in jobs.moved():
@@ -203,7 +211,14 @@ class _Batch:
 
 _LEDGER_COLUMNS = (
     *("project_id", "job_id", "event_id", "kind", "amount_nanos", "cost_source"),
-    *("model", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *(
+        "model",
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "output_tokens",
+    ),
     *("occurred_at", "billed_on", "recorded_at"),
 )
 
@@ -249,7 +264,13 @@ def _booked_content(
         return {}
     rows = CreditTransaction.objects.filter(project=project, event_id__among=ids).values_list(
         *("event_id", "kind", "occurred_at", "job__run__run_id", "job__job_id", "model"),
-        *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+        *(
+            "input_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "cache_write_1h_tokens",
+            "output_tokens",
+        ),
         *("amount_nanos", "cost_source"),
     )
     reported = CreditTransaction.CostSource.REPORTED

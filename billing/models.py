@@ -66,7 +66,9 @@ class CreditTransaction(models.Model):
     input_tokens = models.BigIntegerField(default=0, help_text="Not from or into a cache.")
     cache_read_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
-    cache_write_1h_tokens = models.BigIntegerField(default=0, help_text="The part of the writes kept for an hour.")
+    cache_write_1h_tokens = models.BigIntegerField(
+        default=0, help_text="The part of the writes kept for an hour."
+    )
     output_tokens = models.BigIntegerField(default=0)
     occurred_at = models.DateTimeField()
     billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
@@ -131,7 +133,9 @@ class CreditTransaction(models.Model):
 class BillingSetting(models.Model):
     """A row of text per project and key. Budget limits are written by `billing.budgets.set_limit` alone."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="billing_settings", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="billing_settings", db_index=False
+    )
     key = CodePointCharField(max_length=100)
     value = models.TextField()
 
@@ -145,7 +149,9 @@ class BillingSetting(models.Model):
 class BudgetChange(models.Model):
     """Who changed a project's monthly limit, when, from what to what. None is no limit."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="budget_changes", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="budget_changes", db_index=False
+    )
     changed_at = models.DateTimeField()
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="budget_changes"

@@ -68,7 +68,11 @@ class Runs:
         self.project = project
         ids = sorted({event.run_id for event in events})
         columns = ("run_id", "told_trigger", "job_count", "running_jobs", "failed_jobs", *LATTICE)
-        rows = PipelineRun.objects.filter(project=project, run_id__among=ids).values_list(*columns) if ids else ()
+        rows = (
+            PipelineRun.objects.filter(project=project, run_id__among=ids).values_list(*columns)
+            if ids
+            else ()
+        )
         self._runs = {row[0]: KnownRun(*row) for row in rows}
         for run in self._runs.values():
             run.stored = _run_columns(run)
@@ -128,7 +132,9 @@ class Jobs:
         self._jobs: dict[tuple[str, str], KnownJob] = {}
         self._booked: dict[int, list[dict[str, Any]]] | None = None
         for run_pk, job_id, slug, has_deduction, *lattice in _stored_jobs(project, wanted):
-            job = KnownJob(run_of[run_pk], job_id, "" if slug == naming.OTHER else slug, has_deduction, *lattice)
+            job = KnownJob(
+                run_of[run_pk], job_id, "" if slug == naming.OTHER else slug, has_deduction, *lattice
+            )
             job.stored = self._columns(job)
             job.before = self.booking(job)
             self._jobs[job.run.run_id, job_id] = job
@@ -186,11 +192,11 @@ _JOB_COLUMNS = (*LATTICE[1:], *DERIVED, "agent_type_id", "has_deduction", "finis
 def _stored_jobs(project: Project, wanted: list[tuple[int, str]]) -> Iterable[tuple[Any, ...]]:
     if not wanted:
         return ()
-    condition, params = bulk.pairs("run_id", f'"{AgentJob._meta.db_table}"."job_id"', wanted)
-    return (
-        AgentJob.objects.filter(project=project)
-        .filter(RawSQL(condition, params, output_field=BooleanField()))
-        .values_list("run_id", "job_id", "agent_type__slug", "has_deduction", *LATTICE)
+    table = AgentJob._meta.db_table
+    condition, params = bulk.pairs(f'"{table}"."run_id"', f'"{table}"."job_id"', wanted)
+    among_wanted = RawSQL(condition, params, output_field=BooleanField())  # noqa: S611  # own columns
+    return AgentJob.objects.filter(among_wanted, project=project).values_list(
+        "run_id", "job_id", "agent_type__slug", "has_deduction", *LATTICE
     )
 
 

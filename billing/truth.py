@@ -89,7 +89,9 @@ BY_DAY = Rollup(
     Part(_finished_jobs, {"day": F("finished_on")}, {"jobs": Count("pk")}),
 )
 BY_RUN = Rollup(
-    RunSpend, tuple(_SPEND), Part(_spending, {"month": TruncMonth("billed_on"), "run_id": F("job__run_id")}, _SPEND)
+    RunSpend,
+    tuple(_SPEND),
+    Part(_spending, {"month": TruncMonth("billed_on"), "run_id": F("job__run_id")}, _SPEND),
 )
 CREDITS = Rollup(
     MonthlyCredits,

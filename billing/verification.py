@@ -7,7 +7,7 @@ from django.db import connection, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import TruncDate
 
-from billing import periods, rollups
+from billing import guards, periods, rollups
 from billing.models import CreditTransaction, MonthlySpend, RunSpend
 from products.models import AgentJob, PipelineRun, Project
 
@@ -51,8 +51,8 @@ def _wrong_parents(project: Project) -> Iterator[str]:
     for rows, parent, name in checks:
         lost = Q(**{f"{parent}__project": None}) | ~Q(**{f"{parent}__project": project})
         for key in rows.filter(project=project).filter(lost).values_list(name, flat=True).iterator():
-            parents_name = parent.replace("__", "’s ").replace("_", " ")
-            yield f"{rows.model._meta.verbose_name} {key}: its {parents_name} is of another project, or missing"
+            whose = parent.replace("__", "’s ").replace("_", " ")
+            yield f"{rows.model._meta.verbose_name} {key}: its {whose} is of another project, or missing"
 
 
 def _wrong_days(project: Project) -> Iterator[str]:
@@ -61,8 +61,10 @@ def _wrong_days(project: Project) -> Iterator[str]:
         (CreditTransaction.objects.all(), "occurred_at", "billed_on", "event_id"),
         (AgentJob.objects.filter(finished_at__isnull=False), "finished_at", "finished_on", "job_id"),
     ):
-        wrong = rows.filter(project=project).annotate(true_day=TruncDate(instant, tzinfo=zone)).exclude(
-            **{day: F("true_day")}
+        wrong = (
+            rows.filter(project=project)
+            .annotate(true_day=TruncDate(instant, tzinfo=zone))
+            .exclude(**{day: F("true_day")})
         )
         for key, stored, true in wrong.values_list(name, day, "true_day").iterator():
             yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, in {zone.key} it is {true}"
@@ -107,3 +109,16 @@ def _wrong_status(rows: models.QuerySet, name: str, untold: Q) -> Iterator[str]:
     wrong = rows.filter(untold | ~Q(told_status="") & ~Q(status=F("told_status")))
     for key, status in wrong.values_list(name, "status").iterator():
         yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was told"
+
+
+def missing_guards() -> Iterator[str]:
+    """Triggers that keep the ledger append-only and are not there (or are switched off)."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        present = {name for (name,) in cursor.fetchall()}
+    for name in guards.TRIGGERS[connection.vendor]:
+        if name not in present:
+            yield f"the trigger {name} is missing: the ledger can be changed"

@@ -37,7 +37,7 @@ def slug_of(name: str) -> str:
 
 
 def label_of(slug: str) -> str:
-    """A readable label: `code_review` → `Code review`, `ProgressTrackingAgent` → `Progress tracking agent`."""
+    """A readable label: `code_review` → `Code review`, `MyCodingAgent` → `My coding agent`."""
     spaced = _CAMEL.sub(" ", slug)
     words = [word for word in _WORD_BREAK.split(spaced) if word]
     if not words:

@@ -20,7 +20,8 @@ def postgresql_trigger(name: str, table: str, events: str, each: str, body: str,
     """A trigger with a function of its own; `body` is PL/pgSQL."""
     return [
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
-        f"CREATE OR REPLACE TRIGGER {name} BEFORE {events} ON {table} FOR EACH {each} {when} EXECUTE FUNCTION {name}()",
+        f"CREATE OR REPLACE TRIGGER {name} BEFORE {events} ON {table} "
+        f"FOR EACH {each} {when} EXECUTE FUNCTION {name}()",
     ]
 
 
@@ -64,7 +65,9 @@ def same_project(name: str, table: str, column: str, parent: str) -> Statements:
 
 
 _ZONE_IS_FIXED = "the billing zone of a project with usage is fixed"
-_ZONE_CHANGES = "OLD.first_usage_at IS NOT NULL AND (NEW.time_zone <> OLD.time_zone OR NEW.first_usage_at IS NULL)"
+_ZONE_CHANGES = (
+    "OLD.first_usage_at IS NOT NULL AND (NEW.time_zone <> OLD.time_zone OR NEW.first_usage_at IS NULL)"
+)
 FIXED_ZONE: Statements = {
     "postgresql": postgresql_trigger(
         "products_project_zone",

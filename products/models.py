@@ -53,7 +53,9 @@ class Project(models.Model):
     """What the pages call a product."""
 
     name = CodePointCharField(max_length=200)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_projects")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_projects"
+    )
     time_zone = models.CharField(
         "billing zone",
         max_length=64,
@@ -76,14 +78,6 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def clean(self) -> None:
-        if self.pk and self.first_usage_at:
-            before = Project.objects.values_list("time_zone", flat=True).get(pk=self.pk)
-            if before != self.time_zone:
-                raise ValidationError(
-                    {"time_zone": f"The billing zone is {before} and fixed, because the product has usage."}
-                )
-
     @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         adding = self._state.adding
@@ -93,6 +87,14 @@ class Project(models.Model):
                 AgentType(project=self, slug=slug, label=label, color=color)
                 for slug, (label, color) in agent_types.KNOWN.items()
             )
+
+    def clean(self) -> None:
+        if self.pk and self.first_usage_at:
+            before = Project.objects.values_list("time_zone", flat=True).get(pk=self.pk)
+            if before != self.time_zone:
+                raise ValidationError(
+                    {"time_zone": f"The billing zone is {before} and fixed, because the product has usage."}
+                )
 
 
 class Membership(models.Model):
@@ -185,7 +187,8 @@ class PipelineRun(Told):
                 condition=Q(job_count__gte=F("running_jobs") + F("failed_jobs")), name="run_job_counts"
             ),
             models.CheckConstraint(
-                condition=Q(finished_at=None) | ~Q(status=Status.RUNNING), name="run_finish_needs_finished_status"
+                condition=Q(finished_at=None) | ~Q(status=Status.RUNNING),
+                name="run_finish_needs_finished_status",
             ),
         ]
         indexes = [models.Index(fields=["project", "-started_at", "run_id"], name="run_newest_first")]
@@ -204,7 +207,9 @@ class AgentJob(Told):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="jobs")
     # The composite foreign keys (project, run) and (project, agent type) stand in a migration.
     run = models.ForeignKey(PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False)
-    job_id = CodePointCharField("job ID", max_length=TOLD_ID_LENGTH, help_text="As told; unique within its run.")
+    job_id = CodePointCharField(
+        "job ID", max_length=TOLD_ID_LENGTH, help_text="As told; unique within its run."
+    )
     agent_type = models.ForeignKey(
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
@@ -222,10 +227,12 @@ class AgentJob(Told):
             models.CheckConstraint(condition=Q(told_status__in=["", *Status.values]), name="job_told_status"),
             models.CheckConstraint(condition=~Q(job_id=""), name="job_named"),
             models.CheckConstraint(
-                condition=Q(finished_at=None) | ~Q(status=Status.RUNNING), name="job_finish_needs_finished_status"
+                condition=Q(finished_at=None) | ~Q(status=Status.RUNNING),
+                name="job_finish_needs_finished_status",
             ),
             models.CheckConstraint(
-                condition=Q(finished_at=None, finished_on=None) | Q(finished_at__isnull=False, finished_on__isnull=False),
+                condition=Q(finished_at=None, finished_on=None)
+                | Q(finished_at__isnull=False, finished_on__isnull=False),
                 name="job_finish_has_a_day",
             ),
         ]

@@ -1,0 +1,95 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from billing import budgets, money
+from billing.forms import BudgetForm
+from billing.models import BillingSetting, BudgetChange, CreditTransaction
+from products.admin import ReadOnlyAdmin
+
+
+def _dollars(nanos: int | None) -> str:
+    return "—" if nanos is None else f"${money.plain(money.decimal_dollars(nanos))}"
+
+
+class BudgetSettingForm(BudgetForm, forms.ModelForm):
+    """The budget limit of a product; `BillingSettingAdmin` has it set by `budgets.set_limit`."""
+
+    class Meta:
+        model = BillingSetting
+        fields = ["project"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["limit"].initial = self.instance.value
+
+    def validate_unique(self) -> None:
+        """Setting the limit of a product that has one changes it."""
+
+
+@admin.register(BillingSetting)
+class BillingSettingAdmin(admin.ModelAdmin):
+    """Budget limits. Every way to write one goes through `budgets.set_limit` and leaves its history."""
+
+    form = BudgetSettingForm
+    fields = ["project", "limit", "note"]
+    list_display = ["project", "monthly_limit"]
+    list_select_related = ["project"]
+    search_fields = ["project__name"]
+    autocomplete_fields = ["project"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingSetting]:
+        return super().get_queryset(request).filter(key=budgets.KEY)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: BillingSetting | None = None) -> list[str]:
+        return ["project"] if obj else []
+
+    @admin.display(description="monthly limit")
+    def monthly_limit(self, setting: BillingSetting) -> str:
+        return f"${setting.value}"
+
+    def save_model(self, request: HttpRequest, obj: BillingSetting, form: Any, change: bool) -> None:
+        data = form.cleaned_data
+        budgets.set_limit(obj.project, data["limit"], by=request.user, note=data["note"])
+        stored = BillingSetting.objects.get(project=obj.project, key=budgets.KEY)
+        obj.pk, obj.key, obj.value = stored.pk, stored.key, stored.value
+
+    def delete_model(self, request: HttpRequest, obj: BillingSetting) -> None:
+        budgets.set_limit(obj.project, None, by=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[BillingSetting]) -> None:
+        for setting in queryset.select_related("project"):
+            self.delete_model(request, setting)
+
+
+@admin.register(BudgetChange)
+class BudgetChangeAdmin(ReadOnlyAdmin):
+    list_display = ["project", "changed_at", "changed_by", "before", "after", "note"]
+    list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project", "changed_by"]
+    search_fields = ["project__name", "changed_by__username"]
+
+    @admin.display(description="from")
+    def before(self, change: BudgetChange) -> str:
+        return _dollars(change.old_limit_nanos)
+
+    @admin.display(description="to")
+    def after(self, change: BudgetChange) -> str:
+        return _dollars(change.new_limit_nanos)
+
+
+@admin.register(CreditTransaction)
+class CreditTransactionAdmin(ReadOnlyAdmin):
+    list_display = ["event_id", "project", "kind", "amount", "cost_source", "model", "occurred_at", "job"]
+    list_filter = ["kind", "cost_source", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project", "job"]
+    search_fields = ["event_id__exact"]
+    ordering = ["-pk"]
+
+    @admin.display(description="amount")
+    def amount(self, transaction: CreditTransaction) -> str:
+        return _dollars(transaction.amount_nanos)

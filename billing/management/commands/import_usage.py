@@ -1,0 +1,99 @@
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from billing.events import shown
+from billing.importing import FORMATS, Problem, Receipt, import_paths
+from billing.importing import Progress as ReportBytes
+from products.models import Project
+
+
+class Command(BaseCommand):
+    help = (
+        "Import usage from files and folders: usage events as JSON Lines or CSV, session logs of agents; "
+        "plain or .gz. What is good is recorded; running it again changes nothing. Exit status 1 where "
+        "anything was rejected or in conflict."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+        parser.add_argument("--project", required=True, type=int, metavar="ID")
+        parser.add_argument("--format", choices=sorted(FORMATS), help="guessed where the content tells")
+        parser.add_argument("--strict", action="store_true", help="record nothing if anything is wrong")
+        parser.add_argument("--dry-run", action="store_true", help="record nothing, say what would be")
+
+    def handle(self, **options: Any) -> None:
+        project = Project.objects.filter(pk=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no product with the id {options['project']}.")
+        try:
+            with _progress_bar(options["paths"]) as progress:
+                receipt = import_paths(
+                    project,
+                    options["paths"],
+                    format_name=options["format"],
+                    strict=options["strict"],
+                    dry_run=options["dry_run"],
+                    report=self.report,
+                    progress=progress,
+                )
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database refused a batch: {error}. Nothing of that batch is recorded; what was "
+                "recorded before it stands. Running the import again goes on where it stopped."
+            ) from error
+        self.print_receipt(
+            receipt, nothing_recorded=options["dry_run"] or (options["strict"] and receipt.failed)
+        )
+        if receipt.failed:
+            sys.exit(1)
+
+    def report(self, problem: Problem) -> None:
+        self.stderr.write(f"{problem.kind}: {shown(problem.origin, 1000)}: {problem.text}")
+
+    def print_receipt(self, receipt: Receipt, *, nothing_recorded: bool) -> None:
+        counts = receipt.counts
+        for label, number in (
+            ("files", receipt.files),
+            ("read", receipt.read),
+            ("recorded", counts["recorded"]),
+            ("duplicates", counts["duplicate"]),
+            ("conflicts", counts["conflict"]),
+            ("rejected", counts["rejected"]),
+            ("skipped", counts["skipped"]),
+            ("unpriced", sum(receipt.unpriced_models.values())),
+        ):
+            self.stdout.write(f"{label:<11}{number:>12,}")
+        for model, number in receipt.unpriced_models.most_common():
+            self.stdout.write(f"  no price is known for {shown(model)} ({number:,} times)")
+        for name, number in receipt.booked_as_other.most_common():
+            self.stdout.write(
+                f"  beyond the limit of agent types, booked under other: {shown(name)} ({number:,} times)"
+            )
+        if nothing_recorded:
+            self.stdout.write("Nothing was recorded; this is what would have been.")
+
+
+@contextmanager
+def _progress_bar(paths: list[Path]) -> Iterator[ReportBytes]:
+    """A bar on a terminal, silence elsewhere."""
+    total = sum(_size(path) for path in paths)
+    columns = TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda read: bar.update(task, completed=read)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(_size(inside) for inside in path.iterdir())
+    return path.stat().st_size if path.exists() else 0

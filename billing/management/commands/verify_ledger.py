@@ -1,0 +1,38 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from billing import verification
+from products.models import Project
+
+
+class Command(BaseCommand):
+    help = (
+        "Prove that every rollup equals the join of transactions, jobs and runs, and that all rows stand "
+        "with parents of their own product. Names each row that differs; exit status 1 if there is one."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--project", type=int, metavar="ID", help="only this product")
+
+    def handle(self, *, project: int | None, **_: Any) -> None:
+        projects = Project.objects.order_by("pk")
+        if project is not None:
+            projects = projects.filter(pk=project)
+            if not projects:
+                raise CommandError(f"There is no product with the id {project}.")
+        wrong = checked = 0
+        with verification.snapshot():
+            for line in verification.missing_guards():
+                wrong += 1
+                self.stdout.write(line)
+            for one in projects:
+                checked += 1
+                for line in verification.differences(one):
+                    wrong += 1
+                    self.stdout.write(f"product {one.pk}: {line}")
+        if wrong:
+            raise CommandError(
+                f"{wrong} rows differ in {checked} products. `manage.py rebuild_rollups` mends rollups."
+            )
+        self.stdout.write(f"The ledger of {checked} products and everything computed from it agree.")

@@ -1,0 +1,129 @@
+"""Reading single records of Claude Code session logs: what a line, a file's name, a message says."""
+
+import hashlib
+import re
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from billing import events
+from billing.events import Tokens, shown
+from billing.sources import json_decoder
+
+_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
+_SUFFIX_ROOM = 20
+"""Characters that the ledger may append to an event id when the response has grown."""
+
+Record = dict[str, Any]
+
+
+class UnreadableLine(Exception):  # names the line, not the exception
+    """Why a line, or the usage in it, can't be read."""
+
+
+def decode(line: bytes) -> Record:
+    if not line.strip():
+        return {}
+    try:
+        value = json_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableLine(f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise UnreadableLine("not valid JSON: nested too deeply") from None
+    if not isinstance(value, dict):
+        raise UnreadableLine("not a JSON object")
+    return value
+
+
+class LogSource(msgspec.Struct, frozen=True):
+    """What a file's name tells of its records. A session of "" is told by the records only."""
+
+    name: str
+    stem: str
+    session: str
+    agent: str
+
+    def session_of(self, record: Record) -> str:
+        return self.session or text_of(record, "sessionId") or self.stem
+
+    def agent_of(self, record: Record) -> str:
+        """The subagent whose record it is; "" for the main agent."""
+        named = text_of(record, "agentId") if record.get("isSidechain") is True else ""
+        return named or self.agent
+
+
+def log_source(name: str) -> LogSource:
+    path = PurePath(name)
+    stem = _ENDING.sub("", path.name)
+    for folder in path.parents:
+        if folder.name == "subagents":
+            session = folder.parent.name.removeprefix("..")
+            return LogSource(name, stem, session, stem.removeprefix("agent-"))
+    if stem.startswith("agent-"):  # older versions lay subagents' files beside the sessions'
+        return LogSource(name, stem, "", stem.removeprefix("agent-"))
+    return LogSource(name, stem, stem, "")
+
+
+def nested_record(record: Record) -> tuple[str, Record] | None:
+    """The subagent and its record that a progress record holds, if it holds one."""
+    data = record.get("data")
+    if record.get("type") != "progress" or not isinstance(data, dict) or data.get("type") != "agent_progress":
+        return None
+    agent, nested = text_of(data, "agentId"), data.get("message")
+    if not agent or not isinstance(nested, dict):
+        raise UnreadableLine("data: agent_progress without an agentId or a message")
+    return agent, nested
+
+
+def text_of(record: Record, field: str) -> str:
+    value = record.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableLine(f"{field}: must be text, not {shown(value)}")
+    return value
+
+
+def blocks_of(message: Any) -> list[Record]:
+    content = message.get("content") if isinstance(message, dict) else None
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def event_id_of(message_id: str, request: str) -> str:
+    """The ids of the response; what would be too long to be an event id is named by its hash."""
+    if not message_id:
+        raise UnreadableLine("message.id: is missing")
+    event_id = f"{message_id}:{request}" if request else message_id
+    if len(event_id) <= events.ID_LENGTH - _SUFFIX_ROOM:
+        return event_id
+    return "sha256:" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def tokens_of(usage: Any) -> Tokens:
+    if not isinstance(usage, dict):
+        raise UnreadableLine("message.usage: is no object")
+    if usage.get("input_tokens") is None or usage.get("output_tokens") is None:
+        raise UnreadableLine("message.usage: has no input_tokens or no output_tokens")
+    by_duration = usage.get("cache_creation")
+    if by_duration is not None and not isinstance(by_duration, dict):
+        raise UnreadableLine("message.usage.cache_creation: is no object")
+    tokens = Tokens(
+        input=_count(usage, "input_tokens"),
+        cache_read=_count(usage, "cache_read_input_tokens"),
+        cache_write=_count(usage, "cache_creation_input_tokens"),
+        cache_write_1h=_count(by_duration or {}, "ephemeral_1h_input_tokens"),
+        output=_count(usage, "output_tokens"),
+    )
+    if tokens.cache_write_1h > tokens.cache_write:
+        raise UnreadableLine("message.usage: more tokens were cached for an hour than were cached")
+    return tokens
+
+
+def _count(counts: Record, field: str) -> int:
+    value = counts.get(field)
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= events.MAX_TOKENS:
+        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
+    return value

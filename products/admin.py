@@ -1,0 +1,168 @@
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+
+from products import tokens
+from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
+
+admin.site.site_header = "AI Cost administration"
+admin.site.site_title = "AI Cost administration"
+admin.site.index_title = "Products, people and budgets"
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """What only usage itself may write: looked at, never changed."""
+
+    show_full_result_count = False  # a count of the whole table on every page of a large one
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):
+    list_display = ["name", "owner", "time_zone", "created_at", "first_usage_at", "archived_at"]
+    list_filter = [("archived_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["owner"]
+    search_fields = ["name", "owner__username"]
+    autocomplete_fields = ["owner"]
+    readonly_fields = ["created_at", "first_usage_at", "archived_at"]
+    inlines = [MembershipInline]
+    actions = ["archive", "take_out_of_the_archive"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> list[str]:
+        fixed = ["time_zone"] if obj and obj.first_usage_at else []
+        return [*self.readonly_fields, *fixed]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """A product with usage is archived; and so that none slips into a selection, one at a time."""
+        return bool(obj and not obj.first_usage_at and super().has_delete_permission(request, obj))
+
+    @admin.action(description="Archive selected products", permissions=["change"])
+    def archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
+        number = projects.filter(archived_at=None).update(archived_at=timezone.now())
+        self.message_user(request, f"{number} archived.")
+
+    @admin.action(description="Take selected products out of the archive", permissions=["change"])
+    def take_out_of_the_archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
+        number = projects.exclude(archived_at=None).update(archived_at=None)
+        self.message_user(request, f"{number} taken out of the archive.")
+
+
+@admin.register(AgentType)
+class AgentTypeAdmin(admin.ModelAdmin):
+    list_display = ["slug", "label", "color", "project"]
+    list_editable = ["label", "color"]
+    list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project"]
+    search_fields = ["slug", "label"]
+    fields = ["project", "slug", "label", "color"]
+    actions = ["use_everywhere"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AgentType | None = None) -> list[str]:
+        return ["project", "slug"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # usage may name it again at any time
+
+    @admin.action(description="Use label and colour of these in every product", permissions=["change"])
+    def use_everywhere(self, request: HttpRequest, chosen: QuerySet[AgentType]) -> None:
+        for agent_type in chosen:
+            AgentType.objects.filter(slug=agent_type.slug).update(
+                label=agent_type.label, color=agent_type.color
+            )
+        self.message_user(request, "Every product names and colours them so now.")
+
+
+class TokenForm(ModelForm):
+    """Makes a token by `tokens.issue`, which says who may have which."""
+
+    class Meta:
+        model = ApiToken
+        fields = ["user", "project", "scope", "name", "expires_at"]
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if cleaned and not self.errors:
+            wanted = {key: cleaned[key] for key in ("scope", "project")}
+            try:
+                tokens.check(cleaned["user"], **wanted)
+            except PermissionDenied as error:
+                raise ValidationError(str(error)) from error
+        return cleaned
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):
+    form = TokenForm
+    list_display = [
+        "__str__",
+        "user",
+        "project",
+        "scope",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_filter = ["scope", ("revoked_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["user", "project"]
+    search_fields = ["name", "user__username", "project__name"]
+    autocomplete_fields = ["user", "project"]
+    actions = ["revoke"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # revoked ones stay, so that one can see what a leaked one could do
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        text = tokens.make(obj)
+        self.message_user(
+            request,
+            f"The token, which is shown only now: {text}",
+            level=messages.WARNING,
+            fail_silently=False,
+        )
+
+    @admin.action(description="Revoke selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
+        for token in chosen:
+            tokens.revoke(token)
+        self.message_user(request, f"{len(chosen)} revoked.")
+
+
+@admin.register(PipelineRun)
+class PipelineRunAdmin(ReadOnlyAdmin):
+    list_display = ["run_id", "project", "status", "trigger", "started_at", "finished_at", "job_count"]
+    list_filter = ["status", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project"]
+    search_fields = ["run_id__exact"]
+    ordering = ["-pk"]
+
+
+@admin.register(AgentJob)
+class AgentJobAdmin(ReadOnlyAdmin):
+    list_display = ["job_id", "run", "agent_type", "status", "started_at", "finished_at", "project"]
+    list_filter = ["status", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project", "run", "agent_type"]
+    search_fields = ["job_id__exact", "run__run_id__exact"]
+    ordering = ["-pk"]

@@ -1,0 +1,37 @@
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from products import tokens
+from products.models import ApiToken, Project
+from products.people import user_named
+
+
+class Command(BaseCommand):
+    help = "Make an API token and print it, and nothing else, on standard output. It can't be shown again."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", required=True, metavar="USERNAME")
+        parser.add_argument("--project", type=int, metavar="ID", help="narrow the token to one product")
+        parser.add_argument("--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.READ.value)
+        parser.add_argument("--name", default="", help="what it is for")
+        parser.add_argument("--create-user", action="store_true", help="make the user if there is none")
+
+    @transaction.atomic
+    def handle(
+        self, *, user: str, project: int | None, scope: str, name: str, create_user: bool, **_: Any
+    ) -> str:
+        narrowed = None
+        if project is not None:
+            narrowed = Project.objects.filter(pk=project).first()
+            if narrowed is None:
+                raise CommandError(f"There is no product with the id {project}.")
+        try:
+            _token, text = tokens.issue(
+                user_named(user, create=create_user), scope=scope, project=narrowed, name=name
+            )
+        except PermissionDenied as error:
+            raise CommandError(str(error)) from error
+        return text

@@ -1,0 +1,75 @@
+"""API tokens: made, found, revoked. A token is shown once; the database knows only its hash."""
+
+import base64
+import hashlib
+import re
+import secrets
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from products.access import may_change
+from products.models import ApiToken, Project
+
+PREFIX = "aicost_"
+"""Tells a leaked token for what it is, to people and to scanners."""
+
+_TOKEN = re.compile(rf"{PREFIX}([A-Za-z0-9_-]{{43}})", re.ASCII)
+
+
+def issue(
+    user: Any,
+    *,
+    scope: str = ApiToken.Scope.READ,
+    project: Project | None = None,
+    name: str = "",
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token and its text, which nobody can read again. Raises `PermissionDenied` as `check` does."""
+    check(user, scope=scope, project=project)
+    token = ApiToken(user=user, scope=scope, project=project, name=name, expires_at=expires_at)
+    return token, make(token)
+
+
+def check(user: Any, *, scope: str, project: Project | None) -> None:
+    """Raises `PermissionDenied` where the user may not have such a token.
+
+    A token is narrowed to a project that its user sees; bringing usage in needs its owner or a manager.
+    """
+    if project is not None and not Project.objects.visible_to(user).filter(pk=project.pk).exists():
+        raise PermissionDenied(f"{user} may not see this product.")
+    if scope == ApiToken.Scope.INGEST:
+        if project is None:
+            raise PermissionDenied("An ingest token names the product that its usage goes to.")
+        if not may_change(user, project):
+            raise PermissionDenied("An ingest token needs the owner or a manager of its product.")
+
+
+def make(token: ApiToken) -> str:
+    """Give a token that was checked its secret, save it, and answer its text."""
+    secret = secrets.token_bytes(32)
+    token.token_hash = _hash(secret)
+    token.save()
+    return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def find(text: str) -> ApiToken | None:
+    """The usable token of that text, with its user and project; None for any other."""
+    match = _TOKEN.fullmatch(text)
+    if not match:
+        return None
+    secret = base64.urlsafe_b64decode(match[1] + "=")
+    tokens = ApiToken.objects.usable(timezone.now()).filter(user__is_active=True)
+    return tokens.select_related("user", "project").filter(token_hash=_hash(secret)).first()
+
+
+def revoke(token: ApiToken) -> None:
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+
+
+def _hash(secret: bytes) -> str:
+    return hashlib.sha256(secret).hexdigest()
