@@ -162,9 +162,13 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
 
 def _read_job(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
     """A `job` event: tells of a job and its run, books nothing."""
-    for field in (*TOKEN_FIELDS, "costDollars", "credits", "model"):
-        if get(field) not in (None, 0):
-            raise EventError(field, "a job event books nothing and can't have it")
+    _refuse_tokens(kind, _tokens(get))
+    if _stated_nanos(get, credits_per_dollar):
+        raise EventError(
+            "credits" if get("credits") is not None else "costDollars", "a job event has no cost"
+        )
+    if _text("model", get("model"), TEXT_LENGTH):
+        raise EventError("model", "a job event books nothing and can't have it")
     event_id = get("eventId")
     return UsageEvent(
         kind=kind,
@@ -334,7 +338,7 @@ def _instant(field: str, value: Any, latest: datetime) -> datetime | None:
         raise EventError(field, "must not be before 2000-01-01")
     if instant > latest:
         raise EventError(field, "must not be more than 24 hours in the future")
-    return instant
+    return instant.astimezone(UTC)
 
 
 def _tokens(get: Get) -> Tokens:

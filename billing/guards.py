@@ -2,7 +2,7 @@
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from products.guards import Statements, install, postgresql_trigger, same_project, sqlite_trigger
+from products.guards import Statements, install, postgresql_trigger, references, sqlite_trigger
 
 LEDGER = "billing_credittransaction"
 REFUSAL = "the ledger is append-only"
@@ -32,7 +32,8 @@ APPEND_ONLY: Statements = {
 
 GUARDS = [
     APPEND_ONLY,
-    same_project("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
+    references("billing_transaction_project", LEDGER, "project_id", "products_project", same_project=False),
+    references("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
 ]
 
 

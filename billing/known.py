@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from billing.events import DEDUCTION, JOB, STATUSES, UsageEvent
+from products.agent_types import OTHER
 
 _RANK = {status: rank for rank, status in enumerate(("", *STATUSES))}
 RUNNING, SUCCEEDED, CANCELLED, FAILED = STATUSES
@@ -21,7 +22,7 @@ def later(a: datetime | None, b: datetime | None) -> datetime | None:
     return b if a is None or (b is not None and b > a) else a
 
 
-def better_name(known: str, told: str, weakest: str = "other") -> str:
+def better_name(known: str, told: str, weakest: str = OTHER) -> str:
     """One told over none and over `other`; of two different ones the lesser by code point."""
     if told in ("", known, weakest) and known:
         return known
@@ -153,7 +154,7 @@ class KnownJob(Known):
     def hear(self, event: UsageEvent, agent_type: str) -> bool:
         """Take in what an event tells (`agent_type`: its admitted slug); says whether anything changed."""
         changed = self.hear_told(event.job_status, event.job_started_at, event.job_finished_at)
-        if agent_type:
+        if agent_type not in ("", OTHER):  # a job told `other` is stored, and read back, as one told none
             better = better_name(self.agent_type, agent_type)
             changed |= better != self.agent_type
             self.agent_type = better

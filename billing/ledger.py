@@ -12,8 +12,8 @@ import msgspec
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing import bulk, periods, pricing, rollups
-from billing.events import JOB, Rejection, UsageEvent
+from billing import bulk, money, periods, pricing, rollups
+from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
 from billing.registers import AgentTypes, Jobs, Runs
@@ -44,6 +44,7 @@ def record(
     recorded if there are any. An exception (a lost connection, a sum beyond 64 bits) records nothing.
     """
     costs = [_cost(event) for event in events]
+    events = [_unless_absurd(event, cost) for event, cost in zip(events, costs, strict=True)]
     with transaction.atomic():
         return _Batch(lock(project), events, costs).record(atomic)
 
@@ -74,6 +75,14 @@ def _cost(event: UsageEvent | Rejection) -> Cost:
     if nanos is None:
         return 0, CreditTransaction.CostSource.UNPRICED.value
     return nanos, CreditTransaction.CostSource.COMPUTED.value
+
+
+def _unless_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
+    """Sound token counts can cost more than any one event may; it alone is refused, not its batch."""
+    if isinstance(event, Rejection) or cost[0] <= MAX_DOLLARS * money.NANOS_PER_DOLLAR:
+        return event
+    reason = f"its tokens cost more than {MAX_DOLLARS:,} dollars by the price of {event.model}"
+    return Rejection(event_id=event.event_id, field="model", reason=reason)
 
 
 class _Batch:

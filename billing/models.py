@@ -46,10 +46,10 @@ class CreditTransaction(models.Model):
         COMPUTED = "computed", "computed from the model's price"
         UNPRICED = "unpriced", "unpriced: no price is known"
 
+    # The foreign keys stand in `billing.guards`, checked at once.
     project = models.ForeignKey(
-        Project, on_delete=models.PROTECT, related_name="transactions", db_index=False
+        Project, on_delete=models.PROTECT, related_name="transactions", db_constraint=False, db_index=False
     )
-    # The composite foreign key (project, job) stands in a migration.
     job = models.ForeignKey(
         AgentJob,
         on_delete=models.PROTECT,
@@ -231,12 +231,16 @@ class DailySpend(Spend):
 
 
 class RunSpend(Spend):
-    """By month and pipeline run."""
+    """By month and pipeline run. The key serves a run's page, an index of its own the costliest."""
 
-    pk = models.CompositePrimaryKey("project", "month", "run")
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    pk = models.CompositePrimaryKey("project", "run", "month")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    run = models.ForeignKey(
+        PipelineRun, on_delete=models.PROTECT, related_name="spend", db_constraint=False, db_index=False
+    )
     month = models.DateField(help_text="Its first day.")
-    run = models.ForeignKey(PipelineRun, on_delete=models.PROTECT, related_name="spend", db_constraint=False)
 
     class Meta(Spend.Meta):
         constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="run_spend_range")]

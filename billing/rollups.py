@@ -88,7 +88,7 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
     by_agent_type = {
         (month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()
     }
-    by_run = {(month, run.pk): sums for (month, run), sums in changes.by_run.items()}
+    by_run = {(run.pk, month): sums for (month, run), sums in changes.by_run.items()}
     by_day = {(day,): sums for day, sums in changes.by_day.items()}
     credits_ = {(month,): sums for month, sums in changes.credits.items()}
     for rollup, table in zip(ALL, (by_agent_type, by_day, by_run, credits_), strict=True):

@@ -91,7 +91,7 @@ BY_DAY = Rollup(
 BY_RUN = Rollup(
     RunSpend,
     tuple(_SPEND),
-    Part(_spending, {"month": TruncMonth("billed_on"), "run_id": F("job__run_id")}, _SPEND),
+    Part(_spending, {"run_id": F("job__run_id"), "month": TruncMonth("billed_on")}, _SPEND),
 )
 CREDITS = Rollup(
     MonthlyCredits,

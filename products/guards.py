@@ -41,27 +41,29 @@ def sqlite_trigger(name: str, table: str, events: str, when: str, message: str) 
     )
 
 
-def _same_project(name: str, table: str, column: str, parent: str) -> list[str]:
-    """SQLite's stand-in for the composite foreign key (project, `column`)."""
-    when = (
-        f"NEW.{column} IS NOT NULL AND NOT EXISTS "
-        f"(SELECT 1 FROM {parent} WHERE id = NEW.{column} AND project_id = NEW.project_id)"
-    )
-    message = f"{table}.{column} must be of the same project"
-    return [
-        sqlite_trigger(f"{name}_insert", table, "INSERT", when, message),
-        sqlite_trigger(f"{name}_update", table, f"UPDATE OF project_id, {column}", when, message),
-    ]
-
-
-def same_project(name: str, table: str, column: str, parent: str) -> Statements:
-    """`table`'s parent in `column` is a row of the same project."""
+def references(name: str, table: str, column: str, parent: str, *, same_project: bool = True) -> Statements:
+    """`column` of `table` is the id of a row of `parent`, of the same project where both have one."""
+    columns, keys = (f"project_id, {column}", "project_id, id") if same_project else (column, "id")
     return {
-        "postgresql": [
-            postgresql_foreign_key(name, table, f"project_id, {column}", parent, "project_id, id")
-        ],
-        "sqlite": _same_project(name, table, column, parent),
+        "postgresql": [postgresql_foreign_key(name, table, columns, parent, keys)],
+        "sqlite": _sqlite_foreign_key(name, table, column, parent, same_project),
     }
+
+
+def _sqlite_foreign_key(name: str, table: str, column: str, parent: str, same_project: bool) -> list[str]:
+    """SQLite adds no foreign key to a table that exists."""
+    of_parent = " AND project_id = NEW.project_id" if same_project else ""
+    of_child = "project_id = OLD.project_id AND " if same_project else ""
+    orphan = (
+        f"NEW.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parent} WHERE id = NEW.{column}{of_parent})"
+    )
+    has_child = f"EXISTS (SELECT 1 FROM {table} WHERE {of_child}{column} = OLD.id)"
+    message = f"FOREIGN KEY constraint failed: {table}.{column}"
+    return [
+        sqlite_trigger(f"{name}_insert", table, "INSERT", orphan, message),
+        sqlite_trigger(f"{name}_update", table, f"UPDATE OF project_id, {column}", orphan, message),
+        sqlite_trigger(f"{name}_parent", parent, "DELETE", has_child, message),
+    ]
 
 
 _ZONE_IS_FIXED = "the billing zone of a project with usage is fixed"
@@ -84,8 +86,11 @@ FIXED_ZONE: Statements = {
 
 GUARDS = [
     FIXED_ZONE,
-    same_project("products_job_run", "products_agentjob", "run_id", "products_pipelinerun"),
-    same_project("products_job_type", "products_agentjob", "agent_type_id", "products_agenttype"),
+    references(
+        "products_run_project", "products_pipelinerun", "project_id", "products_project", same_project=False
+    ),
+    references("products_job_run", "products_agentjob", "run_id", "products_pipelinerun"),
+    references("products_job_type", "products_agentjob", "agent_type_id", "products_agenttype"),
 ]
 
 

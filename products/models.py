@@ -168,7 +168,10 @@ class Told(models.Model):
 class PipelineRun(Told):
     """One execution in a project."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="runs")
+    # Foreign keys of what is written by the thousand stand in `products.guards`, checked at once.
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="runs", db_constraint=False, db_index=False
+    )
     run_id = CodePointCharField("run ID", max_length=TOLD_ID_LENGTH, help_text="As told by the sender.")
     told_trigger = CodePointCharField(max_length=100, blank=True)
     job_count = models.PositiveIntegerField(default=0)
@@ -204,9 +207,12 @@ class PipelineRun(Told):
 class AgentJob(Told):
     """One agent's work within a run."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="jobs")
-    # The composite foreign keys (project, run) and (project, agent type) stand in a migration.
-    run = models.ForeignKey(PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
+    )
+    run = models.ForeignKey(
+        PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
+    )
     job_id = CodePointCharField(
         "job ID", max_length=TOLD_ID_LENGTH, help_text="As told; unique within its run."
     )

@@ -4,19 +4,29 @@ from typing import Any
 
 from django.core.management.commands.flush import Command as Flush
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from billing.guards import LEDGER, install_billing
+from products.guards import install_products
 
 
 class Command(Flush):
     def handle(self, **options: Any) -> None:
         connection = connections[options["database"]]
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("DROP TRIGGER IF EXISTS billing_ledger_append_only ON " + LEDGER)
-            else:
-                cursor.execute("DROP TRIGGER IF EXISTS billing_ledger_delete")
+        _lift(connection)
         try:
             super().handle(**options)
         finally:
+            install_products(connection)
             install_billing(connection)
+
+
+def _lift(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"DROP TRIGGER IF EXISTS billing_ledger_append_only ON {LEDGER}")
+            return
+        # SQLite empties one table after the other, and its foreign keys are triggers, too.
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {name}")
