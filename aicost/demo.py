@@ -4,7 +4,7 @@ Everything goes in by the product's own doors, so that the demo shows nothing th
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -202,7 +202,7 @@ def _credit(plan: Plan, at: datetime, rng: random.Random) -> Event:
     return {"eventId": f"credits-{at:%Y-%m}", "kind": kind, "occurredAt": at, "costDollars": dollars}
 
 
-def _pick(rng: random.Random, weights: dict[str, float]) -> str:
+def _pick(rng: random.Random, weights: Mapping[str, float]) -> str:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 

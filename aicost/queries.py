@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from billing import budgets, money, periods
 from billing.budgets import BudgetStatus
-from billing.models import CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
+from billing.models import BudgetChange, CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
 from products.models import Project
 
 TOP_RUNS = 5
 RECENT = 50
+BUDGET_CHANGES = 100
 
 
 def today(project: Project) -> date:
@@ -261,8 +262,21 @@ def deductions(rows: Any) -> list[Deduction]:
         *("output_tokens", "amount_nanos", "cost_source", "occurred_at"),
     )
     return [
-        Deduction(*names, into + read + written, out, cost, source == "unpriced", at)
-        for *names, into, read, written, out, cost, source, at in values
+        Deduction(
+            event,
+            run,
+            job,
+            slug,
+            label,
+            color,
+            model,
+            into + read + write,
+            out,
+            cost,
+            source == "unpriced",
+            at,
+        )
+        for event, run, job, slug, label, color, model, into, read, write, out, cost, source, at in values
     ]
 
 
@@ -360,3 +374,8 @@ def revenue(project: Project) -> Revenue:
         balance=sum(row.purchased + row.granted for row in months) - sum(spent),
         spent_in_30_days=sum(days.values_list("cost_nanos", flat=True)),
     )
+
+
+def budget_history(project: Project) -> list[BudgetChange]:
+    """The newest changes of a project's limit, newest first."""
+    return list(BudgetChange.objects.filter(project=project).select_related("changed_by")[:BUDGET_CHANGES])

@@ -49,7 +49,7 @@ def run_page(project: Project, after: Cursor | None = None) -> RunPage:
 
 
 def _with_spend(project: Project, runs: list[PipelineRun]) -> list[RunCost]:
-    spend = {
+    spend: dict[int, Any] = {
         row["run_id"]: row
         for row in RunSpend.objects.filter(project=project, run__in=runs)
         .values("run_id")
@@ -103,7 +103,8 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
     run = PipelineRun.objects.filter(project=project, run_id=run_id).first()
     if not run:
         raise Http404("No such pipeline run.")
-    ledger = CreditTransaction.objects.filter(project=project, job__in=run.jobs.values("pk"))
+    jobs = AgentJob.objects.filter(project=project, run=run)
+    ledger = CreditTransaction.objects.filter(project=project, job__in=jobs.values("pk"))
     refunds = ledger.filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
     newest = ledger.filter(kind="deduction").order_by("-occurred_at", "event_id")
     return RunDetail(

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -14,9 +15,9 @@ class BillingConfig(AppConfig):
         post_migrate.connect(_reinstall_guards, sender=self)
 
 
-def _reinstall_guards(using: str, plan: list[Any], **_: Any) -> None:
+def _reinstall_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
     from billing.guards import install_billing
 
-    # An empty plan changed no table; a plan that goes back may have taken the tables away.
+    # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.
     if plan and not any(backwards for _, backwards in plan):
         install_billing(connections[using])

@@ -70,7 +70,7 @@ def limit_of(project: Project, month: date, now: datetime | None = None) -> int 
         .order_by("-changed_at", "-pk")
         .first()
     )
-    return last and last.new_limit_nanos
+    return last.new_limit_nanos if last else None
 
 
 @transaction.atomic

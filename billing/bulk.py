@@ -27,11 +27,11 @@ class Among(models.Lookup):
     lookup_name = "among"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         column, params = self.process_lhs(compiler, connection)
         return f"{column} IN (SELECT value FROM json_each(%s))", [*params, _json(list(self.rhs))]
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         column, params = self.process_lhs(compiler, connection)
         return f"{column} = ANY(string_to_array(%s, E'\\x1f'))", [*params, _SEPARATOR.join(self.rhs)]
 
@@ -61,7 +61,11 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Row
     table, names = _quote(model._meta.db_table), ", ".join(_quote(f.column) for f in fields)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            # COPY goes past Django's cursor, which would make Django's errors of psycopg's.
+            with (
+                connection.wrap_database_errors,
+                cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+            ):
                 for row in rows:
                     copy.write_row(row)
         else:
@@ -130,7 +134,8 @@ def _fields(model: type[models.Model], columns: Sequence[str]) -> list[models.Fi
     return [by_name[name] for name in columns]
 
 
-def _quote(name: str) -> str:
+def _quote(name: str | None) -> str:
+    assert name
     return connection.ops.quote_name(name)
 
 
@@ -154,8 +159,8 @@ def _text(value: Any) -> str:
     return _NULL if value is None else str(value)
 
 
-def _adapted(fields: Sequence[models.Field], rows: Iterable[Row]) -> Iterable[Row]:
-    """Rows with dates and times as Django writes them to SQLite."""
+def _adapted(fields: Sequence[models.Field], rows: Iterable[Row]) -> Any:
+    """Rows with dates and times as Django writes them to SQLite; read as a stream."""
     adapters = [
         (position, _ADAPTERS[type(field)])
         for position, field in enumerate(fields)

@@ -362,9 +362,10 @@ def _count(field: str, value: Any) -> int:
         ):
             raise EventError(field, f"must be a whole number, not {shown(value)}")
         value = int(value)
-    if not 0 <= value <= MAX_TOKENS:
-        raise EventError(field, f"must be from 0 to 10¹², not {shown(value)}")
-    return value
+    count: int = value
+    if not 0 <= count <= MAX_TOKENS:
+        raise EventError(field, f"must be from 0 to 10¹², not {shown(count)}")
+    return count
 
 
 def _refuse_tokens(kind: str, tokens: Tokens) -> None:
@@ -394,19 +395,20 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def _amount(field: str, value: Any, most: int) -> Decimal:
-    if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
-            raise EventError(field, f"must be a decimal number, not {shown(value)}")
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            raise EventError(field, f"must be a decimal number, not {shown(value)}") from None
-    elif type(value) is int:
-        if abs(value) > most:  # before Decimal sees its digits
-            raise EventError(field, f"must be from 0 to {most:,}")
-        value = Decimal(value)
-    elif not isinstance(value, Decimal):
-        raise EventError(field, f"must be a decimal number, not {shown(value)}")
-    if not (value.is_finite() and 0 <= value <= most):
+    amount = _decimal(field, value, most)
+    if not (amount.is_finite() and 0 <= amount <= most):
         raise EventError(field, f"must be from 0 to {most:,}, not {shown(str(value))}")
-    return value
+    return amount
+
+
+def _decimal(field: str, value: Any, most: int) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if type(value) is int and abs(value) > most:  # before Decimal sees its digits
+        raise EventError(field, f"must be from 0 to {most:,}")
+    if type(value) is int or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        try:
+            return Decimal(value)
+        except InvalidOperation:  # an exponent beyond what a Decimal can hold
+            pass
+    raise EventError(field, f"must be a decimal number, not {shown(value)}")

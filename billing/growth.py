@@ -36,7 +36,7 @@ class Booked:
 def record(
     project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
 ) -> list[Outcome]:
-    """`ledger.record` for events whose deductions tell running totals of their responses."""
+    """`ledger.record` for deductions that tell the running total of a response, each response once a batch."""
     with transaction.atomic():
         ledger.lock(project)
         booked = _booked(project, events)

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import reset_queries, transaction
 from django.utils import timezone
 
 from billing import growth, ledger
@@ -149,6 +149,7 @@ def _import_batch(
         else:
             events.append(item)
     outcomes = record(project, [item.found for item in events])
+    reset_queries()  # with DEBUG Django keeps every statement, and would keep the whole file by and by
     for item, outcome in zip(events, outcomes, strict=True):
         _count(receipt, report, item, outcome)
 

@@ -149,7 +149,7 @@ class _Batch:
             changes.move(jobs.booked_sums(job), job)
         for job in jobs:
             changes.count_job(job.before, jobs.booking(job))
-            job.run.count_job(job.before and job.before.status, job.status)
+            job.run.count_job(job.before.status if job.before else None, job.status)
         runs.write()
         jobs.write()
         self.write_ledger(new, job_of, changes)

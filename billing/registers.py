@@ -127,7 +127,7 @@ class Jobs:
         self.agent_types = agent_types
         self.zone = zone
         run_of = {run.pk: run for run in runs.existing()}
-        pk_of = {run.run_id: run.pk for run in run_of.values()}
+        pk_of = {run.run_id: run.pk for run in run_of.values() if run.pk}
         wanted = sorted({(pk_of[event.run_id], event.job_id) for event in events if event.run_id in pk_of})
         self._jobs: dict[tuple[str, str], KnownJob] = {}
         self._booked: dict[int, list[dict[str, Any]]] | None = None
@@ -217,7 +217,7 @@ def _sums_by_month(project: Project, jobs: list[int]) -> dict[int, list[dict[str
     )
     sums: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
-        sums.setdefault(row["job_id"], []).append(row)
+        sums.setdefault(row["job_id"], []).append(dict(row))
     return sums
 
 

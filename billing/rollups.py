@@ -91,7 +91,8 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
     by_run = {(run.pk, month): sums for (month, run), sums in changes.by_run.items()}
     by_day = {(day,): sums for day, sums in changes.by_day.items()}
     credits_ = {(month,): sums for month, sums in changes.credits.items()}
-    for rollup, table in zip(ALL, (by_agent_type, by_day, by_run, credits_), strict=True):
+    tables: tuple[dict[Any, Sums], ...] = (by_agent_type, by_day, by_run, credits_)
+    for rollup, table in zip(ALL, tables, strict=True):
         _add_rows(project, rollup, table)
 
 

@@ -1,12 +1,23 @@
-"""Settings of the test suite: those of the product, on the database that the run is for."""
+"""Settings of the test suite: those of the product, on the database that the run is for.
+
+`TEST_DATABASE_URL` names the server (`python -m tests.with_postgres` sets it). Without it the tests
+run on SQLite, in a file: a database in memory would be locked as a whole by each of several threads.
+"""
 
 import os
+import tempfile
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ.setdefault("HTTPS", "false")
+# Never the database that the machine's own environment names.
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or "sqlite:///:memory:"
 
-from aicost.settings import *  # noqa: E402, F403
-from aicost.settings import INSTALLED_APPS, STORAGES
+from aicost.settings import *  # noqa: F403
+from aicost.settings import DATABASES, INSTALLED_APPS, STORAGES
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # The process id keeps two runs on one machine apart.
+    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"}
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # `tests` brings a `flush` that may empty the ledger; nothing else may.

@@ -1,6 +1,6 @@
 """Usage formats, one module each: bytes in, usage events out, no database.
 
-`parse(paths, context)` of each module yields an `Item` for everything that it found: an event, a
+`parse(files, context)` of each module yields an `Item` for everything that it found: an event, a
 rejection (what was meant as an event and is none), or a skipped line (logs of agents hold more
 than usage, and break off).
 """
@@ -36,7 +36,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Parse(Protocol):
-    def __call__(self, paths: list["SourceFile"], context: Context) -> Iterator[Item]: ...
+    def __call__(self, files: list["SourceFile"], context: Context) -> Iterator[Item]: ...
 
 
 class SourceFile(Protocol):

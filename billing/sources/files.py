@@ -4,7 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -32,7 +32,7 @@ class LogFile:
         number = 0
         try:
             with self.path.open("rb") as raw:
-                stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if _is_gzip(raw) else raw
+                stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if _is_gzip(raw) else raw)
                 while line := stream.readline(MAX_LINE + 1):
                     number += 1
                     if len(line) > MAX_LINE:

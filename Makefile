@@ -1,0 +1,57 @@
+# The two commands of a newcomer are `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DATABASE := sqlite:///demo.sqlite3
+
+.PHONY: demo test test-long lint format lock clean
+
+demo: $(VENV)/.product
+	DEBUG=true HTTPS=false DATABASE_URL=$(DEMO_DATABASE) $(BIN)/python -u manage.py demo
+
+# Everything, twice: on SQLite, and on a real PostgreSQL that is started for it.
+test: lint
+	$(BIN)/pytest -n 2
+	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2
+
+# What takes minutes: long property runs on both databases.
+test-long: $(VENV)/.test
+	$(BIN)/pytest -n 2 --long -m long
+	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m long
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	DEBUG=true $(BIN)/mypy .
+	DEBUG=true $(BIN)/lint-imports
+	DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+	DEBUG=false SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))') \
+		ALLOWED_HOSTS=aicost.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs uv. One lock for the product, one for its tests; both serve every Python from 3.11 on.
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header pyproject.toml
+lock:
+	$(UV_COMPILE) -o requirements.lock
+	$(UV_COMPILE) --extra test -c requirements.lock -o tests/requirements.lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.product: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/.test: tests/requirements.lock $(VENV)/.product
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo.sqlite3* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,112 @@
+"""The cast that all tests share, and a clock that stands still."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import pytest
+import time_machine
+
+# Django's models are imported inside the fixtures: the tests of pure modules need no settings.
+
+NOW = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
+"""A Tuesday in the middle of a month, where the frozen clock stands."""
+
+
+def missing(what: str, how: str) -> NoReturn:
+    """Skip a test for want of a tool, saying how to get it. In CI nothing may be missing."""
+    reason = f"{what} is missing: {how}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A shell that names the product's own settings would send the tests to the product's database."""
+    chosen = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if config.pluginmanager.hasplugin("django") and chosen not in (None, "", "tests.settings"):
+        raise pytest.UsageError(f"unset DJANGO_SETTINGS_MODULE, which names {chosen}, not tests.settings")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """Stands at `NOW` until a test moves it (`clock.move_to`, `clock.shift`)."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def owner(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="owner")
+
+
+@pytest.fixture
+def manager(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="manager")
+
+
+@pytest.fixture
+def viewer(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="viewer")
+
+
+@pytest.fixture
+def stranger(db: None) -> Any:
+    """Signed in, but with no part in the project."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="stranger")
+
+
+@pytest.fixture
+def staff(db: None) -> Any:
+    """May use the admin; outside it a stranger."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="staff", is_staff=True)
+
+
+@pytest.fixture
+def superuser(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="superuser", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def project(owner: Any, manager: Any, viewer: Any) -> Any:
+    """A product of `owner`'s, which `manager` and `viewer` have joined."""
+    from tests.factories import MembershipFactory, ProjectFactory
+
+    project = ProjectFactory(name="Lighthouse", owner=owner)
+    MembershipFactory(project=project, user=manager, role="manager")
+    MembershipFactory(project=project, user=viewer, role="viewer")
+    return project
+
+
+@pytest.fixture
+def other_project(stranger: Any) -> Any:
+    """A product of somebody else's."""
+    from tests.factories import ProjectFactory
+
+    return ProjectFactory(name="Windmill", owner=stranger)

@@ -1,0 +1,113 @@
+"""Who may see a product, who may change it; tokens as the database and their owners see them."""
+
+import hashlib
+from base64 import urlsafe_b64decode
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+from django.http import Http404
+
+from products import tokens
+from products.access import may_change, project_for
+from products.models import ApiToken, Membership, Project
+from tests.conftest import NOW
+
+ODD_IDS = ["0", "-1", "01", "1.0", "abc", "", "9" * 18, "9" * 400, "١", "1\0", 0, -1, 2**63, 2**200]
+
+
+def test_owner_manager_viewer_and_superuser_see_a_product(project, owner, manager, viewer, superuser):
+    for person in (owner, manager, viewer, superuser):
+        assert project_for(person, str(project.pk)) == project
+
+
+def test_strangers_and_staff_get_what_one_gets_for_no_product(project, stranger, staff):
+    for person in (stranger, staff):
+        with pytest.raises(Http404) as refused:
+            project_for(person, project.pk)
+        with pytest.raises(Http404) as absent:
+            project_for(person, 4711)
+        assert str(refused.value) == str(absent.value)
+
+
+@pytest.mark.parametrize("odd", ODD_IDS)
+def test_an_odd_id_is_the_id_of_no_product(project, owner, odd):
+    with pytest.raises(Http404):
+        project_for(owner, odd)
+
+
+def test_owners_and_managers_change_things_viewers_and_superusers_do_not(
+    project, owner, manager, viewer, superuser
+):
+    for person in (owner, manager):
+        assert project_for(person, project.pk, "change") == project
+    for person in (viewer, superuser):
+        with pytest.raises(PermissionDenied):
+            project_for(person, project.pk, "change")
+
+
+def test_a_removed_member_is_out_at_once(project, viewer):
+    Membership.objects.get(user=viewer).delete()
+    with pytest.raises(Http404):
+        project_for(viewer, project.pk)
+
+
+def test_an_inactive_person_sees_nothing(project, owner):
+    owner.is_active = False
+    owner.save()
+    assert not Project.objects.visible_to(owner).exists()
+
+
+def test_a_token_is_found_by_its_text_and_stored_only_as_a_hash(project, owner):
+    token, text = tokens.issue(owner, project=project, scope="ingest")
+    assert text.startswith("aicost_")
+    secret = urlsafe_b64decode(text.removeprefix("aicost_") + "=")
+    assert len(secret) == 32
+    stored = ApiToken.objects.values().get()
+    assert stored["token_hash"] == hashlib.sha256(secret).hexdigest()
+    assert text not in str(stored)
+    found = tokens.find(text)
+    assert found == token
+    assert (found.user, found.project) == (owner, project)
+
+
+def test_other_texts_find_no_token(owner):
+    _, text = tokens.issue(owner)
+    for other in ("", "aicost_", text[:-1], text + "x", text.upper(), "x" * 10_000, text + "\n"):
+        assert tokens.find(other) is None
+
+
+def test_revoked_and_expired_tokens_and_those_of_inactive_people_are_not_found(owner, clock):
+    revoked, revoked_text = tokens.issue(owner)
+    tokens.revoke(revoked)
+    assert tokens.find(revoked_text) is None
+    _, expiring = tokens.issue(owner, expires_at=NOW + timedelta(hours=1))
+    assert tokens.find(expiring)
+    clock.shift(timedelta(hours=1))
+    assert tokens.find(expiring) is None
+    _, text = tokens.issue(owner)
+    owner.is_active = False
+    owner.save()
+    assert tokens.find(text) is None
+
+
+def test_a_token_is_narrowed_to_products_that_its_user_sees(project, stranger):
+    with pytest.raises(PermissionDenied):
+        tokens.issue(stranger, project=project)
+
+
+def test_bringing_usage_in_needs_a_product_and_its_owner_or_manager(project, owner, manager, viewer):
+    for person in (owner, manager):
+        assert tokens.issue(person, project=project, scope="ingest")
+    with pytest.raises(PermissionDenied, match="owner or a manager"):
+        tokens.issue(viewer, project=project, scope="ingest")
+    with pytest.raises(PermissionDenied, match="names the product"):
+        tokens.issue(owner, scope="ingest")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ApiToken.objects.create(user=owner, scope="ingest", token_hash="x")
+
+
+def test_may_change_asks_for_the_present_role(project, manager):
+    Membership.objects.filter(user=manager).update(role="viewer")
+    assert not may_change(manager, project)

@@ -1,0 +1,70 @@
+"""The demo shows every state, from the product's own doors, in a database of its own."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from aicost import demo, queries
+from billing import verification
+from billing.models import CreditTransaction
+from products.models import AgentJob, Project
+from tests.factories import ProjectFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def filled(settings):
+    settings.DEBUG = True
+    out = io.StringIO()
+    call_command("demo", no_serve=True, port=8123, stdout=out)
+    return out.getvalue()
+
+
+def test_it_prints_the_address_and_the_login(filled):
+    assert filled.splitlines() == ["http://127.0.0.1:8123", "user demo, password demo"]
+
+
+def test_it_shows_every_state(filled):
+    projects = list(Project.objects.all())
+    budgets = [queries.month_summary(project).budget for project in projects]
+    assert {budget.state for budget in budgets if budget} == {"green", "yellow", "red"}
+    assert None in budgets
+    assert any(project.first_usage_at is None for project in projects)
+    assert {"refund", "purchase", "grant"} <= set(CreditTransaction.objects.values_list("kind", flat=True))
+    assert AgentJob.objects.filter(status="failed").exists()
+    assert CreditTransaction.objects.filter(cost_source="unpriced").exists()
+
+
+def test_it_reaches_from_seven_months_ago_up_to_today(filled):
+    busy = Project.objects.get(name=demo.PLANS[0].name)
+    assert all(month.cost > 0 for month in queries.monthly_trend(busy))
+    assert queries.daily_spend(busy, 7)[-1].cost > 0
+    first = CreditTransaction.objects.filter(project=busy).earliest("occurred_at")
+    months = queries.this_month(busy).month - first.billed_on.month
+    assert months % 12 == 6
+
+
+def test_one_run_stands_out(filled):
+    first, second, *_ = queries.top_runs(Project.objects.get(name=demo.PLANS[0].name))
+    assert first.run_id == "runaway-refactoring"
+    assert first.cost > 3 * second.cost
+
+
+def test_its_ledger_agrees(filled):
+    for project in Project.objects.all():
+        assert not list(verification.differences(project))
+
+
+def test_it_refuses_a_database_that_holds_other_products(settings):
+    settings.DEBUG = True
+    ProjectFactory(name="Real work")
+    with pytest.raises(CommandError, match="holds other products"):
+        call_command("demo", no_serve=True)
+
+
+def test_it_refuses_to_run_without_debug(settings):
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DEBUG=true only"):
+        call_command("demo", no_serve=True)

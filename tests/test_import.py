@@ -1,0 +1,215 @@
+"""`manage.py import_usage` over files as people have them: whole, broken, compressed, wrong."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from billing import verification
+from billing.models import CreditTransaction
+from tests.factories import event, fields, send
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+class Run:
+    """One run of the command: its exit status, and what it printed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        self.status = 0
+        try:
+            call_command("import_usage", *map(str, args), stdout=out, stderr=err, **options)
+        except SystemExit as stop:
+            self.status = stop.code
+        self.out, self.err = out.getvalue(), err.getvalue()
+        # "recorded    1,234" → {"recorded": 1234}
+        rows = (line.split() for line in self.out.splitlines() if not line.startswith((" ", "Nothing")))
+        self.receipt = {label: int(number.replace(",", "")) for label, number in rows}
+
+
+def line(**told: Any) -> str:
+    return json.dumps(fields(**told))
+
+
+def write(path: Path, *lines: str | bytes) -> Path:
+    path.write_bytes(b"".join((text.encode() if isinstance(text, str) else text) + b"\n" for text in lines))
+    return path
+
+
+def booked(project: Any) -> set[str]:
+    return set(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
+
+
+@pytest.fixture
+def good() -> list[str]:
+    return [line(eventId="good-1"), line(eventId="good-2", costDollars="0.5")]
+
+
+def test_json_lines_are_recorded_and_a_second_run_changes_nothing(project, tmp_path, good):
+    path = write(tmp_path / "usage.jsonl", *good, "")
+    first = Run(path, project=project.pk)
+    assert (first.status, first.receipt["read"], first.receipt["recorded"]) == (0, 2, 2)
+    second = Run(path, project=project.pk)
+    assert (second.status, second.receipt["recorded"], second.receipt["duplicates"]) == (0, 0, 2)
+    assert booked(project) == {"good-1", "good-2"}
+
+
+def test_a_csv_gives_the_same_rows_as_json_lines(project, other_project, tmp_path):
+    write(tmp_path / "a.jsonl", line(eventId="x", inputTokens=12, model="m", costDollars=0.25))
+    write(
+        tmp_path / "a.csv",
+        "\N{BOM}eventId,occurredAt,runId,inputTokens,outputTokens,model,costDollars",
+        'x,2026-03-17T12:00:00+00:00,run-1,12,,m,"0.25"',
+    )
+    assert Run(tmp_path / "a.jsonl", project=project.pk).status == 0
+    assert Run(tmp_path / "a.csv", project=other_project.pk).status == 0
+    columns = ("event_id", "input_tokens", "output_tokens", "model", "amount_nanos", "occurred_at")
+    [json_row] = CreditTransaction.objects.filter(project=project).values(*columns)
+    [csv_row] = CreditTransaction.objects.filter(project=other_project).values(*columns)
+    assert json_row == csv_row
+    assert json_row["amount_nanos"] == 250_000_000
+
+
+def test_folders_and_gzip_are_read(project, tmp_path, good):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(good).encode()))
+    write(tmp_path / "b.jsonl", line(eventId="b"))
+    write(tmp_path / "notes.txt", "not usage")
+    run = Run(tmp_path, project=project.pk)
+    assert run.receipt["files"] == 2
+    assert booked(project) == {"good-1", "good-2", "b"}
+
+
+WRONG_LINES = {
+    "a cut-off line": ('{"eventId": "x", "occurredAt": "2026-03-', "not valid JSON"),
+    "a negative count": (line(inputTokens=-1), "inputTokens: must be from 0"),
+    "an unknown column": (json.dumps({**fields(), "inputTokns": 1}), "did you mean inputTokens?"),
+    "a date without offset": (line(occurredAt="2026-03-17T12:00:00"), "occurredAt: needs an offset"),
+    "NUL": (line(runId="a\0b"), "runId: must not contain control characters"),
+    "a list": ("[1]", "a JSON object is needed"),
+    "no UTF-8": (b'{"eventId": "\xff"}', "not valid JSON"),
+    "NaN": ('{"eventId": "x", "costDollars": NaN}', "not valid JSON"),
+    "deep nesting": ("[" * 100_000, "not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES)
+def test_a_wrong_line_is_named_and_the_others_are_recorded(project, tmp_path, good, wrong):
+    text, reason = WRONG_LINES[wrong]
+    path = write(tmp_path / "usage.jsonl", good[0], text, good[1])
+    run = Run(path, project=project.pk, format="usage_events")
+    assert run.status == 1
+    assert f"rejected: {path}:2: " in run.err
+    assert reason in run.err
+    assert run.receipt["rejected"] == 1
+    assert booked(project) == {"good-1", "good-2"}
+
+
+WRONG_CSV = {
+    "a negative count": ("x,2026-03-17T12:00:00Z,run-1,-1,1", "inputTokens: must be from 0"),
+    "a count that is none": ("x,2026-03-17T12:00:00Z,run-1,many,1", "inputTokens: must be a whole number"),
+    "a missing cell": ("x,2026-03-17T12:00:00Z,run-1", "has 3 cells where the header names 5"),
+    "a quote that never ends": ('"x,2026-03-17T12:00:00Z,run-1,1,1', "not valid CSV"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CSV)
+def test_a_wrong_row_of_a_csv_is_named(project, tmp_path, wrong):
+    row, reason = WRONG_CSV[wrong]
+    header = "eventId,occurredAt,runId,inputTokens,costDollars"
+    path = write(tmp_path / "usage.csv", header, "good,2026-03-17T12:00:00Z,run-1,1,1", row)
+    run = Run(path, project=project.pk)
+    assert run.status == 1
+    assert f"rejected: {path}:3: " in run.err
+    assert reason in run.err
+    assert booked(project) == {"good"}
+
+
+def test_a_csv_with_an_unknown_column_is_rejected_at_its_header(project, tmp_path):
+    path = write(tmp_path / "a.csv", "eventId,ocurredAt,runId", "x,2026-03-17T12:00:00Z,run-1")
+    run = Run(path, project=project.pk)
+    assert run.status == 1
+    assert f"{path}:1: ocurredAt: unknown field, did you mean occurredAt?" in run.err
+    assert not booked(project)
+
+
+def test_a_file_that_is_not_there_is_named_and_the_others_are_recorded(project, tmp_path, good):
+    path = write(tmp_path / "usage.jsonl", *good)
+    run = Run(tmp_path / "gone.jsonl", path, project=project.pk)
+    assert run.status == 1
+    assert f"rejected: {tmp_path / 'gone.jsonl'}: there is no such file" in run.err
+    assert booked(project) == {"good-1", "good-2"}
+
+
+def test_a_project_that_is_not_there_is_an_error(db, tmp_path, good):
+    with pytest.raises(CommandError, match="no product with the id 4711"):
+        Run(write(tmp_path / "usage.jsonl", *good), project=4711)
+
+
+def test_a_gzip_that_breaks_off_is_named_and_what_was_read_is_recorded(project, tmp_path):
+    lines = "\n".join(line(eventId=f"e{number}", runId=f"r{number * 7919}") for number in range(2000))
+    whole = gzip.compress(lines.encode())
+    path = tmp_path / "usage.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    run = Run(path, project=project.pk)
+    assert run.status == 1
+    assert "the gzip stream breaks off" in run.err
+    assert 0 < run.receipt["recorded"] < 2000
+    assert len(booked(project)) == run.receipt["recorded"]
+
+
+def test_a_file_of_no_known_format_says_so(project, tmp_path):
+    path = write(tmp_path / "what.jsonl", '{"hello": "world"}')
+    run = Run(path, project=project.pk)
+    assert run.status == 1
+    assert f"{path}: its format can't be told" in run.err
+
+
+def test_a_conflict_is_named_and_exits_with_1(project, tmp_path):
+    send(project, event(eventId="x", costDollars=1))
+    path = write(tmp_path / "usage.jsonl", line(eventId="x", costDollars=2))
+    run = Run(path, project=project.pk)
+    assert run.status == 1
+    assert f"conflict: {path}:1: event x: this id is recorded with another cost" in run.err
+    assert run.receipt["conflicts"] == 1
+
+
+def test_a_dry_run_says_what_would_be_and_records_nothing(project, tmp_path, good):
+    path = write(tmp_path / "usage.jsonl", *good, "{")
+    dry = Run(path, project=project.pk, dry_run=True)
+    assert dry.status == 1
+    assert (dry.receipt["recorded"], dry.receipt["rejected"]) == (2, 1)
+    assert "Nothing was recorded" in dry.out
+    assert not booked(project)
+
+
+@pytest.mark.parametrize(("wrong", "recorded"), [(True, 0), (False, 3)])
+def test_strict_records_all_or_nothing(project, tmp_path, good, wrong, recorded):
+    write(tmp_path / "a.jsonl", *good)
+    write(tmp_path / "b.jsonl", "{" if wrong else line(eventId="last"))
+    run = Run(tmp_path, project=project.pk, strict=True, format="usage_events")
+    assert run.status == int(wrong)
+    assert len(booked(project)) == recorded
+    assert not list(verification.differences(project))
+
+
+def test_unpriced_models_and_types_beyond_the_limit_stand_in_the_receipt(project, tmp_path):
+    lines = [line(costDollars=None, model="nobody-knows"), line(costDollars=None)]
+    lines += [line(agentType=f"type-{number:03}") for number in range(200)]
+    run = Run(write(tmp_path / "usage.jsonl", *lines), project=project.pk)
+    assert run.status == 0
+    assert "no price is known for nobody-knows (1 times)" in run.out
+    assert "no price is known for (no model told) (1 times)" in run.out
+    assert "booked under other: type-199 (1 times)" in run.out
+
+
+def test_a_line_is_shown_without_its_control_characters(project, tmp_path):
+    path = write(tmp_path / "usage.jsonl", json.dumps({**fields(), "x\n\x1b[31m": 1}))
+    run = Run(path, project=project.pk)
+    assert "\x1b" not in run.err
+    assert len(run.err.splitlines()) == 1
