@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DATABASE := sqlite:///demo.sqlite3
 
-.PHONY: demo test test-long lint format lock clean
+.PHONY: demo test test-long lint format bench lock clean
 
 demo: $(VENV)/.product
 	DEBUG=true HTTPS=false DATABASE_URL=$(DEMO_DATABASE) $(BIN)/python -u manage.py demo
@@ -31,6 +31,13 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Import speed and memory, in whole processes, on both databases; PostgreSQL as durable as by default.
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.benchmarks.import_usage --events 1000000
+	$(BIN)/python -m tests.benchmarks.import_usage --shape single
+	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.import_usage --events 1000000
+	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.import_usage --shape single
 
 # Needs uv. One lock for the product, one for its tests; both serve every Python from 3.11 on.
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

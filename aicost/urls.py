@@ -14,9 +14,9 @@ dashboard = [
     path("budget", views.budget, name="budget"),
     path("revenue", views.revenue, name="revenue"),
     path("connect", views.connect, name="connect"),
-    path("pipelines/", views.runs, name="runs"),
+    path("pipelines/", views.pipelines, name="runs"),
     # A run's id is whatever its sender told, slashes included.
-    path("pipelines/<path:run_id>/", views.run, name="run"),
+    path("pipelines/<path:run_id>/", views.pipeline, name="run"),
     path("", views.product, name="product"),
 ]
 
@@ -28,3 +28,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
 ]
+
+handler400 = "aicost.pages.bad_request"

@@ -1,0 +1,45 @@
+"""Addresses of what has an awkward name: runs, whose ids are whatever their sender told."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.urls import reverse
+
+from aicost.runs import Cursor
+from products.models import Project
+
+
+def runs_url(project: Project) -> str:
+    return reverse("runs", args=[project.pk])
+
+
+def run_url(project: Project, run_id: str) -> str:
+    """A run's page. Browsers and proxies resolve empty, `.` and `..` segments, encoded or not, so ids
+    with one go into the query."""
+    if {"", ".", ".."}.isdisjoint(run_id.split("/")):
+        return f"{runs_url(project)}{quote(run_id, safe='')}/"
+    return f"{runs_url(project)}?{urlencode({'run': run_id})}"
+
+
+def older_url(project: Project, cursor: Cursor | None) -> str:
+    """The page of runs after the cursor; "" where there is none."""
+    if cursor is None:
+        return ""
+    started = cursor.started_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{runs_url(project)}?{urlencode({'before': started, 'after': cursor.run_id})}"
+
+
+def read_cursor(params: QueryDict) -> Cursor | None:
+    """Where a page of runs begins. Raises `ValidationError` naming `before`."""
+    before = params.get("before")
+    if before is None:
+        return None
+    try:
+        started = datetime.fromisoformat(before)
+    except ValueError:
+        started = None
+    if started is None or started.tzinfo is None:
+        raise ValidationError({"before": "must be an ISO 8601 time with an offset"})
+    return Cursor(started, params.get("after", ""))

@@ -1,0 +1,161 @@
+"""Numbers, money and dates as text. Pure: every page prints what these functions answer.
+
+The minus is U+2212, and the space before a unit does not break.
+"""
+
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.numbers import format_decimal
+
+from billing import money as billing_money
+
+LOCALE = "en_US"
+NONE = "—"
+_MINUS = "\u2212"
+_SPACE = "\u00a0"
+_SCALES = (
+    (Decimal(10) ** 12, "T"),
+    (Decimal(10) ** 9, "B"),
+    (Decimal(10) ** 6, "M"),
+    (Decimal(10) ** 3, "K"),
+)
+
+
+def _decimal(value: Decimal | int, pattern: str = "#,##0") -> str:
+    return str(format_decimal(value, pattern, LOCALE)).replace("-", _MINUS)
+
+
+def _signed(value: Decimal | int, text: str) -> str:
+    return _MINUS + text if value < 0 else text
+
+
+def money(nanos: int) -> str:
+    """`$1,234.56`; below a dollar as many digits as it takes not to read as nothing."""
+    dollars = _rounded(abs(billing_money.decimal_dollars(nanos)))
+    cents = dollars == round(dollars, 2)
+    places = 2 if cents else -int(dollars.as_tuple().exponent)
+    return _signed(nanos, "$" + _decimal(dollars, f"#,##0.{'0' * places}"))
+
+
+def _rounded(dollars: Decimal) -> Decimal:
+    """To cents from a dollar on, to 4 decimals below, and to two digits where these would say nothing."""
+    places = 2 if dollars >= 1 or not dollars else min(max(4, 1 - dollars.adjusted()), 9)
+    return dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+
+
+def money_short(nanos: int) -> str:
+    """For an axis or above a bar: `$1.2K`, `$250`, `$0.50`."""
+    dollars = abs(billing_money.decimal_dollars(nanos))
+    if dollars < 1000:
+        return _signed(nanos, f"${_decimal(dollars)}") if dollars == int(dollars) else money(nanos)
+    return _signed(nanos, "$" + _scaled(dollars, "#,##0.##"))
+
+
+def exact_dollars(nanos: int) -> str:
+    """For machines and tooltips: every digit."""
+    return billing_money.plain(billing_money.decimal_dollars(nanos))
+
+
+def credits(nanos: int, per_dollar: int) -> str:
+    """The ledger's own unit, as people say it."""
+    amount = billing_money.decimal_dollars(nanos) * per_dollar
+    text = _decimal(amount, "#,##0" if abs(amount) >= 1000 or not amount else "#,##0.##")
+    return f"{'<0.01' if amount and text.strip(_MINUS) == '0' else text} credits"
+
+
+def count(number: int) -> str:
+    return _decimal(number)
+
+
+def compact(number: int) -> str:
+    """`950`, `12.3K`, `1.0M`: one decimal, so that columns stay even."""
+    return _signed(number, _scaled(Decimal(abs(number)), "#,##0.0"))
+
+
+def _scaled(number: Decimal, pattern: str) -> str:
+    if number < 1000:
+        return _decimal(number)
+    places = len(pattern.partition(".")[2])
+    # What rounds up to the next scale is written in it: 999,990 is 1.0M, not 1000.0K.
+    scale, letter = next(known for known in _SCALES if round(number / known[0], places) >= 1)
+    return _decimal(number / scale, pattern) + letter
+
+
+def plural(number: int, noun: str, more: str = "") -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count(number)} {noun if number == 1 else more or noun + 's'}"
+
+
+def percent(value: float) -> str:
+    """One decimal; what is not nothing never reads 0.0 %."""
+    if value and abs(value) < 0.05:
+        return _signed(Decimal(value), f"<0.1{_SPACE}%")
+    return f"{_decimal(Decimal(value), '#,##0.0')}{_SPACE}%"
+
+
+def cut_percent(value: Decimal) -> str:
+    """A percentage that was cut to a decimal already."""
+    return f"{_decimal(value, '#,##0.0')}{_SPACE}%"
+
+
+def change(value: float, unit: str = "%") -> str:
+    """With its sign: `+12.4 %`, `−3.0 pts`."""
+    size = abs(value)
+    text = "<0.1" if size < 0.05 else _decimal(Decimal(size), "#,##0.0" if size < 1000 else "#,##0")
+    return f"{_MINUS if value < 0 else '+'}{text}{_SPACE}{unit}"
+
+
+def day(value: date) -> str:
+    return _date(value, "d MMM y")
+
+
+def short_day(value: date) -> str:
+    return _date(value, "d MMM")
+
+
+def weekday(value: date) -> str:
+    return _date(value, "EEE d MMM y")
+
+
+def month(value: date) -> str:
+    return _date(value, "MMMM y")
+
+
+def short_month(value: date) -> str:
+    return _date(value, "MMM y")
+
+
+def _date(value: date, pattern: str) -> str:
+    return str(format_date(value, pattern, LOCALE))
+
+
+def day_span(first: date, last: date) -> str:
+    """Days of one month: `1–24 Oct`, `1 Oct`; the whole month as `Oct 2026`."""
+    if first.day == 1 and (last.toordinal() - first.toordinal()) >= 27 and _ends_month(last):
+        return short_month(first)
+    return short_day(first) if first == last else f"{first.day}–{short_day(last)}"
+
+
+def _ends_month(day: date) -> bool:
+    return date.fromordinal(day.toordinal() + 1).day == 1
+
+
+def instant(value: datetime, zone: ZoneInfo) -> str:
+    """`24 Nov 2026, 14:05` in the zone."""
+    local = value.astimezone(zone)
+    return f"{day(local.date())}, {local:%H:%M}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`: the two largest units."""
+    whole = int(max(seconds, 0))
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    for (size, name), (below, small) in pairwise(units):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size}{_SPACE}{name}" + (f" {rest}{_SPACE}{small}" if rest else "")
+    return f"{whole}{_SPACE}s"

@@ -1,0 +1,44 @@
+"""The budget form: text as people type it, checked by the rules that hold at every door."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from billing import budgets
+
+
+class BudgetForm(forms.Form):
+    limit = forms.CharField(
+        label="Monthly limit in dollars",
+        max_length=40,
+        error_messages={"required": "Enter a limit in dollars."},
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "placeholder": "250"}),
+    )
+    note = forms.CharField(
+        label="Note (optional)",
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Why it changes"}),
+    )
+
+    def clean_limit(self) -> Decimal:
+        text = self.cleaned_data["limit"].removeprefix("$").replace(",", "").strip()
+        try:
+            dollars = Decimal(text)
+        except InvalidOperation:
+            raise ValidationError("A limit is a number of dollars, such as 250 or 99.50.") from None
+        budgets.limit_nanos(dollars)
+        return dollars
+
+
+class ClearBudgetForm(BudgetForm):
+    """Takes the limit away; only the note matters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["limit"].required = False
+
+    def clean_limit(self) -> None:  # type: ignore[override]
+        return None

@@ -1,0 +1,28 @@
+"""Texts that carry their exact value: `<data>` and `<time>` elements."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from aicost import formats
+
+
+def tokens(number: int) -> SafeString:
+    """A compact count; the full one is its value and its tooltip."""
+    return format_html(
+        '<data value="{}" title="{} tokens">{}</data>', number, formats.count(number), formats.compact(number)
+    )
+
+
+def money(nanos: int) -> SafeString:
+    return format_html('<data value="{}">{}</data>', formats.exact_dollars(nanos), formats.money(nanos))
+
+
+def moment(value: datetime | None, zone: ZoneInfo) -> SafeString | str:
+    """An instant in the billing zone; a dash where none is known."""
+    if value is None:
+        return formats.NONE
+    utc = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return format_html('<time datetime="{}">{}</time>', utc, formats.instant(value, zone))

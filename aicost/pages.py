@@ -1,0 +1,33 @@
+"""What all pages share: no cache keeps them, and what is wrong in an address is said in our own words."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.defaults import page_not_found
+
+View = Callable[..., HttpResponse]
+
+
+def page(view: View) -> View:
+    @never_cache
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except ValidationError as error:
+            return bad_request(request, error)
+        except Http404 as error:  # here, so that it reads the same with DEBUG
+            return page_not_found(request, error)
+
+    return answer
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Also Django's own handler of status 400, whose exceptions say nothing to people."""
+    wrong = exception.message_dict if isinstance(exception, ValidationError) else {}
+    return render(request, "400.html", {"wrong": [(k, " ".join(v)) for k, v in wrong.items()]}, status=400)

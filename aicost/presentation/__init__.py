@@ -1,0 +1,1 @@
+"""What the templates print: figures from `queries` and `runs`, already in words."""

@@ -1,0 +1,124 @@
+"""The budget bar, and the history of limits."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from aicost import formats, markup, queries
+from billing import budgets, periods
+from billing.budgets import BudgetStatus
+from billing.models import BudgetChange
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class BudgetBar:
+    state: str
+    icon: str
+    title: str
+    advice: str
+    spent: str
+    limit: str
+    percent: str
+    rest: str
+    width: str
+    """Percent of the bar that is filled; never above 100."""
+
+
+_WORDS = {
+    "green": ("circle-check", "On track"),
+    "yellow": ("triangle-alert", "Over 80\u00a0%"),
+    "red": ("octagon-alert", "Limit reached"),
+}
+
+
+def bar(budget: BudgetStatus | None, month: date, *, past: bool = False) -> BudgetBar | None:
+    """None without a limit."""
+    if budget is None:
+        return None
+    icon, title = _WORDS[budget.state]
+    return BudgetBar(
+        state=budget.state,
+        icon=icon,
+        title="Stayed within the limit" if past and budget.state == "green" else title,
+        advice=_advice(budget, month, past),
+        spent=formats.money(budget.spent_nanos),
+        limit=formats.money(budget.limit_nanos),
+        percent=formats.cut_percent(budget.cut_percent),
+        rest=_rest(budget),
+        width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
+    )
+
+
+def _rest(budget: BudgetStatus) -> str:
+    left = budget.limit_nanos - budget.spent_nanos
+    if left > 0:
+        return f"{formats.money(left)} left"
+    return f"{formats.money(-left)} over" if left else "nothing left"
+
+
+def _advice(budget: BudgetStatus, month: date, past: bool) -> str:
+    if past:
+        return f"The limit in force at the end of {formats.month(month)}."
+    fresh = formats.short_day(periods.shift(month, 1))
+    if budget.state == "green":
+        return f"The next budget month begins on {fresh}."
+    if budget.state == "yellow":
+        return f"Review high-cost agents and top pipelines: the budget has to last until {fresh}."
+    return (
+        "Pause or slow down the costliest agents, look for outlier runs under Top Pipelines, "
+        f"or raise the limit. The next budget month begins on {fresh}."
+    )
+
+
+@dataclass(frozen=True)
+class LimitChange:
+    when: str
+    who: str
+    old: str
+    new: str
+    note: str
+
+
+def page(project: Project) -> dict[str, Any]:
+    """This month against its limit, and who changed the limit when."""
+    summary = queries.month_summary(project)
+    return {
+        "month_name": formats.month(summary.month),
+        "budget": bar(summary.budget, summary.month),
+        "spent": formats.money(summary.cost),
+        "history": _history(project),
+    }
+
+
+def typed_limit(project: Project) -> str:
+    """The limit as one would type it; "" without one."""
+    limit = budgets.limits_now([project]).get(project.pk)
+    return "" if limit is None else formats.exact_dollars(limit)
+
+
+def told(change: BudgetChange | None) -> str:
+    """What the person who asked for a change reads."""
+    if change is None:
+        return "Nothing changed: that is the limit already."
+    if change.new_limit_nanos is None:
+        return "The limit is cleared."
+    return f"The limit is now {formats.money(change.new_limit_nanos)} a month."
+
+
+def _history(project: Project) -> list[LimitChange]:
+    zone = periods.zone(project.time_zone)
+    return [
+        LimitChange(
+            when=markup.moment(change.changed_at, zone),
+            who=change.changed_by.get_username() if change.changed_by else "the system",
+            old=_limit(change.old_limit_nanos),
+            new=_limit(change.new_limit_nanos),
+            note=change.note,
+        )
+        for change in queries.budget_history(project)
+    ]
+
+
+def _limit(nanos: int | None) -> str:
+    return "no limit" if nanos is None else formats.money(nanos)

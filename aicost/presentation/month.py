@@ -1,0 +1,66 @@
+"""The dashboard as a whole: one month with its chart and open tab."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aicost import formats, queries
+from aicost.presentation import budget, daily, kpis, tabs
+from aicost.state import DashboardState, Link, link
+from billing import periods
+
+
+@dataclass(frozen=True)
+class Month:
+    name: str
+    previous: Link | None
+    next: Link | None
+    present: Link | None
+    """The way back, while a past month is shown."""
+    kpis: list[kpis.Kpi]
+    budget: budget.BudgetBar | None
+    unpriced: str
+
+
+def month(state: DashboardState) -> dict[str, Any]:
+    """What `_month.html` prints."""
+    summary = queries.month_summary(state.project, state.month)
+    base = queries.baseline(state.project, state.month)
+    return {
+        "month": Month(
+            name=formats.month(state.month),
+            previous=_neighbour(state, -1, "month-previous"),
+            next=_neighbour(state, +1, "month-next"),
+            present=_present(state),
+            kpis=kpis.cards(summary, base),
+            budget=budget.bar(summary.budget, state.month, past=state.past_month is not None),
+            unpriced=unpriced(summary),
+        ),
+        "chart": daily.chart(state),
+        "tabs": tabs.tabs(state, summary),
+    }
+
+
+def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
+    """The month before or after; None beyond the first and the present one."""
+    target = periods.shift(state.month, months)
+    if not periods.EARLIEST_MONTH <= target <= queries.this_month(state.project):
+        return None
+    return link(state.to(past_month=target), "month", id, formats.month(target))
+
+
+def _present(state: DashboardState) -> Link | None:
+    if state.past_month is None:
+        return None
+    return link(state.to(past_month=None), "month", "month-present", "This month")
+
+
+def unpriced(summary: queries.MonthSummary) -> str:
+    if not summary.unpriced:
+        return ""
+    if summary.unpriced == 1:
+        return "1 deduction has no known price. Its cost is in no figure here; its tokens and job are."
+    number = formats.count(summary.unpriced)
+    return (
+        f"{number} deductions have no known price. "
+        "Their cost is in no figure here; their tokens and jobs are."
+    )

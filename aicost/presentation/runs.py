@@ -1,0 +1,141 @@
+"""Pipeline runs in lists, and one run with its jobs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import QueryDict
+
+from aicost import addresses, formats, markup
+from aicost.queries import Deduction, RunCost
+from aicost.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
+from billing import periods
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class RunRow:
+    run_id: str
+    url: str
+    status: str
+    trigger: str
+    started: str
+    finished: str
+    took: str
+    jobs: str
+    job_word: str
+    tokens: str
+    cost: str
+
+
+def run_row(project: Project, run: RunCost) -> RunRow:
+    zone = periods.zone(project.time_zone)
+    return RunRow(
+        run_id=run.run_id,
+        url=addresses.run_url(project, run.run_id),
+        status=run.status,
+        trigger=run.trigger,
+        started=markup.moment(run.started_at, zone),
+        finished=markup.moment(run.finished_at, zone),
+        took=_took(run.started_at, run.finished_at),
+        jobs=formats.count(run.job_count),
+        job_word="job" if run.job_count == 1 else "jobs",
+        tokens=markup.tokens(run.tokens),
+        cost=markup.money(run.cost),
+    )
+
+
+def _took(start: datetime | None, finish: datetime | None) -> str:
+    if start is None or finish is None or finish < start:
+        return formats.NONE
+    return formats.duration((finish - start).total_seconds())
+
+
+@dataclass(frozen=True)
+class JobRow:
+    job_id: str
+    label: str
+    color: str
+    status: str
+    started: str
+    took: str
+    input: str
+    output: str
+    lines: str
+    cost: str
+
+
+def job_row(project: Project, job: JobCost) -> JobRow:
+    return JobRow(
+        job_id=job.job_id,
+        label=job.label,
+        color=job.color,
+        status=job.status,
+        started=markup.moment(job.started_at, periods.zone(project.time_zone)),
+        took=_took(job.started_at, job.finished_at),
+        input=markup.tokens(job.input_tokens),
+        output=markup.tokens(job.output_tokens),
+        lines=formats.count(job.transactions),
+        cost=markup.money(job.cost),
+    )
+
+
+@dataclass(frozen=True)
+class DeductionRow:
+    when: str
+    label: str
+    color: str
+    run_id: str
+    run_url: str
+    job_id: str
+    model: str
+    input: str
+    output: str
+    cost: str
+    unpriced: bool
+
+
+def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRow]:
+    zone = periods.zone(project.time_zone)
+    return [
+        DeductionRow(
+            when=markup.moment(row.occurred_at, zone),
+            label=row.label,
+            color=row.color,
+            run_id=row.run_id,
+            run_url=addresses.run_url(project, row.run_id),
+            job_id=row.job_id,
+            model=row.model,
+            input=markup.tokens(row.input_tokens),
+            output=markup.tokens(row.output_tokens),
+            cost="unpriced" if row.unpriced else markup.money(row.cost),
+            unpriced=row.unpriced,
+        )
+        for row in found
+    ]
+
+
+def run_list(project: Project, found: RunPage, params: QueryDict) -> dict[str, Any]:
+    return {
+        "runs": [run_row(project, run) for run in found.runs],
+        "older": addresses.older_url(project, found.older),
+        "first_page": "before" not in params,
+    }
+
+
+def one_run(project: Project, detail: RunDetail) -> dict[str, Any]:
+    return {
+        "run": run_row(project, detail.run),
+        "refunded": markup.money(detail.refunded) if detail.refunded else "",
+        "jobs": [job_row(project, job) for job in detail.jobs],
+        "deductions": deduction_rows(project, detail.deductions),
+        "cut_jobs": _cut_jobs(detail),
+        "cut_deductions": len(detail.deductions) == DEDUCTIONS_SHOWN,
+    }
+
+
+def _cut_jobs(detail: RunDetail) -> str:
+    """What to say where a run has more jobs than its page shows."""
+    if detail.run.job_count <= len(detail.jobs):
+        return ""
+    return f"The {JOBS_SHOWN} costliest of {formats.count(detail.run.job_count)} jobs."

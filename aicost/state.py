@@ -1,0 +1,93 @@
+"""What the dashboard shows, as its address says it: the open tab, the chart's days, the month."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.urls import reverse
+
+from aicost import queries
+from billing import periods
+from products.models import Project
+
+TABS = {
+    "agents": "By Agent Type",
+    "trend": "Monthly Trend",
+    "runs": "Top Pipelines",
+    "recent": "Recent Runs",
+}
+RANGES = {str(days): days for days in periods.DAY_RANGES}
+
+
+@dataclass(frozen=True)
+class DashboardState:
+    project: Project
+    tab: str = "agents"
+    days: int = 30
+    past_month: date | None = None
+    """None while the present month is shown: its address stays good when the month turns."""
+
+    @classmethod
+    def read(cls, project: Project, params: QueryDict) -> Self:
+        """Raises `ValidationError` naming what is wrong in the address."""
+        month = queries.month_from(project, params.get("month"))
+        return cls(
+            project,
+            tab=_one_of("tab", params.get("tab", "agents"), {name: name for name in TABS}),
+            days=_one_of("range", params.get("range", "30"), RANGES),
+            past_month=None if month == queries.this_month(project) else month,
+        )
+
+    @property
+    def month(self) -> date:
+        return self.past_month or queries.this_month(self.project)
+
+    def to(self, **changes: Any) -> "DashboardState":
+        """The state one click away."""
+        if changes.get("past_month") == queries.this_month(self.project):
+            changes["past_month"] = None
+        return replace(self, **changes)
+
+    @property
+    def page_url(self) -> str:
+        return reverse("ai-cost", args=[self.project.pk]) + self._query
+
+    def fragment_url(self, name: str) -> str:
+        """Of `month`, `daily` or `tabs`."""
+        return reverse(f"ai-cost-{name}", args=[self.project.pk]) + self._query
+
+    @property
+    def _query(self) -> str:
+        """Defaults are left out, so that each state has one address."""
+        told = {}
+        if self.tab != "agents":
+            told["tab"] = self.tab
+        if self.days != 30:
+            told["range"] = str(self.days)
+        if self.past_month:
+            told["month"] = periods.month_text(self.past_month)
+        return f"?{urlencode(told)}" if told else ""
+
+
+def _one_of(name: str, text: str, known: dict[str, Any]) -> Any:
+    if text not in known:
+        raise ValidationError({name: f"must be one of {', '.join(known)}"})
+    return known[text]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of the dashboard: the page that it opens, and the fragment that htmx swaps instead."""
+
+    id: str
+    text: str
+    href: str
+    fragment: str
+    current: bool = False
+
+
+def link(state: DashboardState, fragment: str, id: str, text: str, current: bool = False) -> Link:
+    return Link(id, text, state.page_url, state.fragment_url(fragment), current)

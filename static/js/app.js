@@ -1,0 +1,130 @@
+// What HTML, CSS and htmx can't do alone. Without this script every link still opens its page.
+
+// ---- Links carry the whole state. A fragment knows only the state in which it was drawn; the address
+// bar knows what was swapped since. So a part's own value goes with everybody else's present one.
+const isDashboardLink = (element) => element?.closest?.("[data-param]");
+
+function stateWith(url, param) {
+  const own = new URL(url, location).searchParams.get(param);
+  const state = new URLSearchParams(location.search);
+  if (own === null) state.delete(param);
+  else state.set(param, own);
+  const query = state.toString();
+  return new URL(url, location).pathname + (query ? `?${query}` : "");
+}
+
+function renewLinks() {
+  for (const group of document.querySelectorAll("[data-param]")) {
+    for (const link of group.querySelectorAll("a[hx-get]")) {
+      const page = stateWith(link.getAttribute("href"), group.dataset.param);
+      if (page === link.getAttribute("href")) continue;
+      link.setAttribute("href", page);
+      link.setAttribute("hx-push-url", page);
+      link.setAttribute("hx-get", stateWith(link.getAttribute("hx-get"), group.dataset.param));
+      htmx.process(link);
+    }
+  }
+}
+
+document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
+  const group = isDashboardLink(detail.elt);
+  if (group) detail.history.path = stateWith(detail.history.path, group.dataset.param);
+});
+document.addEventListener("htmx:afterSettle", renewLinks);
+
+// On a phone the row of tabs may be wider than the screen: the open one is in view.
+function showOpenTab() {
+  const row = document.querySelector(".tabs");
+  if (!row) return;
+  const [open, seen] = [row.querySelector("[aria-current]").getBoundingClientRect(), row.getBoundingClientRect()];
+  if (open.left < seen.left || open.right > seen.right) row.scrollLeft += open.left - seen.left - 16;
+}
+document.addEventListener("htmx:afterSettle", showOpenTab);
+showOpenTab();
+
+// The way back to the present is gone once it is taken: its neighbour gets the focus.
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.requestConfig?.elt?.id === "month-present") {
+    document.getElementById("month-previous").focus({ preventScroll: true });
+  }
+});
+
+// An answer for a part that has been replaced since is not wanted any more.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!document.contains(event.detail.target)) event.detail.shouldSwap = false;
+});
+
+// Back and Forward load the page: it may have changed, or the session may have ended.
+document.addEventListener("htmx:historyCacheMiss", (event) => {
+  event.preventDefault();
+  location.reload();
+});
+
+// ---- When a swap fails: say so, offer another try, and mark what is shown as old.
+const alertBox = () => document.getElementById("alert");
+
+function fail(event, words) {
+  const { elt, target } = event.detail;
+  target?.setAttribute("data-stale", "");
+  const box = alertBox();
+  box.querySelector("p").textContent = `${words} What you see is from before.`;
+  box.hidden = false;
+  box.querySelector("button").onclick = () => {
+    box.hidden = true;
+    if (document.contains(elt)) elt.click();
+    else location.reload();
+  };
+}
+
+document.addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  fail(event, status === 404 ? "This product is no longer yours to see." : `The server answered with an error (${status}).`);
+});
+document.addEventListener("htmx:sendError", (event) => fail(event, "The server can't be reached."));
+document.addEventListener("htmx:timeout", (event) => fail(event, "The server takes too long to answer."));
+document.addEventListener("htmx:afterSwap", () => { alertBox().hidden = true; });
+
+// ---- The daily chart: one stop of the Tab key, arrow keys from day to day, Escape hides the tooltip.
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+
+function moveTo(day) {
+  for (const other of day.parentElement.querySelectorAll(".day")) other.tabIndex = -1;
+  day.tabIndex = 0;
+  day.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    document.querySelector("[data-plot]")?.setAttribute("data-quiet", "");
+    return;
+  }
+  const day = event.target.closest?.(".day");
+  if (!day || !(event.key in STEPS) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const days = [...day.parentElement.querySelectorAll(".day")];
+  const next = Math.min(Math.max(days.indexOf(day) + STEPS[event.key], 0), days.length - 1);
+  moveTo(days[next]);
+});
+
+function speakAgain(event) {
+  event.target.closest?.(".day")?.parentElement.removeAttribute("data-quiet");
+}
+document.addEventListener("pointerover", speakAgain);
+document.addEventListener("focusin", speakAgain);
+
+// ---- Code to copy gets a button where the clipboard may be written.
+for (const code of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button button-quiet";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+  const row = document.createElement("div");
+  row.className = "copied";
+  code.replaceWith(row);
+  row.append(code, button);
+}

@@ -1,0 +1,192 @@
+"""Django admin as a product: budgets through the one function, tokens once, the ledger untouchable."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from billing import budgets
+from billing.models import BillingSetting, BudgetChange, CreditTransaction
+from products import tokens
+from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
+from tests.factories import usage
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture
+def admin(client, superuser):
+    client.force_login(superuser)
+    return client
+
+
+def address(model: Any, page: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_{page}", args=args)
+
+
+EVERY_MODEL = [
+    *(Project, AgentType, ApiToken, PipelineRun, AgentJob),
+    *(BillingSetting, BudgetChange, CreditTransaction),
+]
+
+
+@pytest.mark.parametrize("model", EVERY_MODEL)
+def test_every_list_and_form_opens(admin, project, owner, model):
+    usage(project)
+    tokens.issue(owner)
+    budgets.set_limit(project, Decimal(100), by=owner)
+    assert admin.get(address(model, "changelist"), {"q": "x"}).status_code == 200
+    assert admin.get(address(model, "change", model._default_manager.first().pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", [CreditTransaction, PipelineRun, AgentJob, BudgetChange])
+def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, project, owner, model):
+    usage(project)
+    budgets.set_limit(project, Decimal(100), by=owner)
+    pk = model._default_manager.get().pk
+    before = model._default_manager.values().get()
+    assert admin.get(address(model, "add")).status_code == 403
+    assert (
+        admin.post(address(model, "change", pk), {"status": "failed", "amount_nanos": 1}).status_code == 403
+    )
+    assert admin.post(address(model, "delete", pk), {"post": "yes"}).status_code == 403
+    selected = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
+    admin.post(address(model, "changelist"), selected)
+    assert model._default_manager.values().get() == before
+
+
+def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, superuser):
+    add = {"project": project.pk, "limit": "250.00", "note": "first"}
+    assert admin.post(address(BillingSetting, "add"), add).status_code == 302
+    setting = BillingSetting.objects.get()
+    assert (setting.key, setting.value) == (budgets.KEY, "250")
+    assert admin.post(address(BillingSetting, "change", setting.pk), {"limit": "99.5"}).status_code == 302
+    assert BillingSetting.objects.get().value == "99.5"
+    admin.post(address(BillingSetting, "delete", setting.pk), {"post": "yes"})
+    assert not BillingSetting.objects.exists()
+    history = BudgetChange.objects.order_by("pk").values_list(
+        "old_limit_nanos", "new_limit_nanos", "changed_by"
+    )
+    assert list(history) == [
+        (None, 250 * 10**9, superuser.pk),
+        (250 * 10**9, 995 * 10**8, superuser.pk),
+        (995 * 10**8, None, superuser.pk),
+    ]
+
+
+def test_limits_deleted_in_a_selection_leave_their_history(admin, project, owner):
+    budgets.set_limit(project, Decimal(100), by=owner)
+    setting = BillingSetting.objects.get()
+    selected = {"action": "delete_selected", "_selected_action": [setting.pk], "post": "yes"}
+    admin.post(address(BillingSetting, "changelist"), selected)
+    assert not BillingSetting.objects.exists()
+    assert BudgetChange.objects.first().new_limit_nanos is None
+
+
+def test_adding_a_limit_where_there_is_one_changes_it(admin, project, owner):
+    budgets.set_limit(project, Decimal(100), by=owner)
+    admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "200"})
+    assert BillingSetting.objects.get().value == "200"
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "NaN", "0.001", "1000000001", "", "ten"])
+def test_a_wrong_limit_is_refused_by_name_and_nothing_stored(admin, project, wrong):
+    response = admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": wrong})
+    assert response.status_code == 200
+    assert "limit" in response.context["adminform"].form.errors
+    assert not BillingSetting.objects.exists()
+    assert not BudgetChange.objects.exists()
+
+
+def test_other_settings_are_not_shown_as_limits(admin, project):
+    other = BillingSetting.objects.create(project=project, key="else", value="1")
+    assert admin.get(address(BillingSetting, "change", other.pk)).status_code == 302
+
+
+def test_a_token_is_shown_once(admin, project, owner):
+    form = {"user": owner.pk, "project": project.pk, "scope": "ingest", "name": "CI"}
+    response = admin.post(address(ApiToken, "add"), form, follow=True)
+    [text] = re.findall(r"aicost_[\w-]{43}", response.content.decode())
+    token = tokens.find(text)
+    assert (token.user, token.project, token.scope, token.name) == (owner, project, "ingest", "CI")
+    again = admin.get(address(ApiToken, "change", token.pk)).content.decode()
+    assert text not in again
+    assert token.token_hash not in again
+
+
+def test_a_token_that_its_user_may_not_have_is_refused(admin, project, viewer):
+    form = {"user": viewer.pk, "project": project.pk, "scope": "ingest"}
+    response = admin.post(address(ApiToken, "add"), form)
+    assert b"needs the owner or a manager" in response.content
+    assert not ApiToken.objects.exists()
+
+
+def test_tokens_are_revoked_and_never_deleted(admin, owner):
+    token, text = tokens.issue(owner)
+    admin.post(address(ApiToken, "changelist"), {"action": "revoke", "_selected_action": [token.pk]})
+    assert tokens.find(text) is None
+    assert admin.post(address(ApiToken, "delete", token.pk), {"post": "yes"}).status_code == 403
+
+
+def test_a_product_with_usage_is_archived_not_deleted(admin, project):
+    usage(project)
+    assert admin.post(address(Project, "delete", project.pk), {"post": "yes"}).status_code == 403
+    admin.post(address(Project, "changelist"), {"action": "archive", "_selected_action": [project.pk]})
+    project.refresh_from_db()
+    assert project.archived_at
+    admin.post(
+        address(Project, "changelist"),
+        {"action": "take_out_of_the_archive", "_selected_action": [project.pk]},
+    )
+    project.refresh_from_db()
+    assert project.archived_at is None
+
+
+def test_a_person_with_transactions_is_not_deleted(admin, project, owner):
+    usage(project)
+    admin.post(reverse("admin:auth_user_delete", args=[owner.pk]), {"post": "yes"})
+    owner.refresh_from_db()
+    assert Project.objects.get(pk=project.pk).owner == owner
+
+
+def test_the_billing_zone_is_read_only_once_there_is_usage(admin, project):
+    page = address(Project, "change", project.pk)
+    assert b'name="time_zone"' in admin.get(page).content
+    usage(project)
+    assert b'name="time_zone"' not in admin.get(page).content
+
+
+def test_a_product_and_its_members_are_made(admin, owner, viewer):
+    form = {
+        "name": "Harbour",
+        "owner": owner.pk,
+        "time_zone": "Europe/Berlin",
+        "memberships-TOTAL_FORMS": 1,
+        "memberships-INITIAL_FORMS": 0,
+        "memberships-0-user": viewer.pk,
+        "memberships-0-role": "viewer",
+    }
+    assert admin.post(address(Project, "add"), form).status_code == 302
+    project = Project.objects.get(name="Harbour")
+    assert Membership.objects.get(project=project).user == viewer
+    assert project.agent_types.count() == 14
+
+
+def test_a_label_and_colour_can_be_used_everywhere(admin, project, other_project):
+    mine = AgentType.objects.get(project=project, slug="testing")
+    AgentType.objects.filter(pk=mine.pk).update(label="QA", color="plum")
+    admin.post(address(AgentType, "changelist"), {"action": "use_everywhere", "_selected_action": [mine.pk]})
+    other = AgentType.objects.get(project=other_project, slug="testing")
+    assert (other.label, other.color) == ("QA", "plum")
+
+
+def test_staff_see_what_they_are_permitted_and_nothing_else(client, project, staff):
+    usage(project)
+    client.force_login(staff)
+    assert client.get(address(CreditTransaction, "changelist")).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_credittransaction"))
+    assert client.get(address(CreditTransaction, "changelist")).status_code == 200
+    assert client.get(address(BillingSetting, "changelist")).status_code == 403
