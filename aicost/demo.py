@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -142,14 +143,17 @@ def _events(plan: Plan, rng: random.Random, now: datetime) -> Iterator[Event]:
         for number in range(_about(rng, plan.runs_a_day * growth * weekday)):
             start = midnight + timedelta(seconds=rng.triangular(6 * 3600, 22 * 3600, 14 * 3600))
             yield from _run(plan, rng, f"{day:%Y%m%d}-{number + 1}", start, now)
-    yield from _latest(plan, rng, now)
+    yield from _latest(plan, rng, now, zone)
 
 
-def _latest(plan: Plan, rng: random.Random, now: datetime) -> Iterator[Event]:
+def _latest(plan: Plan, rng: random.Random, now: datetime, zone: ZoneInfo) -> Iterator[Event]:
     """Something just now, so that today is never empty; and the outlier, where there is one."""
-    yield from _run(plan, rng, "latest", now - timedelta(minutes=20), now)
     if plan.outlier:
-        yield from _run(plan, rng, "runaway-refactoring", now - timedelta(hours=2), now, size=14)
+        earlier = now - timedelta(days=3)
+        this_month = earlier.astimezone(zone).month == now.astimezone(zone).month
+        start = earlier if this_month else now - timedelta(hours=2)
+        yield from _run(plan, rng, "runaway-refactoring", start, now, size=6)
+    yield from _run(plan, rng, "latest", now - timedelta(minutes=20), now)
 
 
 def _run(

@@ -90,6 +90,10 @@ class MonthSummary:
 
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
     month = month or this_month(project)
+    return _month_summary(project, month, budgets.limit_of(project, month))
+
+
+def _month_summary(project: Project, month: date, limit: int | None) -> MonthSummary:
     rows = MonthlySpend.objects.filter(project=project, month=month).values_list(
         *("agent_type__slug", "agent_type__label", "agent_type__color", "cost_nanos", "input_tokens"),
         *("output_tokens", "succeeded_jobs", "failed_jobs", "cancelled_jobs", "unpriced"),
@@ -108,7 +112,7 @@ def month_summary(project: Project, month: date | None = None) -> MonthSummary:
         jobs=sum(agent.jobs for agent in agents),
         unpriced=sum(agent.unpriced for agent in agents),
         agents=agents,
-        budget=budgets.status(budgets.limit_of(project, month), cost),
+        budget=budgets.status(limit, cost),
     )
 
 
@@ -123,18 +127,6 @@ class Baseline:
     jobs: int
     budget: BudgetStatus | None
     """These days' spend against the limit of their own month."""
-
-
-def baseline(project: Project, month: date | None = None) -> Baseline:
-    first, last = periods.same_days_before(month or this_month(project), today(project))
-    sums = DailySpend.objects.filter(project=project, day__range=(first, last)).aggregate(
-        cost=Sum("cost_nanos", default=0),
-        tokens=Sum(F("input_tokens") + F("output_tokens"), default=0),
-        jobs=Sum("jobs", default=0),
-    )
-    sums = {name: int(value) for name, value in sums.items()}
-    limit = budgets.limit_of(project, periods.month_of(first))
-    return Baseline(first, last, **sums, budget=budgets.status(limit, sums["cost"]))
 
 
 @dataclass(frozen=True)
@@ -179,17 +171,65 @@ def daily_spend(project: Project, days: int, month: date | None = None) -> list[
 
     They end today or, for a past month, on its last day. Raises `ValidationError` naming `days`.
     """
+    span = _day_range(project, days, month)
+    return _filled(span, _days(project, span[0], span[-1]))
+
+
+def _day_range(project: Project, days: int, month: date | None) -> list[date]:
     if days not in periods.DAY_RANGES:
         raise ValidationError({"days": "must be one of 7, 14, 30, 90"})
     last = today(project)
     if month and month != periods.month_of(last):
         last = periods.last_day(month)
-    span = periods.days_ending(last, days)
-    rows = DailySpend.objects.filter(project=project, day__range=(span[0], last)).values_list(
+    return periods.days_ending(last, days)
+
+
+def _days(project: Project, first: date, last: date) -> dict[date, Spend]:
+    """The days from `first` to `last` on which something was spent or finished."""
+    rows = DailySpend.objects.filter(project=project, day__range=(first, last)).values_list(
         "day", "cost_nanos", "input_tokens", "output_tokens", "jobs"
     )
-    found = {day: Spend(day, cost, into + out, jobs) for day, cost, into, out, jobs in rows}
+    return {day: Spend(day, cost, into + out, jobs) for day, cost, into, out, jobs in rows}
+
+
+def _filled(span: list[date], found: dict[date, Spend]) -> list[Spend]:
     return [found.get(day, Spend(day)) for day in span]
+
+
+@dataclass(frozen=True)
+class MonthPage:
+    """What the dashboard shows of a month besides its tabs."""
+
+    summary: MonthSummary
+    baseline: Baseline
+    daily: list[Spend]
+
+
+def month_page(project: Project, days: int, month: date | None = None) -> MonthPage:
+    """Summary, comparison and daily series together, in three queries."""
+    shown = month or this_month(project)
+    first, last = periods.same_days_before(shown, today(project))
+    limits = budgets.limits_of(project, [shown, periods.month_of(first)])
+    span = _day_range(project, days, month)
+    found = _days(project, min(first, span[0]), span[-1])
+    return MonthPage(
+        summary=_month_summary(project, shown, limits[shown]),
+        baseline=_baseline(first, last, found, limits[periods.month_of(first)]),
+        daily=_filled(span, found),
+    )
+
+
+def _baseline(first: date, last: date, found: dict[date, Spend], limit: int | None) -> Baseline:
+    days = [spend for day, spend in found.items() if first <= day <= last]
+    cost = sum(day.cost for day in days)
+    return Baseline(
+        first=first,
+        last=last,
+        cost=cost,
+        tokens=sum(day.tokens for day in days),
+        jobs=sum(day.jobs for day in days),
+        budget=budgets.status(limit, cost),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from aicost import addresses, queries, runs
-from aicost.forms import BudgetForm, ClearBudgetForm
 from aicost.pages import page
 from aicost.presentation import budget as budget_shown
 from aicost.presentation import daily, month, overview, tabs
@@ -17,6 +16,7 @@ from aicost.presentation import revenue as revenue_shown
 from aicost.presentation import runs as runs_shown
 from aicost.state import DashboardState
 from billing import budgets
+from billing.forms import BudgetForm, ClearBudgetForm
 from products.access import may_change, project_for
 from products.models import Project
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class BillingConfig(AppConfig):
@@ -12,12 +12,22 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        post_migrate.connect(_reinstall_guards, sender=self)
+        pre_migrate.connect(_lift_guards, sender=self)
+        post_migrate.connect(_install_guards, sender=self)
 
 
-def _reinstall_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
+def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
+    from products.guards import lift_for_migrations
+
+    if plan:
+        lift_for_migrations(connections[using], "billing")
+
+
+def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
     from billing.guards import install_billing
+    from billing.models import CreditTransaction
 
     # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.
-    if plan and not any(backwards for _, backwards in plan):
+    present = connections[using].introspection.table_names
+    if plan and CreditTransaction._meta.db_table in present():
         install_billing(connections[using])

@@ -1,6 +1,6 @@
 """Monthly budget limits: one function sets them, whoever asks; the history says what was in force when."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from billing import ledger, money, periods
@@ -55,22 +56,38 @@ def limit_nanos(dollars: Decimal) -> int:
 
 def limits_now(projects: Iterable[Project]) -> dict[int, int]:
     """Limits in force, in nano-dollars by project id; projects without one are left out."""
-    rows = BillingSetting.objects.filter(project__in=projects, key=KEY)
-    return {row.project_id: money.nanos_from_dollars(Decimal(row.value)) for row in rows}
+    rows = BillingSetting.objects.filter(project__in=projects, key=KEY).values_list("project_id", "value")
+    return {project: money.nanos_from_dollars(Decimal(value)) for project, value in rows}
 
 
-def limit_of(project: Project, month: date, now: datetime | None = None) -> int | None:
+def limit_of(project: Project, month: date) -> int | None:
     """The limit in force at a month's last instant, for the present month the one in force now."""
-    zone = periods.zone(project.time_zone)
-    end = periods.month_end(month, zone)
-    if end > (now or timezone.now()):
-        return limits_now([project]).get(project.pk)
-    last = (
-        BudgetChange.objects.filter(project=project, changed_at__lt=end)
-        .order_by("-changed_at", "-pk")
-        .first()
-    )
-    return last.new_limit_nanos if last else None
+    return limits_of(project, [month])[month]
+
+
+def limits_of(project: Project, months: Sequence[date]) -> dict[date, int | None]:
+    """`limit_of` for several months, in one query."""
+    now, zone = timezone.now(), periods.zone(project.time_zone)
+    limits = {}
+    for number, month in enumerate(months):
+        end = periods.month_end(month, zone)
+        limits[f"limit_{number}"] = _value_now() if end > now else _value_before(end)
+    found = Project.objects.filter(pk=project.pk).annotate(**limits).values_list(*limits).get()
+    return {month: _nanos(value) for month, value in zip(months, found, strict=True)}
+
+
+def _value_now() -> Subquery:
+    return Subquery(BillingSetting.objects.filter(project=OuterRef("pk"), key=KEY).values("value"))
+
+
+def _value_before(end: datetime) -> Subquery:
+    changes = BudgetChange.objects.filter(project=OuterRef("pk"), changed_at__lt=end)
+    return Subquery(changes.order_by("-changed_at", "-pk").values("new_limit_nanos")[:1])
+
+
+def _nanos(value: str | int | None) -> int | None:
+    """Of a setting's text, or of the history's number."""
+    return money.nanos_from_dollars(Decimal(value)) if isinstance(value, str) else value
 
 
 @transaction.atomic

@@ -1,3 +1,8 @@
+"""The budget form: text as people type it, checked by the rules that hold at every door."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -5,18 +10,35 @@ from billing import budgets
 
 
 class BudgetForm(forms.Form):
-    """A monthly limit in dollars, and why it is changed; the rules are those of `budgets.limit_nanos`."""
-
-    limit = forms.DecimalField(
+    limit = forms.CharField(
         label="Monthly limit in dollars",
-        widget=forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "inputmode": "decimal"}),
+        max_length=40,
+        error_messages={"required": "Enter a limit in dollars."},
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "placeholder": "250"}),
     )
-    note = forms.CharField(label="Note", max_length=200, required=False)
+    note = forms.CharField(
+        label="Note (optional)",
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Why it changes"}),
+    )
 
-    def clean_limit(self):  # type: ignore[no-untyped-def]  # the form base differs in the admin
-        limit = self.cleaned_data["limit"]
+    def clean_limit(self) -> Decimal:
+        text = self.cleaned_data["limit"].removeprefix("$").replace(",", "").strip()
         try:
-            budgets.limit_nanos(limit)
-        except ValidationError as error:
-            raise ValidationError(error.messages) from error
-        return limit
+            dollars = Decimal(text)
+        except InvalidOperation:
+            raise ValidationError("A limit is a number of dollars, such as 250 or 99.50.") from None
+        budgets.limit_nanos(dollars)
+        return dollars
+
+
+class ClearBudgetForm(BudgetForm):
+    """Takes the limit away; only the note matters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["limit"].required = False
+
+    def clean_limit(self) -> None:  # type: ignore[override]
+        return None

@@ -36,7 +36,7 @@ class Booked:
 def record(
     project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
 ) -> list[Outcome]:
-    """`ledger.record` for deductions that tell the running total of a response, each response once a batch."""
+    """`ledger.record` for deductions that tell running totals of their responses, each response once."""
     with transaction.atomic():
         ledger.lock(project)
         booked = _booked(project, events)

@@ -7,7 +7,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -128,7 +128,9 @@ def rebuild(project: Project) -> None:
         for rollup in ALL:
             rollup.model._default_manager.filter(project=project).delete()
             rows = ((project.pk, *key, *sums) for key, sums in truth(project, rollup))
-            bulk.insert(rollup.model, ("project_id", *rollup.keys, *rollup.sums), rows)
+            # A part at a time: no connection can read the truth while it is amid a COPY.
+            while part := list(islice(rows, 10_000)):
+                bulk.insert(rollup.model, ("project_id", *rollup.keys, *rollup.sums), part)
 
 
 def lock_tables() -> None:

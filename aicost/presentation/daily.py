@@ -37,8 +37,9 @@ class DailyChart:
     summary: str
 
 
-def chart(state: DashboardState) -> DailyChart:
-    series = queries.daily_spend(state.project, state.days, state.past_month)
+def chart(state: DashboardState, series: list[Spend] | None = None) -> DailyChart:
+    """`series` are the days, where the page has them already."""
+    series = series or queries.daily_spend(state.project, state.days, state.past_month)
     ticks = axis.ticks(max(day.cost for day in series))
     ends_today = state.past_month is None
     return DailyChart(

@@ -23,19 +23,19 @@ class Month:
 
 def month(state: DashboardState) -> dict[str, Any]:
     """What `_month.html` prints."""
-    summary = queries.month_summary(state.project, state.month)
-    base = queries.baseline(state.project, state.month)
+    found = queries.month_page(state.project, state.days, state.past_month)
+    summary = found.summary
     return {
         "month": Month(
             name=formats.month(state.month),
             previous=_neighbour(state, -1, "month-previous"),
             next=_neighbour(state, +1, "month-next"),
             present=_present(state),
-            kpis=kpis.cards(summary, base),
+            kpis=kpis.cards(summary, found.baseline),
             budget=budget.bar(summary.budget, state.month, past=state.past_month is not None),
             unpriced=unpriced(summary),
         ),
-        "chart": daily.chart(state),
+        "chart": daily.chart(state, found.daily),
         "tabs": tabs.tabs(state, summary),
     }
 

@@ -1,0 +1,34 @@
+"""Raw SQL past the door, as a careless person with a database console would write it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+
+from billing.guards import install_billing
+from products.guards import install_products
+
+
+def sql(statement: str, *params: Any) -> int:
+    """How many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return int(cursor.rowcount)
+
+
+@contextmanager
+def guards_lifted() -> Iterator[None]:
+    """Inside a transaction: triggers and foreign keys that the database keeps are not there."""
+    if connection.vendor == "postgresql":
+        sql("SET LOCAL session_replication_role = replica")
+        yield
+        sql("SET LOCAL session_replication_role = origin")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {name}")
+    yield
+    install_products(connection)
+    install_billing(connection)

@@ -1,0 +1,79 @@
+"""All that a database holds of a project's usage, in plain values that can be compared."""
+
+from typing import Any
+
+from django.db import models
+
+from billing.models import CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
+from products.models import AgentJob, PipelineRun, Project
+
+State = dict[str, dict[Any, Any]]
+
+
+def stored(project: Project) -> State:
+    """The same shape as `Model.state()`."""
+    return {
+        "ledger": _table(
+            CreditTransaction,
+            project,
+            ("event_id",),
+            *("kind", "occurred_at", "job__run__run_id", "job__job_id", "model"),
+            *(
+                "input_tokens",
+                "cache_read_tokens",
+                "cache_write_tokens",
+                "cache_write_1h_tokens",
+                "output_tokens",
+            ),
+            *("amount_nanos", "cost_source", "billed_on"),
+        ),
+        "runs": {
+            run.run_id: (
+                *(run.status, run.started_at, run.finished_at, run.trigger),
+                *(run.job_count, run.running_jobs, run.failed_jobs),
+            )
+            for run in PipelineRun.objects.filter(project=project)
+        },
+        "jobs": _table(
+            AgentJob,
+            project,
+            ("run__run_id", "job_id"),
+            *("status", "started_at", "finished_at", "agent_type__slug", "finished_on", "has_deduction"),
+        ),
+        "by_agent_type": _table(
+            MonthlySpend,
+            project,
+            ("month", "agent_type__slug"),
+            *("cost_nanos", "input_tokens", "output_tokens", "transactions", "unpriced"),
+            *("succeeded_jobs", "failed_jobs", "cancelled_jobs"),
+        ),
+        "by_day": _table(
+            DailySpend,
+            project,
+            ("day",),
+            "cost_nanos",
+            "input_tokens",
+            "output_tokens",
+            "transactions",
+            "jobs",
+        ),
+        "by_run": _table(
+            RunSpend,
+            project,
+            ("month", "run__run_id"),
+            *("cost_nanos", "input_tokens", "output_tokens", "transactions"),
+        ),
+        "credits": _table(
+            MonthlyCredits, project, ("month",), "purchased_nanos", "granted_nanos", "transactions"
+        ),
+    }
+
+
+def _table(
+    model: type[models.Model], project: Project, keys: tuple[str, ...], *columns: str
+) -> dict[Any, tuple[Any, ...]]:
+    rows = model._default_manager.filter(project=project).values_list(*keys, *columns)
+    width = len(keys)
+    table = {row[:width] if width > 1 else row[0]: row[width:] for row in rows}
+    assert len(table) == len(rows)
+    return table

@@ -1,0 +1,185 @@
+"""Senders at the same time: nothing lost, nothing twice, nobody waits for ever."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from billing import rollups, verification
+from billing.models import CreditTransaction
+from products.models import Project
+from tests.factories import ProjectFactory, UserFactory, event, send
+from tests.stored import stored
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE = 120
+"""Seconds after which a test gives a deadlock up; no sender needs a tenth of it."""
+
+
+def senders() -> int:
+    """SQLite has one writer at a time, and each waits for its turn by polling."""
+    return 8 if connection.vendor == "postgresql" else 4
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Run acts in threads of their own that start together; their results."""
+    start = Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            start.wait(PATIENCE)
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [future.result(PATIENCE) for future in [pool.submit(run, act) for act in acts]]
+
+
+def history(count: int) -> list[Any]:
+    """Events that share runs, jobs, days and agent types, and tell of one another's jobs."""
+    rng = random.Random(count)
+    agents = ["testing", "research", "Zed", "other", None]
+    statuses = [None, None, "running", "succeeded", "failed"]
+
+    def told(n: int) -> dict[str, Any]:
+        return {
+            "runId": f"run-{n % 5}",
+            "jobId": f"job-{n % 11}",
+            "occurredAt": f"2026-0{1 + n % 3}-{1 + n % 28:02}T0{n % 10}:00:00Z",
+            "agentType": rng.choice(agents),
+            "jobStatus": rng.choice(statuses),
+            "trigger": rng.choice(["push", "manual", None]),
+        }
+
+    deductions = [event(eventId=f"e{n}", inputTokens=n, **told(n)) for n in range(count)]
+    refunds = [
+        event(eventId=f"r{n}", kind="refund", costDollars="0.25", **told(n)) for n in range(count // 10)
+    ]
+    jobs = [event(kind="job", **told(n)) for n in range(count // 10)]
+    grants = [event(eventId=f"g{n}", kind="grant") for n in range(count // 20)]
+    return [*deductions, *refunds, *jobs, *grants]
+
+
+def overlapping_batches(events: list[Any], seed: int) -> list[list[Any]]:
+    """All the events in an order of one's own, in batches of several sizes, some sent twice."""
+    rng = random.Random(seed)
+    shuffled = [*events, *rng.sample(events, len(events) // 4)]
+    rng.shuffle(shuffled)
+    batches = []
+    while shuffled:
+        size = rng.randint(1, 40)
+        batches.append(shuffled[:size])
+        shuffled = shuffled[size:]
+    return batches
+
+
+def send_all(project: Project, batches: list[list[Any]]) -> Counter[str]:
+    return Counter(status for batch in batches for status in send(project, *batch))
+
+
+def check_sound(project: Project) -> None:
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+
+
+def test_overlapping_senders_of_one_project_count_each_event_once() -> None:
+    owner = UserFactory()
+    project, alone = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
+    events = history(200)
+    send_all(alone, [events])
+
+    outcomes = at_once(
+        *(lambda seed=seed: send_all(project, overlapping_batches(events, seed)) for seed in range(senders()))
+    )
+
+    booked = [one for one in events if one.kind != "job"]
+    assert {status for each in outcomes for status in each} == {"recorded", "duplicate"}
+    assert CreditTransaction.objects.filter(project=project).count() == len(booked)
+    assert stored(project) == stored(alone)
+    check_sound(project)
+
+
+def test_one_event_sent_by_all_at_once_is_recorded_once() -> None:
+    project = ProjectFactory()
+    one = event(eventId="e1")
+    outcomes = at_once(*[lambda: send(project, one)] * 16)
+    assert Counter(status for [status] in outcomes) == {"recorded": 1, "duplicate": 15}
+    check_sound(project)
+
+
+def test_of_contradicting_senders_one_wins_and_the_others_hear_of_it() -> None:
+    project = ProjectFactory()
+    rivals = [event(eventId="e1", costDollars=cost) for cost in range(1, senders() + 1)]
+    outcomes = at_once(*(lambda one=one: send(project, one) for one in rivals))
+    assert Counter(status for [status] in outcomes) == {"recorded": 1, "conflict": senders() - 1}
+    winner = rivals[outcomes.index(["recorded"])]
+    assert CreditTransaction.objects.get(project=project).amount_nanos == winner.stated_nanos
+    check_sound(project)
+
+
+def test_new_agent_types_told_at_once_are_added_once() -> None:
+    project = ProjectFactory()
+    at_once(*(lambda n=n: send(project, event(agentType="new", jobId=f"j{n}")) for n in range(senders())))
+    assert project.agent_types.filter(slug="new").count() == 1
+    check_sound(project)
+
+
+def test_projects_do_not_mix() -> None:
+    owner = UserFactory()
+    events = history(60)
+    projects = [ProjectFactory(owner=owner) for _ in range(senders())]
+    at_once(*(lambda each=each: send_all(each, overlapping_batches(events, each.pk)) for each in projects))
+    first = stored(projects[0])
+    for each in projects:
+        assert stored(each) == first
+        check_sound(each)
+
+
+def test_a_rebuild_amid_senders_loses_nothing() -> None:
+    owner = UserFactory()
+    project, alone = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
+    events = history(120)
+    send_all(alone, [events])
+
+    def rebuild() -> None:
+        for _ in range(10):
+            rollups.rebuild(project)
+
+    at_once(
+        rebuild,
+        *(
+            lambda seed=seed: send_all(project, overlapping_batches(events, seed))
+            for seed in range(senders() - 1)
+        ),
+    )
+    assert stored(project) == stored(alone)
+    check_sound(project)
+
+
+def test_the_proof_is_silent_amid_senders() -> None:
+    """It reads one snapshot: a batch is in it with its rollups, or not at all."""
+    project = ProjectFactory()
+    events = history(120)
+
+    def prove() -> list[str]:
+        found: list[str] = []
+        for _ in range(10):
+            with verification.snapshot():
+                found += verification.differences(project)
+        return found
+
+    proofs = at_once(
+        prove,
+        *(
+            lambda seed=seed: send_all(project, overlapping_batches(events, seed))
+            for seed in range(senders() - 1)
+        ),
+    )
+    assert proofs[0] == []

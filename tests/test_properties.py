@@ -1,0 +1,285 @@
+"""The door against an independent model, over histories that nobody would think of."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from billing import ledger, pricing, verification
+from billing.events import Tokens, read
+from tests.factories import ProjectFactory, UserFactory
+from tests.model import Model, Raw, content
+from tests.stored import stored
+
+# Shrinking a failing history takes minutes; `--long` does it.
+QUICK = settings(
+    phases=[Phase.explicit, Phase.generate],
+    max_examples=40,
+    stateful_step_count=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(
+    QUICK,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    max_examples=1000,
+    stateful_step_count=40,
+    derandomize=False,
+)
+
+ZONES = ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"]
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+# The ends of months and years, a leap day and a day of 23 hours, each on both sides of the boundary.
+BOUNDARIES = [
+    datetime(2026, 1, 31, 10),
+    datetime(2026, 2, 1),
+    datetime(2026, 2, 1, 11),
+    datetime(2024, 2, 29),
+    datetime(2025, 12, 31, 10),
+    datetime(2026, 3, 8, 7),
+]
+
+
+def written(boundary: datetime, step: timedelta, offset: int) -> str:
+    """The instant as a sender some hours away from UTC writes it."""
+    return (boundary.replace(tzinfo=UTC) + step).astimezone(timezone(timedelta(hours=offset))).isoformat()
+
+
+instants = st.builds(
+    written,
+    st.sampled_from(BOUNDARIES),
+    st.sampled_from(
+        [timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(hours=13)]
+    ),
+    st.sampled_from([0, 2, -7, 14]),
+)
+statuses = st.sampled_from(["running", "succeeded", "cancelled", "failed"])
+counts = st.sampled_from([0, 1, 1000, 10**10])
+costs = st.sampled_from(["0", "0.000000001", "0.0000000005", "0.0000000015", "1.50", "1.5", 12, "1000000"])
+
+TOLD = {
+    "trigger": st.sampled_from(["push", "manual", "other", "Zeta"]),
+    "runStatus": statuses,
+    "runStartedAt": instants,
+    "runFinishedAt": instants,
+    "agentType": st.sampled_from(["implementation", "testing", "other", "Zed", "  Zed ", "ünter", "🤖"]),
+    "jobStatus": statuses,
+    "jobStartedAt": instants,
+    "jobFinishedAt": instants,
+}
+RUNS = st.sampled_from(["r1", "r/2", "ʀ3", "r4\\'\""])
+JOBS = st.sampled_from(["j1", "j2", "ev1"])
+EVENT_IDS = st.sampled_from([f"ev{n}" for n in range(1, 9)] + ["Ev1", "ev 1", "🧾"])
+
+
+def told(*required: str) -> st.SearchStrategy[Raw]:
+    return st.fixed_dictionaries(
+        {name: TOLD[name] for name in required},
+        optional={name: value for name, value in TOLD.items() if name not in required},
+    )
+
+
+def merged(base: Raw, more: Raw) -> Raw:
+    return {**more, **base}
+
+
+deductions = st.builds(
+    merged,
+    st.fixed_dictionaries(
+        {"eventId": EVENT_IDS, "occurredAt": instants, "runId": RUNS},
+        optional={
+            "jobId": JOBS,
+            "kind": st.just("deduction"),
+            "model": st.sampled_from(["gpt-4o", "claude-sonnet-4-5", "no-such-model"]),
+            "inputTokens": counts,
+            "cacheReadTokens": counts,
+            "outputTokens": counts,
+            "costDollars": costs,
+        },
+    ),
+    told(),
+)
+refunds = st.builds(
+    merged,
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("refund"),
+            "eventId": EVENT_IDS,
+            "occurredAt": instants,
+            "runId": RUNS,
+            "jobId": JOBS,
+            "costDollars": costs,
+        }
+    ),
+    told(),
+)
+job_events = st.builds(
+    merged,
+    st.fixed_dictionaries({"kind": st.just("job"), "occurredAt": instants, "runId": RUNS, "jobId": JOBS}),
+    told(),
+)
+incoming = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["purchase", "grant"]),
+        "eventId": EVENT_IDS,
+        "occurredAt": instants,
+        "costDollars": costs,
+    }
+)
+events = st.one_of(deductions, deductions, deductions, refunds, job_events, job_events, incoming)
+
+
+def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
+    return pricing.cost_nanos(model, Tokens(*tokens), at)
+
+
+def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:
+    read_events = [read(raw, now=NOW, credits_per_dollar=100) for raw in raws]
+    return [outcome.status for outcome in ledger.record(project, read_events, atomic=atomic)]
+
+
+class History(RuleBasedStateMachine):
+    """One project's senders, of whom some are late, some repeat themselves and some are confused."""
+
+    owner: Any
+
+    @initialize(zone=st.sampled_from(ZONES))
+    def begin(self, zone: str) -> None:
+        self.project = ProjectFactory(owner=self.owner, time_zone=zone)
+        self.model = Model(zone, price)
+        self.sent: list[Raw] = []
+
+    def both(self, raws: list[Raw], atomic: bool = False) -> None:
+        expected = self.model.send(raws, atomic)
+        assert record(self.project, raws, atomic) == expected
+        self.sent += raws
+
+    @rule(raws=st.lists(events, min_size=1, max_size=6))
+    def send(self, raws: list[Raw]) -> None:
+        self.both(raws)
+
+    @rule(raws=st.lists(events, min_size=1, max_size=4))
+    def send_all_or_nothing(self, raws: list[Raw]) -> None:
+        self.both(raws, atomic=True)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        self.both(data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=8)))
+
+    @precondition(lambda self: any("runId" in raw for raw in self.sent))
+    @rule(data=st.data(), more=told())
+    def tell_more(self, data: st.DataObject, more: Raw) -> None:
+        """An event again, which now tells other things of its run and job."""
+        raw = data.draw(st.sampled_from([raw for raw in self.sent if "runId" in raw]))
+        self.both([{**{name: value for name, value in raw.items() if name not in TOLD}, **more}])
+
+    @precondition(lambda self: self.model.booked)
+    @rule(data=st.data(), at=instants, more=told())
+    def refund_what_is_booked(self, data: st.DataObject, at: str, more: Raw) -> None:
+        spent = [raw for raw in self.model.booked.values() if "runId" in raw]
+        if spent:
+            raw = data.draw(st.sampled_from(spent))
+            job = {"runId": raw["runId"], "jobId": raw.get("jobId", raw["eventId"])}
+            refund = {
+                "kind": "refund",
+                "eventId": f"back-{raw['eventId']}",
+                "occurredAt": at,
+                "costDollars": "0.5",
+            }
+            self.both([{**more, **job, **refund}])
+
+    @precondition(lambda self: self.model.booked)
+    @rule(data=st.data(), at=instants, others=st.lists(events, max_size=2), atomic=st.booleans())
+    def contradict(self, data: st.DataObject, at: str, others: list[Raw], atomic: bool) -> None:
+        raw = data.draw(st.sampled_from(list(self.model.booked.values())))
+        self.both([*others, {**raw, "occurredAt": at}], atomic)
+
+    @invariant()
+    def the_database_holds_what_the_model_says(self) -> None:
+        if hasattr(self, "model"):
+            assert stored(self.project) == self.model.state()
+
+    def teardown(self) -> None:
+        if hasattr(self, "project"):
+            with verification.snapshot():
+                assert list(verification.differences(self.project)) == []
+
+
+def run_histories(profile: settings) -> None:
+    History.owner = UserFactory()
+    run_state_machine_as_test(History, settings=profile)
+
+
+@pytest.mark.django_db
+def test_any_history_of_senders_leaves_what_the_model_says() -> None:
+    run_histories(QUICK)
+
+
+@pytest.mark.long
+@pytest.mark.django_db
+def test_any_long_history_of_senders_leaves_what_the_model_says() -> None:
+    run_histories(LONG)
+
+
+def without_conflicts(raws: list[Raw]) -> list[Raw]:
+    """Those that agree with the first of their id."""
+    first: dict[str, Raw] = {}
+    return [
+        raw
+        for raw in raws
+        if raw.get("kind") == "job" or content(first.setdefault(raw["eventId"], raw)) == content(raw)
+    ]
+
+
+def in_batches(data: st.DataObject, raws: list[Raw]) -> list[list[Raw]]:
+    batches: list[list[Raw]] = [[]]
+    for raw, cut in zip(
+        raws, data.draw(st.lists(st.booleans(), min_size=len(raws), max_size=len(raws))), strict=True
+    ):
+        batches[-1].append(raw)
+        if cut:
+            batches.append([])
+    return [batch for batch in batches if batch]
+
+
+def check_any_order(profile: settings) -> None:
+    owner = UserFactory()
+
+    @settings(profile)
+    @given(raws=st.lists(events, min_size=2, max_size=12).map(without_conflicts), data=st.data())
+    def check(raws: list[Raw], data: st.DataObject) -> None:
+        zone = data.draw(st.sampled_from(ZONES))
+        one, other = ProjectFactory(owner=owner, time_zone=zone), ProjectFactory(owner=owner, time_zone=zone)
+        record(one, raws)
+        repeated = data.draw(
+            st.permutations([*raws, *data.draw(st.lists(st.sampled_from(raws), max_size=5))])
+        )
+        for batch in in_batches(data, repeated):
+            record(other, batch)
+        assert stored(other) == stored(one)
+
+    check()
+
+
+@pytest.mark.django_db
+def test_the_same_events_in_any_order_batches_and_repetition_give_the_same_figures() -> None:
+    check_any_order(settings(QUICK, max_examples=100))
+
+
+@pytest.mark.long
+@pytest.mark.django_db
+def test_the_same_events_give_the_same_figures_at_length() -> None:
+    check_any_order(settings(LONG, max_examples=3000))
