@@ -1,0 +1,149 @@
+"""What the procedures take and give, declared once: validation, documentation and TypeScript come from it."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from billing.budgets import MAX_LIMIT_DOLLARS
+
+Month = Annotated[str, Field(description="`YYYY-MM`; without it the present month.")]
+ProjectId = Annotated[str, Field(description="The product's id.")]
+Instant = Annotated[str, Field(description="ISO 8601 in UTC, with `Z`.")]
+Dollars = Annotated[float, Field(description="Dollars.")]
+BudgetState = Literal["green", "yellow", "red"]
+
+
+class Input(BaseModel):
+    """Strict: no number for text, no text for a number, no field that is not listed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class OfProject(Input):
+    projectId: ProjectId
+
+
+class OfMonth(OfProject):
+    month: Month = ""
+
+    @property
+    def told_month(self) -> str | None:
+        """None where no month was told, which is not the same as an empty one."""
+        return self.month if "month" in self.model_fields_set else None
+
+
+class OfDays(OfProject):
+    days: Literal[7, 14, 30, 90]
+    month: Month = ""
+
+    told_month = OfMonth.told_month
+
+
+def _two_decimals(dollars: float) -> float:
+    # The shortest decimal form is what the sender wrote, and what he means by two decimals.
+    exponent = Decimal(repr(dollars)).normalize().as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -2:
+        raise ValueError("must have at most two decimals")
+    return dollars
+
+
+class NewLimit(OfProject):
+    limitDollars: Annotated[
+        float,
+        Field(gt=0, le=MAX_LIMIT_DOLLARS, allow_inf_nan=False, description="Dollars, at most two decimals."),
+        AfterValidator(_two_decimals),
+    ]
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class AgentTypeFigures(Output):
+    agentType: str
+    agentLabel: str
+    agentColor: str
+    totalJobs: int
+    cost: Dollars
+    pctOfTotal: Annotated[float, Field(description="Percent of the month's cost.")]
+    inputTokens: int
+    outputTokens: int
+    successRate: Annotated[float, Field(description="0 to 1; 0 where no job finished.")]
+
+
+class RunFigures(Output):
+    runId: str
+    status: str
+    trigger: str
+    startedAt: Instant | None
+    jobCount: int
+    totalTokens: int
+    cost: Dollars
+
+
+class MonthlySummary(Output):
+    month: str
+    totalCost: Dollars
+    totalTokens: int
+    totalJobs: int
+    unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is not known.")]
+    agentBreakdown: list[AgentTypeFigures]
+    topRuns: list[RunFigures]
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+
+
+class MonthFigures(Output):
+    month: str
+    cost: Dollars
+    totalTokens: int
+    jobCount: int
+
+
+class ProjectFigures(Output):
+    projectId: str
+    name: str
+    cost: Dollars
+    totalTokens: int
+    jobCount: int
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+
+
+class CrossProjectSummary(Output):
+    totalCost: Dollars
+    totalTokens: int
+    totalJobs: int
+    projects: list[ProjectFigures]
+
+
+class BudgetFigures(Output):
+    projectId: str
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+
+
+class Transaction(Output):
+    id: str
+    runId: str
+    jobId: str
+    agentType: str
+    agentLabel: str
+    agentColor: Annotated[str, Field(description="`#rrggbb`, for light backgrounds.")]
+    model: str
+    inputTokens: int
+    outputTokens: int
+    cost: Dollars
+    unpriced: bool
+    createdAt: Instant
+
+
+class DayFigures(Output):
+    date: str
+    cost: Dollars
+    tokens: int
+    jobs: int

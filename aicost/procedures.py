@@ -1,0 +1,245 @@
+"""The procedures: each a name, a kind, what it takes and gives, and a function; every transport reads these.
+
+A function takes the caller and the validated input, and raises Django's own exceptions: `Http404`
+for a product that the caller may not see, `PermissionDenied`, `ValidationError` naming a field.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from pydantic import TypeAdapter
+from pydantic import ValidationError as InvalidInput
+
+from aicost import contract, queries
+from billing import budgets, periods
+from billing.budgets import BudgetStatus
+from billing.events import shown
+from billing.money import dollars
+from products.access import Caller, project_for
+from products.colors import LIGHT
+from products.models import Project
+
+Kind = Literal["query", "mutation"]
+UNDEFINED = object()
+"""No input was sent, which is not the same as `null`."""
+
+
+@dataclass(frozen=True)
+class Procedure:
+    name: str
+    kind: Kind
+    input: type[contract.Input] | None
+    """None: it takes no input, and ignores what is sent."""
+    output: TypeAdapter[Any]
+    function: Callable[..., Any]
+
+    @property
+    def help(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    def call(self, caller: Caller, raw: object = UNDEFINED) -> Any:
+        """Validate the input, run, and answer plain JSON values. Raises Django's exceptions."""
+        if self.input is None:
+            return self._plain(self.function(caller))
+        return self._plain(self.function(caller, self.read(raw)))
+
+    def read(self, raw: object) -> contract.Input:
+        """Raises `ValidationError` naming the first wrong field."""
+        assert self.input
+        if not isinstance(raw, dict):
+            raise ValidationError("input: must be an object with the field projectId")
+        try:
+            return self.input.model_validate(raw)
+        except InvalidInput as error:
+            raise ValidationError(_reason(error)) from None
+
+    def _plain(self, answer: Any) -> Any:
+        return self.output.dump_python(answer, mode="json")
+
+
+def _reason(invalid: InvalidInput) -> str:
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = shown(".".join(map(str, first["loc"])) or "input")
+    if first["type"] == "extra_forbidden":
+        return f"{field}: is no field of this procedure's input"
+    return f"{field}: {first['msg'].removeprefix('Value error, ')}"
+
+
+PROCEDURES: dict[str, Procedure] = {}
+"""By their path, in the order in which they are documented."""
+
+
+def procedure(kind: Kind) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers a function under `aiCost.` and its name in camelCase; answers the function."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        head, *rest = function.__name__.split("_")
+        name = f"aiCost.{head}{''.join(word.capitalize() for word in rest)}"
+        hints = inspect.get_annotations(function, eval_str=True)
+        PROCEDURES[name] = Procedure(name, kind, hints.get("given"), TypeAdapter(hints["return"]), function)
+        return function
+
+    return register
+
+
+@procedure("query")
+def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.MonthlySummary:
+    """A month's spend, its breakdown by agent type, the five costliest runs, and the budget."""
+    project, month = _project_and_month(caller, given)
+    summary = queries.month_summary(project, month)
+    return contract.MonthlySummary(
+        month=periods.month_text(summary.month),
+        totalCost=dollars(summary.cost),
+        totalTokens=summary.tokens,
+        totalJobs=summary.jobs,
+        unpricedTransactions=summary.unpriced,
+        agentBreakdown=[_agent(summary, agent) for agent in summary.agents],
+        topRuns=[_run(run) for run in queries.top_runs(project, month)],
+        **_budget(summary.budget),
+    )
+
+
+@procedure("query")
+def get_monthly_trend(caller: Caller, given: contract.OfMonth) -> list[contract.MonthFigures]:
+    """Six months of spend, oldest first; months without any are zeros."""
+    project, month = _project_and_month(caller, given)
+    return [
+        contract.MonthFigures(
+            month=periods.month_text(one.start),
+            cost=dollars(one.cost),
+            totalTokens=one.tokens,
+            jobCount=one.jobs,
+        )
+        for one in queries.monthly_trend(project, month)
+    ]
+
+
+@procedure("query")
+def get_cross_project_summary(caller: Caller) -> contract.CrossProjectSummary:
+    """This month's spend of all products that the caller owns, each in its own billing zone."""
+    caller.require("read")
+    portfolio = queries.portfolio(caller.owned())
+    return contract.CrossProjectSummary(
+        totalCost=dollars(portfolio.cost),
+        totalTokens=portfolio.tokens,
+        totalJobs=portfolio.jobs,
+        projects=[
+            contract.ProjectFigures(
+                projectId=str(one.project.pk),
+                name=one.project.name,
+                cost=dollars(one.cost),
+                totalTokens=one.tokens,
+                jobCount=one.jobs,
+                **_budget(one.budget),
+            )
+            for one in portfolio.projects
+        ],
+    )
+
+
+@procedure("mutation")
+def set_budget_limit(caller: Caller, given: contract.NewLimit) -> contract.BudgetFigures:
+    """Set the monthly limit of a product. Needs its owner or a manager, and a token the scope `write`."""
+    project = project_for(caller, given.projectId, "change")
+    limit = Decimal(repr(given.limitDollars))
+    budgets.set_limit(project, limit, by=caller.user)
+    return _budget_figures(project)
+
+
+@procedure("mutation")
+def clear_budget_limit(caller: Caller, given: contract.OfProject) -> contract.BudgetFigures:
+    """Take the monthly limit of a product away."""
+    project = project_for(caller, given.projectId, "change")
+    budgets.set_limit(project, None, by=caller.user)
+    return _budget_figures(project)
+
+
+@procedure("query")
+def get_recent_transactions(caller: Caller, given: contract.OfMonth) -> list[contract.Transaction]:
+    """The last 50 deductions, newest first; with `month` the newest 50 before its end."""
+    project, month = _project_and_month(caller, given)
+    return [
+        contract.Transaction(
+            id=one.event_id,
+            runId=one.run_id,
+            jobId=one.job_id,
+            agentType=one.agent_type,
+            agentLabel=one.label,
+            agentColor=LIGHT[one.color],
+            model=one.model,
+            inputTokens=one.input_tokens,
+            outputTokens=one.output_tokens,
+            cost=dollars(one.cost),
+            unpriced=one.unpriced,
+            createdAt=_instant(one.occurred_at),
+        )
+        for one in queries.recent(project, month)
+    ]
+
+
+@procedure("query")
+def get_daily_spend(caller: Caller, given: contract.OfDays) -> list[contract.DayFigures]:
+    """The last 7, 14, 30 or 90 days, oldest first, up to today or, for a past month, its last day."""
+    project, month = _project_and_month(caller, given)
+    return [
+        contract.DayFigures(
+            date=day.start.isoformat(), cost=dollars(day.cost), tokens=day.tokens, jobs=day.jobs
+        )
+        for day in queries.daily_spend(project, given.days, month)
+    ]
+
+
+def _project_and_month(
+    caller: Caller, given: contract.OfMonth | contract.OfDays
+) -> tuple[Project, date | None]:
+    """The month is None where none was told: the figures of the present one need no end."""
+    project = project_for(caller, given.projectId)
+    told = given.told_month
+    return project, None if told is None else queries.month_from(project, told)
+
+
+def _agent(summary: queries.MonthSummary, agent: queries.AgentTypeSpend) -> contract.AgentTypeFigures:
+    return contract.AgentTypeFigures(
+        agentType=agent.agent_type,
+        agentLabel=agent.label,
+        agentColor=LIGHT[agent.color],
+        totalJobs=agent.jobs,
+        cost=dollars(agent.cost),
+        pctOfTotal=summary.share(agent),
+        inputTokens=agent.input_tokens,
+        outputTokens=agent.output_tokens,
+        successRate=agent.success_rate,
+    )
+
+
+def _run(run: queries.RunCost) -> contract.RunFigures:
+    return contract.RunFigures(
+        runId=run.run_id,
+        status=run.status,
+        trigger=run.trigger,
+        startedAt=_instant(run.started_at) if run.started_at else None,
+        jobCount=run.job_count,
+        totalTokens=run.tokens,
+        cost=dollars(run.cost),
+    )
+
+
+def _budget(budget: BudgetStatus | None) -> dict[str, Any]:
+    return {
+        "budgetLimit": dollars(budget.limit_nanos) if budget else None,
+        "budgetPct": budget.percent if budget else None,
+        "budgetState": budget.state if budget else None,
+    }
+
+
+def _budget_figures(project: Project) -> contract.BudgetFigures:
+    return contract.BudgetFigures(projectId=str(project.pk), **_budget(queries.month_summary(project).budget))
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The transports of the procedures: they translate, and never decide."""

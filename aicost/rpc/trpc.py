@@ -1,0 +1,192 @@
+"""tRPC over HTTP as its official server speaks it (v11), for the official clients of v10 and v11.
+
+The order of checks is that server's: HEAD, percent-encoding, media type, batch size, mixed kinds,
+stream without batch; then for each member path, method, caller, input, procedure.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from aicost.procedures import PROCEDURES, UNDEFINED, Procedure
+from aicost.rpc.errors import (
+    BAD_REQUEST,
+    METHOD_NOT_SUPPORTED,
+    NOT_FOUND,
+    PAYLOAD_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Failure,
+    failure,
+)
+from aicost.rpc.run import Request, parse_json
+from billing.events import shown
+
+JSON = "application/json"
+STREAM = "application/jsonl"
+_OTHER_KNOWN_TYPES = ("multipart/form-data", "application/octet-stream")
+
+
+class Answer(NamedTuple):
+    """An envelope, with the status that it would have alone."""
+
+    envelope: dict[str, Any]
+    status: int
+
+
+@csrf_exempt  # what changes state by a session is checked in `Request.run`
+@login_not_required
+def trpc(request: HttpRequest, path: str = "") -> HttpResponse:
+    if request.method == "HEAD":
+        return HttpResponse(status=204)
+    try:
+        return _respond(request, _Call(request, path.removeprefix("/")))
+    except Failure as told:
+        return _json(_error(told, None).envelope, told.code.http, request)
+
+
+class _Call:
+    """A request's paths and inputs. Raises `Failure` for what is wrong with the whole request."""
+
+    def __init__(self, request: HttpRequest, path: str) -> None:
+        self.request = request
+        path = _decoded_path(request, path)
+        self.is_batch = request.GET.get("batch") == "1"
+        self.paths = path.split(",") if self.is_batch else [path]
+        if request.method == "POST":
+            _check_media_type(request)
+        if len(self.paths) > settings.RPC_MAX_BATCH:
+            raise Failure(BAD_REQUEST, f"Batch call exceeds maximum size of {settings.RPC_MAX_BATCH}")
+        self.procedures = [PROCEDURES.get(name) for name in self.paths]
+        if len({procedure.kind for procedure in self.procedures if procedure}) > 1:
+            raise Failure(BAD_REQUEST, "Cannot mix procedure types in a batch call")
+        self.is_stream = STREAM in (request.headers.get("trpc-accept"), request.headers.get("Accept"))
+        if self.is_stream and not self.is_batch:
+            raise Failure(BAD_REQUEST, "Streaming is for batches: add batch=1")
+        self._inputs: Any = None
+
+    def input(self, position: int) -> object:
+        """The member's input; read only where a procedure wants it. Raises `Failure` for bad JSON."""
+        if self._inputs is None:
+            self._inputs = self._read_inputs()
+        if not self.is_batch:
+            return self._inputs
+        return self._inputs.get(str(position), UNDEFINED)
+
+    def _read_inputs(self) -> Any:
+        text = self._text()
+        if not text:
+            return {} if self.is_batch else UNDEFINED
+        try:
+            value = parse_json(text)
+        except ValueError as error:
+            raise Failure(BAD_REQUEST, f"input: is not valid JSON: {shown(str(error))}") from None
+        if self.is_batch and not isinstance(value, dict):
+            raise Failure(BAD_REQUEST, 'input: must be an object with the members "0", "1", …')
+        return value
+
+    def _text(self) -> bytes | str:
+        if self.request.method != "POST":
+            return self.request.GET.get("input", "")
+        if _media_type(self.request) != JSON:
+            raise Failure(BAD_REQUEST, f"input: must be JSON, not {_media_type(self.request)}")
+        try:
+            return self.request.body
+        except RequestDataTooBig:
+            raise Failure(PAYLOAD_TOO_LARGE, "The request is too large.") from None
+
+
+def _decoded_path(request: HttpRequest, path: str) -> str:
+    """The path behind the base, percent-decoded once. Raises `Failure` for bad encoding.
+
+    Most servers hand the raw path over. Where one does not, Django's is decoded already, with bad
+    encoding left as it was; no procedure has a percent sign in its name.
+    """
+    raw = request.META.get("RAW_URI") or request.META.get("REQUEST_URI")
+    tail = raw.partition("?")[0].partition("/trpc/")[2] if raw else path
+    if re.search(r"%(?![0-9A-Fa-f]{2})" if raw else "%", tail):
+        raise Failure(BAD_REQUEST, "The path is not validly percent-encoded.")
+    try:
+        return unquote_to_bytes(tail).decode()
+    except UnicodeDecodeError:
+        raise Failure(BAD_REQUEST, "The path is not validly percent-encoded.") from None
+
+
+def _media_type(request: HttpRequest) -> str:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _check_media_type(request: HttpRequest) -> None:
+    if _media_type(request) not in (JSON, *_OTHER_KNOWN_TYPES):
+        told = shown(request.headers.get("Content-Type", ""))
+        raise Failure(UNSUPPORTED_MEDIA_TYPE, f"Unsupported content-type: {told or 'none'}")
+
+
+def _respond(request: HttpRequest, call: _Call) -> HttpResponse:
+    run = Request(request)
+    answers = [_member(run, call, position) for position in range(len(call.paths))]
+    if not call.is_batch:
+        return _json(answers[0].envelope, answers[0].status, request)
+    if call.is_stream:
+        return _stream(answers)
+    statuses = {answer.status for answer in answers}
+    status = statuses.pop() if len(statuses) == 1 else 207
+    return _json([answer.envelope for answer in answers], status, request)
+
+
+def _member(run: Request, call: _Call, position: int) -> Answer:
+    path, procedure = call.paths[position], call.procedures[position]
+    try:
+        if procedure is None:
+            raise Failure(NOT_FOUND, f'No procedure found on path "{shown(path)}"')
+        _check_method(run.http, procedure)
+        run.caller  # noqa: B018  # who calls is asked before what is sent
+        raw = call.input(position) if procedure.input else UNDEFINED
+        return Answer({"result": {"data": run.run(procedure, raw)}}, 200)
+    except Exception as error:
+        return _error(failure(error), path)
+
+
+def _check_method(http: HttpRequest, procedure: Procedure) -> None:
+    wanted = "POST" if procedure.kind == "mutation" else "GET"
+    if http.method != wanted:
+        raise Failure(
+            METHOD_NOT_SUPPORTED, f"Unsupported {http.method}-request to {procedure.kind} procedure"
+        )
+
+
+def _error(told: Failure, path: str | None) -> Answer:
+    data: dict[str, Any] = {"code": told.code.key, "httpStatus": told.code.http}
+    if path is not None:
+        data["path"] = path
+    error = {"message": told.message, "code": told.code.number, "data": data}
+    return Answer({"error": error}, told.code.http)
+
+
+def _json(body: Any, status: int, request: HttpRequest) -> HttpResponse:
+    response = HttpResponse(json.dumps(body, separators=(",", ":")), content_type=JSON, status=status)
+    response["Vary"] = "trpc-accept, accept"
+    if status == METHOD_NOT_SUPPORTED.http:
+        response["Allow"] = "GET" if request.method == "POST" else "POST"
+    if status == 429:
+        response["Retry-After"] = "60"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _stream(answers: Sequence[Answer]) -> HttpResponse:
+    """All members in the stream's first line, which the client takes as fulfilled. The status is always
+    200, and the line ends: an unterminated one would be dropped."""
+    head = {str(position): [[answer.envelope]] for position, answer in enumerate(answers)}
+    line = json.dumps(head, separators=(",", ":")) + "\n"
+    response = HttpResponse(line, content_type=JSON)
+    response["Vary"] = "trpc-accept, accept"
+    response["Cache-Control"] = "no-store"
+    return response
