@@ -27,17 +27,10 @@ class OfProject(Input):
 class OfMonth(OfProject):
     month: Month = ""
 
-    @property
-    def told_month(self) -> str | None:
-        """None where no month was told, which is not the same as an empty one."""
-        return self.month if "month" in self.model_fields_set else None
-
 
 class OfDays(OfProject):
     days: Literal[7, 14, 30, 90]
     month: Month = ""
-
-    told_month = OfMonth.told_month
 
 
 def _two_decimals(dollars: float) -> float:

@@ -199,8 +199,8 @@ def _project_and_month(
 ) -> tuple[Project, date | None]:
     """The month is None where none was told: the figures of the present one need no end."""
     project = project_for(caller, given.projectId)
-    told = given.told_month
-    return project, None if told is None else queries.month_from(project, told)
+    told = "month" in given.model_fields_set  # an empty text is told, too, and wrong
+    return project, queries.month_from(project, given.month) if told else None
 
 
 def _agent(summary: queries.MonthSummary, agent: queries.AgentTypeSpend) -> contract.AgentTypeFigures:

@@ -24,6 +24,9 @@ CREDITS_PER_DOLLAR: int = env.int("CREDITS_PER_DOLLAR", default=100)
 if CREDITS_PER_DOLLAR < 1:
     raise ImproperlyConfigured("CREDITS_PER_DOLLAR must be a positive whole number.")
 
+RPC_MAX_BATCH: int = env.int("RPC_MAX_BATCH", default=100)
+"""Calls in one tRPC or JSON-RPC batch."""
+
 INSTALLED_APPS = [
     "aicost",
     "billing",
@@ -35,12 +38,14 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "corsheaders",
     "csp",
     "django_htmx",
     "lucide",
 ]
 
 MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -129,6 +134,12 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+# Front ends on other origins call the API with a token; their pages never get this one's session.
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "trpc-accept"]
+
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

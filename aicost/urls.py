@@ -1,9 +1,11 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from aicost import views
 from aicost.health import healthz
+from aicost.rpc.jsonrpc import jsonrpc
+from aicost.rpc.trpc import trpc
 
 # A fragment has an address of its own; the pages' addresses are what people see and share.
 dashboard = [
@@ -25,6 +27,9 @@ urlpatterns = [
     path("dashboard/products/<str:project_id>/", include(dashboard)),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    # Whatever follows the base is a procedure's path, or none; never a redirect to one with a slash.
+    re_path(r"^api/trpc(?P<path>(?s:/.*)?)\Z", trpc, name="trpc"),
+    path("api/rpc", jsonrpc, name="jsonrpc"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
 ]
