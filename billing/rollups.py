@@ -17,7 +17,7 @@ from billing import bulk
 from billing.events import PURCHASE, REFUND, UsageEvent
 from billing.known import JobBooking, KnownJob, KnownRun
 from billing.periods import month_of
-from billing.truth import ALL, FINISHED_JOBS, Rollup, truth
+from billing.truth import ALL, FINISHED_JOBS, Rollup, expect_whole_tables, truth
 from products import agent_types as naming
 from products.models import Project
 
@@ -125,6 +125,7 @@ def rebuild(project: Project) -> None:
     """Make a project's rollups anew from the ledger, under a lock that lets no writer in between."""
     with transaction.atomic():
         lock_tables()
+        expect_whole_tables()
         for rollup in ALL:
             rollup.model._default_manager.filter(project=project).delete()
             rows = ((project.pk, *key, *sums) for key, sums in truth(project, rollup))

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import TruncMonth
 
@@ -110,6 +110,17 @@ ALL = (BY_AGENT_TYPE, BY_DAY, BY_RUN, CREDITS)
 """In the order in which writers lock them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]
+
+
+def expect_whole_tables() -> None:
+    """Tell PostgreSQL's planner for the rest of the transaction that joins run over whole tables.
+
+    Just after a large import its statistics say that the tables are empty, and a nested loop over
+    them would take minutes where a hash join takes a second.
+    """
+    if connection.vendor == "postgresql" and connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_nestloop = off")
 
 
 def truth(project: Project, rollup: Rollup) -> Iterator[Row]:

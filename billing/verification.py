@@ -9,6 +9,7 @@ from django.db.models.functions import TruncDate
 
 from billing import guards, periods, rollups
 from billing.models import CreditTransaction, MonthlySpend, RunSpend
+from billing.truth import expect_whole_tables
 from products.models import AgentJob, PipelineRun, Project
 
 
@@ -25,6 +26,7 @@ def snapshot() -> Iterator[None]:
 
 def differences(project: Project) -> Iterator[str]:
     """A line for each wrong row of a project; call it inside `snapshot()`."""
+    expect_whole_tables()
     yield from _wrong_parents(project)
     yield from _wrong_days(project)
     yield from _wrong_runs(project)

@@ -1,27 +1,67 @@
 """The one door to a project: who may see it, who may change it, and who is a stranger."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from products.models import Membership, Project
+from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
 Need = Literal["read", "change"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
+SCOPES: dict[Need, set[str]] = {
+    "read": {ApiToken.Scope.READ, ApiToken.Scope.WRITE},
+    "change": {ApiToken.Scope.WRITE},
+}
+"""What a token's scope has to be. A right is the token's scope and its user's present role."""
 
-def project_for(user: Any, project_id: int | str, need: Need = "read") -> Project:
-    """The project with that id, for somebody who may see it.
+
+class Unauthenticated(PermissionDenied):
+    """Nobody is asking, or somebody whose token is not (or no longer) one."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a signed-in person, or a token of a person's, perhaps narrowed to one project."""
+
+    user: Any
+    token: ApiToken | None = None
+
+    def visible(self) -> ProjectQuerySet:
+        return self._narrowed(Project.objects.visible_to(self.user))
+
+    def owned(self) -> ProjectQuerySet:
+        return self._narrowed(Project.objects.owned_by(self.user)).live()
+
+    def _narrowed(self, projects: ProjectQuerySet) -> ProjectQuerySet:
+        narrowed = self.token and self.token.project_id
+        return projects.filter(pk=narrowed) if narrowed else projects
+
+    def require(self, need: Need) -> None:
+        """Raises `PermissionDenied` where the token's scope does not reach."""
+        if self.token and self.token.scope not in SCOPES[need]:
+            raise PermissionDenied(f"A token with the scope {self.token.scope} may not do this.")
+
+    def __str__(self) -> str:
+        token = f" by token {self.token.pk}" if self.token else ""
+        return f"user {self.user.pk}{token}"
+
+
+def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Project:
+    """The project with that id, for a user or `Caller` who may see it.
 
     Raises `Http404` for strangers exactly as for a project that does not exist, and
-    `PermissionDenied` for those who may see it but not change it.
+    `PermissionDenied` for those who may see it but not do what they need to.
     """
+    who: Caller = caller if isinstance(caller, Caller) else Caller(caller)
     key = _key(project_id)
-    project = key and Project.objects.visible_to(user).select_related("owner").filter(pk=key).first()
-    if not project:
+    project = who.visible().select_related("owner").filter(pk=key).first() if key else None
+    if project is None:
         raise Http404("No such product.")
-    if need == "change" and not may_change(user, project):
+    who.require(need)
+    if need == "change" and not may_change(who.user, project):
         raise PermissionDenied("You may look at this product but not change it.")
     return project
 
