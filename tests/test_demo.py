@@ -4,6 +4,8 @@ import io
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.test import override_settings
 
 from aicost import demo, queries
 from billing import verification
@@ -14,12 +16,32 @@ from tests.factories import ProjectFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def filled(settings):
+def test_it_refuses_a_database_that_holds_other_products(settings):
     settings.DEBUG = True
+    ProjectFactory(name="Real work")
+    with pytest.raises(CommandError, match="holds other products"):
+        call_command("demo", no_serve=True)
+
+
+def test_it_refuses_to_run_without_debug(settings):
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DEBUG=true only"):
+        call_command("demo", no_serve=True)
+
+
+@pytest.fixture(scope="module")
+def printed(django_db_setup, django_db_blocker):
+    """What the command printed; its thousands of rows are made once for all tests of this file."""
     out = io.StringIO()
-    call_command("demo", no_serve=True, port=8123, stdout=out)
-    return out.getvalue()
+    with django_db_blocker.unblock(), override_settings(DEBUG=True), transaction.atomic():
+        call_command("demo", no_serve=True, port=8123, stdout=out)
+        yield out.getvalue()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def filled(printed, db):
+    return printed
 
 
 def test_it_prints_the_address_and_the_login(filled):
@@ -55,16 +77,3 @@ def test_one_run_stands_out(filled):
 def test_its_ledger_agrees(filled):
     for project in Project.objects.all():
         assert not list(verification.differences(project))
-
-
-def test_it_refuses_a_database_that_holds_other_products(settings):
-    settings.DEBUG = True
-    ProjectFactory(name="Real work")
-    with pytest.raises(CommandError, match="holds other products"):
-        call_command("demo", no_serve=True)
-
-
-def test_it_refuses_to_run_without_debug(settings):
-    settings.DEBUG = False
-    with pytest.raises(CommandError, match="DEBUG=true only"):
-        call_command("demo", no_serve=True)
