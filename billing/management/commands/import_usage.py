@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from billing.events import shown
 from billing.importing import FORMATS, Problem, Receipt, import_paths
 from billing.importing import Progress as ReportBytes
-from products.models import Project
+from products.command_line import project_with_id
 
 
 class Command(BaseCommand):
@@ -30,9 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="record nothing, say what would be")
 
     def handle(self, **options: Any) -> None:
-        project = Project.objects.filter(pk=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no product with the id {options['project']}.")
+        project = project_with_id(options["project"])
         try:
             with _progress_bar(options["paths"]) as progress:
                 receipt = import_paths(

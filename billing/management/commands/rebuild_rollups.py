@@ -1,9 +1,9 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from billing import rollups
-from products.models import Project
+from products.command_line import projects_with_id
 
 
 class Command(BaseCommand):
@@ -13,11 +13,7 @@ class Command(BaseCommand):
         parser.add_argument("--project", type=int, metavar="ID", help="only this product")
 
     def handle(self, *, project: int | None, **_: Any) -> None:
-        projects = Project.objects.order_by("pk")
-        if project is not None:
-            projects = projects.filter(pk=project)
-            if not projects:
-                raise CommandError(f"There is no product with the id {project}.")
+        projects = projects_with_id(project)
         for one in projects:
             rollups.rebuild(one)
             self.stdout.write(f"product {one.pk} ({one.name}): rebuilt")

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing import verification
-from products.models import Project
+from products.command_line import projects_with_id
 
 
 class Command(BaseCommand):
@@ -16,11 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("--project", type=int, metavar="ID", help="only this product")
 
     def handle(self, *, project: int | None, **_: Any) -> None:
-        projects = Project.objects.order_by("pk")
-        if project is not None:
-            projects = projects.filter(pk=project)
-            if not projects:
-                raise CommandError(f"There is no product with the id {project}.")
+        projects = projects_with_id(project)
         wrong = checked = 0
         with verification.snapshot():
             for line in verification.missing_guards():

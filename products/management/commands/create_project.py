@@ -4,8 +4,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from products.command_line import user_named
 from products.models import Project
-from products.people import user_named
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from products import tokens
-from products.models import ApiToken, Project
-from products.people import user_named
+from products.command_line import project_with_id, user_named
+from products.models import ApiToken
 
 
 class Command(BaseCommand):
@@ -23,11 +23,7 @@ class Command(BaseCommand):
     def handle(
         self, *, user: str, project: int | None, scope: str, name: str, create_user: bool, **_: Any
     ) -> str:
-        narrowed = None
-        if project is not None:
-            narrowed = Project.objects.filter(pk=project).first()
-            if narrowed is None:
-                raise CommandError(f"There is no product with the id {project}.")
+        narrowed = None if project is None else project_with_id(project)
         try:
             _token, text = tokens.issue(
                 user_named(user, create=create_user), scope=scope, project=narrowed, name=name

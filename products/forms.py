@@ -1,0 +1,80 @@
+"""The form by which people make API tokens of their own."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from products import tokens
+from products.models import ApiToken, Project
+
+SCOPES = {
+    ApiToken.Scope.READ: "reads figures",
+    ApiToken.Scope.WRITE: "reads figures and changes budgets",
+    ApiToken.Scope.INGEST: "only brings usage in, for one product",
+}
+"""What a token may do, within what its user may do at the time."""
+
+_DAYS = (7, 30, 90, 365)
+_NEVER = "never"
+
+
+class _ProductField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj} · {obj.pk}"  # two may have one name
+
+
+class OwnTokenForm(forms.Form):
+    """Says no where `tokens.check` does, and makes the token by `tokens.issue`."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        error_messages={"required": "Say what it is for: by its name you know which one to revoke."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Nightly report"}),
+    )
+    scope = forms.ChoiceField(
+        choices=SCOPES.items(), widget=forms.RadioSelect, initial=ApiToken.Scope.READ.value
+    )
+    project = _ProductField(
+        label="Product",
+        queryset=Project.objects.none(),
+        required=False,
+        empty_label="Every product that I see",
+        error_messages={"invalid_choice": "This is no product that you see."},
+    )
+    lifetime = forms.TypedChoiceField(
+        label="Expires",
+        choices=[*((str(days), f"in {days} days") for days in _DAYS), (_NEVER, _NEVER)],
+        initial="90",
+        coerce=lambda chosen: None if chosen == _NEVER else timedelta(days=int(chosen)),
+    )
+
+    def __init__(self, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        self.user = user
+        products: Any = self.fields["project"]
+        products.queryset = Project.objects.visible_to(user).live()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if {"scope", "project"} <= cleaned.keys():
+            try:
+                tokens.check(self.user, scope=cleaned["scope"], project=cleaned["project"])
+            except PermissionDenied as refused:
+                self.add_error("project", str(refused))
+        return cleaned
+
+    def issue(self) -> tuple[ApiToken, str]:
+        """The token and its text, which nobody can read again."""
+        given = self.cleaned_data
+        lifetime = given["lifetime"]
+        return tokens.issue(
+            self.user,
+            scope=given["scope"],
+            project=given["project"],
+            name=given["name"],
+            expires_at=lifetime and timezone.now() + lifetime,
+        )
