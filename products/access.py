@@ -8,12 +8,13 @@ from django.http import Http404
 
 from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
-Need = Literal["read", "change"]
+Need = Literal["read", "change", "ingest"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
 SCOPES: dict[Need, set[str]] = {
     "read": {ApiToken.Scope.READ, ApiToken.Scope.WRITE},
     "change": {ApiToken.Scope.WRITE},
+    "ingest": {ApiToken.Scope.INGEST},
 }
 """What a token's scope has to be. A right is the token's scope and its user's present role."""
 
@@ -61,7 +62,7 @@ def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Proj
     if project is None:
         raise Http404("No such product.")
     who.require(need)
-    if need == "change" and not may_change(who.user, project):
+    if need != "read" and not may_change(who.user, project):
         raise PermissionDenied("You may look at this product but not change it.")
     return project
 
