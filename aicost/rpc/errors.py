@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.db import OperationalError
 from django.http import Http404
 
@@ -58,6 +58,7 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (PermissionDenied, FORBIDDEN),
     (Http404, NOT_FOUND),
     (ValidationError, BAD_REQUEST),
+    (SuspiciousOperation, BAD_REQUEST),  # Django's own limits, such as the number of parameters
     (OperationalError, SERVICE_UNAVAILABLE),
 )
 

@@ -6,20 +6,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost.procedures import PROCEDURES, UNDEFINED, Procedure
+from aicost.procedures import PROCEDURES, Procedure
 from aicost.rpc.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,
-    PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     Failure,
     failure,
 )
-from aicost.rpc.run import Request, parse_json
+from aicost.rpc.run import Request, body_of, parse_json
 from billing.events import shown
 
 PARSE_ERROR = -32700
@@ -39,9 +37,9 @@ def jsonrpc(request: HttpRequest) -> HttpResponse:
         # A plain form of another site could send any other type with the session's cookie.
         return _refusal(UNSUPPORTED_MEDIA_TYPE.http, INVALID_REQUEST, "Send application/json.")
     try:
-        sent = parse_json(request.body)
-    except RequestDataTooBig:
-        return _refusal(PAYLOAD_TOO_LARGE.http, INVALID_REQUEST, "The request is too large.")
+        sent = parse_json(body_of(request))
+    except Failure as told:
+        return _refusal(told.code.http, INVALID_REQUEST, told.message)
     except ValueError as error:
         return _json(_error(None, PARSE_ERROR, f"Parse error: {shown(str(error))}"))
     return _answer(Request(request), sent)
@@ -82,19 +80,15 @@ def _call(run: Request, sent: dict[str, Any]) -> Any:
     procedure = PROCEDURES.get(sent["method"])
     if procedure is None:
         raise _MethodNotFound(BAD_REQUEST, f"Method not found: {shown(sent['method'])}")
-    run.caller  # noqa: B018  # who calls is asked before what is sent
-    return run.run(procedure, _params(procedure, sent))
+    return run.run(procedure, lambda: _params(procedure, sent))
 
 
 def _params(procedure: Procedure, sent: dict[str, Any]) -> Any:
     """By name as they are, by position in the order of the input's fields."""
-    params = sent.get("params", UNDEFINED)
-    if procedure.input is None:
-        return UNDEFINED
-    if params is UNDEFINED:
-        return {}
+    params = sent.get("params", {})
     if isinstance(params, dict):
         return params
+    assert procedure.input
     fields = list(procedure.input.model_fields)
     if len(params) > len(fields):
         raise Failure(BAD_REQUEST, f"params: at most {len(fields)}: {', '.join(fields)}")

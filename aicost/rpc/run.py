@@ -2,14 +2,24 @@
 
 import json
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
-from django.http import HttpRequest
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, UnreadablePostError
 
 from aicost.callers import caller_of, require_csrf
 from aicost.procedures import UNDEFINED, Procedure
-from aicost.rpc.errors import FORBIDDEN, NOT_FOUND, UNAUTHORIZED, failure
+from aicost.rpc.errors import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    NOT_FOUND,
+    PAYLOAD_TOO_LARGE,
+    UNAUTHORIZED,
+    Failure,
+    failure,
+)
 from billing.events import shown
 from products.access import Caller
 
@@ -20,31 +30,60 @@ MAX_DEPTH = 100
 
 
 class Request:
-    """Who calls is found out once, and only when a procedure needs it."""
+    """Who calls is found out once for all members of a batch, and only when a procedure needs it."""
 
     def __init__(self, http: HttpRequest) -> None:
         self.http = http
 
     @cached_property
-    def caller(self) -> Caller:
-        return caller_of(self.http)
-
-    def run(self, procedure: Procedure, raw: object = UNDEFINED) -> Any:
-        """The procedure's answer as plain JSON values. Raises `Failure`."""
+    def _caller(self) -> Caller | Failure:
         try:
+            return caller_of(self.http)
+        except Exception as error:
+            return failure(error)
+
+    @property
+    def caller(self) -> Caller:
+        if isinstance(self._caller, Failure):
+            raise self._caller
+        return self._caller
+
+    def run(self, procedure: Procedure, read: Callable[[], object]) -> Any:
+        """The procedure's answer as plain JSON values; who calls is asked before the input is read.
+
+        Raises `Failure`.
+        """
+        try:
+            caller = self.caller
+            raw = read() if procedure.input else UNDEFINED
             if procedure.kind == "mutation":
-                require_csrf(self.http, self.caller)
-            return procedure.call(self.caller, raw)
+                require_csrf(self.http, caller)
+            return procedure.call(caller, raw)
         except Exception as error:
             told = failure(error)
             if told.code in (UNAUTHORIZED, FORBIDDEN, NOT_FOUND):
-                who = self.__dict__.get("caller", "nobody")
-                log.warning("%s denied %s: %s", procedure.name, who, shown(told.message, 200))
+                self._log_denial(procedure, told)
             raise told from error
+
+    def _log_denial(self, procedure: Procedure, told: Failure) -> None:
+        who = "nobody" if isinstance(self._caller, Failure) else self._caller
+        log.warning("%s denied %s: %s", procedure.name, who, shown(told.message, 200))
+
+
+def body_of(http: HttpRequest) -> bytes:
+    """Raises `Failure` for a body that is too large, or whose length is no number or not kept."""
+    try:
+        return http.body
+    except RequestDataTooBig:
+        raise Failure(PAYLOAD_TOO_LARGE, "The request is too large.") from None
+    except (ValueError, UnreadablePostError):
+        raise Failure(BAD_REQUEST, "The request's body could not be read.") from None
 
 
 def parse_json(text: bytes | str) -> Any:
     """Raises `ValueError` for what is no JSON (NaN is none) in UTF-8, or is nested without sense."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")  # Python would guess UTF-16 and UTF-32, too
     try:
         value = json.loads(text, parse_constant=_refuse)
     except RecursionError:

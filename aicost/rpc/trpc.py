@@ -12,8 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
 from aicost.procedures import PROCEDURES, UNDEFINED, Procedure
@@ -21,12 +20,11 @@ from aicost.rpc.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,
     NOT_FOUND,
-    PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     Failure,
     failure,
 )
-from aicost.rpc.run import Request, parse_json
+from aicost.rpc.run import Request, body_of, parse_json
 from billing.events import shown
 
 JSON = "application/json"
@@ -45,11 +43,14 @@ class Answer(NamedTuple):
 @login_not_required
 def trpc(request: HttpRequest, path: str = "") -> HttpResponse:
     if request.method == "HEAD":
-        return HttpResponse(status=204)
+        response = HttpResponse(status=204)
+        del response["Content-Type"]  # of no content
+        return response
     try:
         return _respond(request, _Call(request, path.removeprefix("/")))
-    except Failure as told:
-        return _json(_error(told, None).envelope, told.code.http, request)
+    except Exception as error:
+        told = failure(error)
+        return _json(_error(told, None).envelope, told.code.http)
 
 
 class _Call:
@@ -58,18 +59,21 @@ class _Call:
     def __init__(self, request: HttpRequest, path: str) -> None:
         self.request = request
         path = _decoded_path(request, path)
-        self.is_batch = request.GET.get("batch") == "1"
-        self.paths = path.split(",") if self.is_batch else [path]
-        if request.method == "POST":
+        if request.method != "GET":
             _check_media_type(request)
+        is_json = request.method == "GET" or _media_type(request) == JSON
+        self.query = _query(request)
+        self.is_batch = is_json and self.query.get("batch") == "1"
+        self.paths = path.split(",") if self.is_batch else [path]
         if len(self.paths) > settings.RPC_MAX_BATCH:
             raise Failure(BAD_REQUEST, f"Batch call exceeds maximum size of {settings.RPC_MAX_BATCH}")
         self.procedures = [PROCEDURES.get(name) for name in self.paths]
-        if len({procedure.kind for procedure in self.procedures if procedure}) > 1:
-            raise Failure(BAD_REQUEST, "Cannot mix procedure types in a batch call")
-        self.is_stream = STREAM in (request.headers.get("trpc-accept"), request.headers.get("Accept"))
+        kinds = dict.fromkeys(procedure.kind for procedure in self.procedures if procedure)
+        if len(kinds) > 1:
+            raise Failure(BAD_REQUEST, f"Cannot mix procedure types in call: {', '.join(kinds)}")
+        self.is_stream = _wants_stream(request)
         if self.is_stream and not self.is_batch:
-            raise Failure(BAD_REQUEST, "Streaming is for batches: add batch=1")
+            raise Failure(BAD_REQUEST, "Streaming requests must be batched (you can do a batch of 1)")
         self._inputs: Any = None
 
     def input(self, position: int) -> object:
@@ -94,13 +98,10 @@ class _Call:
 
     def _text(self) -> bytes | str:
         if self.request.method != "POST":
-            return self.request.GET.get("input", "")
+            return self.query.get("input", "")
         if _media_type(self.request) != JSON:
             raise Failure(BAD_REQUEST, f"input: must be JSON, not {_media_type(self.request)}")
-        try:
-            return self.request.body
-        except RequestDataTooBig:
-            raise Failure(PAYLOAD_TOO_LARGE, "The request is too large.") from None
+        return body_of(self.request)
 
 
 def _decoded_path(request: HttpRequest, path: str) -> str:
@@ -119,6 +120,22 @@ def _decoded_path(request: HttpRequest, path: str) -> str:
         raise Failure(BAD_REQUEST, "The path is not validly percent-encoded.") from None
 
 
+def _query(request: HttpRequest) -> dict[str, str]:
+    """The query's parameters; of one that comes twice the first, where Django's own choice is the last.
+
+    In UTF-8, whatever charset the content type names: on a GET that type means nothing.
+    """
+    text = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+    return {name: values[0] for name, values in QueryDict(text, encoding="utf-8").lists()}
+
+
+def _wants_stream(request: HttpRequest) -> bool:
+    told = request.headers.get("trpc-accept")
+    if told is not None:
+        return told == STREAM
+    return STREAM in (one.strip() for one in request.headers.get("Accept", "").split(","))
+
+
 def _media_type(request: HttpRequest) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
@@ -132,13 +149,22 @@ def _check_media_type(request: HttpRequest) -> None:
 def _respond(request: HttpRequest, call: _Call) -> HttpResponse:
     run = Request(request)
     answers = [_member(run, call, position) for position in range(len(call.paths))]
+    response = _answer(call, answers)
+    # A batch is of one kind, so the procedures in it have one method.
+    allowed = {_method_of(procedure) for procedure in call.procedures if procedure}
+    if allowed and request.method not in allowed:
+        response["Allow"] = allowed.pop()
+    return response
+
+
+def _answer(call: _Call, answers: Sequence[Answer]) -> HttpResponse:
     if not call.is_batch:
-        return _json(answers[0].envelope, answers[0].status, request)
+        return _json(answers[0].envelope, answers[0].status)
     if call.is_stream:
         return _stream(answers)
     statuses = {answer.status for answer in answers}
     status = statuses.pop() if len(statuses) == 1 else 207
-    return _json([answer.envelope for answer in answers], status, request)
+    return _json([answer.envelope for answer in answers], status)
 
 
 def _member(run: Request, call: _Call, position: int) -> Answer:
@@ -146,20 +172,20 @@ def _member(run: Request, call: _Call, position: int) -> Answer:
     try:
         if procedure is None:
             raise Failure(NOT_FOUND, f'No procedure found on path "{shown(path)}"')
-        _check_method(run.http, procedure)
-        run.caller  # noqa: B018  # who calls is asked before what is sent
-        raw = call.input(position) if procedure.input else UNDEFINED
-        return Answer({"result": {"data": run.run(procedure, raw)}}, 200)
+        _check_method(run.http, procedure, path)
+        return Answer({"result": {"data": run.run(procedure, lambda: call.input(position))}}, 200)
     except Exception as error:
         return _error(failure(error), path)
 
 
-def _check_method(http: HttpRequest, procedure: Procedure) -> None:
-    wanted = "POST" if procedure.kind == "mutation" else "GET"
-    if http.method != wanted:
-        raise Failure(
-            METHOD_NOT_SUPPORTED, f"Unsupported {http.method}-request to {procedure.kind} procedure"
-        )
+def _method_of(procedure: Procedure) -> str:
+    return "POST" if procedure.kind == "mutation" else "GET"
+
+
+def _check_method(http: HttpRequest, procedure: Procedure, path: str) -> None:
+    if http.method != _method_of(procedure):
+        reason = f'Unsupported {http.method}-request to {procedure.kind} procedure at path "{path}"'
+        raise Failure(METHOD_NOT_SUPPORTED, reason)
 
 
 def _error(told: Failure, path: str | None) -> Answer:
@@ -170,11 +196,9 @@ def _error(told: Failure, path: str | None) -> Answer:
     return Answer({"error": error}, told.code.http)
 
 
-def _json(body: Any, status: int, request: HttpRequest) -> HttpResponse:
+def _json(body: Any, status: int) -> HttpResponse:
     response = HttpResponse(json.dumps(body, separators=(",", ":")), content_type=JSON, status=status)
     response["Vary"] = "trpc-accept, accept"
-    if status == METHOD_NOT_SUPPORTED.http:
-        response["Allow"] = "GET" if request.method == "POST" else "POST"
     if status == 429:
         response["Retry-After"] = "60"
     response["Cache-Control"] = "no-store"

@@ -1,0 +1,207 @@
+// Made by `manage.py export_types` from the server's own definitions; not to be edited.
+//
+//   import { createTRPCClient, httpBatchLink } from '@trpc/client';
+//   import type { AppRouter } from '@aicost/types';
+//
+//   const client = createTRPCClient<AppRouter>({
+//     links: [httpBatchLink({ url: 'https://…/api/trpc', headers: { authorization: 'Bearer …' } })],
+//   });
+//
+// Needs the types of @trpc/server 11.4 or later, and nothing of it when it runs.
+import type {
+  TRPCBuiltRouter,
+  TRPCDefaultErrorShape,
+  TRPCMutationProcedure,
+  TRPCQueryProcedure,
+} from '@trpc/server';
+
+interface Root {
+  ctx: object;
+  meta: object;
+  errorShape: TRPCDefaultErrorShape;
+  transformer: false;
+}
+
+export interface AgentTypeFigures {
+  agentType: string;
+  agentLabel: string;
+  agentColor: string;
+  totalJobs: number;
+  /** Dollars. */
+  cost: number;
+  /** Percent of the month's cost. */
+  pctOfTotal: number;
+  inputTokens: number;
+  outputTokens: number;
+  /** 0 to 1; 0 where no job finished. */
+  successRate: number;
+}
+
+export interface BudgetFigures {
+  projectId: string;
+  /** Dollars. */
+  budgetLimit: number | null;
+  budgetPct: number | null;
+  budgetState: 'green' | 'yellow' | 'red' | null;
+}
+
+export interface CrossProjectSummary {
+  /** Dollars. */
+  totalCost: number;
+  totalTokens: number;
+  totalJobs: number;
+  projects: Array<ProjectFigures>;
+}
+
+export interface DayFigures {
+  date: string;
+  /** Dollars. */
+  cost: number;
+  tokens: number;
+  jobs: number;
+}
+
+export interface MonthFigures {
+  month: string;
+  /** Dollars. */
+  cost: number;
+  totalTokens: number;
+  jobCount: number;
+}
+
+export interface MonthlySummary {
+  month: string;
+  /** Dollars. */
+  totalCost: number;
+  totalTokens: number;
+  totalJobs: number;
+  /** Deductions whose cost is not known. */
+  unpricedTransactions: number;
+  agentBreakdown: Array<AgentTypeFigures>;
+  topRuns: Array<RunFigures>;
+  /** Dollars. */
+  budgetLimit: number | null;
+  budgetPct: number | null;
+  budgetState: 'green' | 'yellow' | 'red' | null;
+}
+
+export interface NewLimit {
+  /** The product's id. */
+  projectId: string;
+  /**
+   * Dollars, at most two decimals.
+   * @exclusiveMinimum 0
+   * @maximum 1000000000
+   */
+  limitDollars: number;
+}
+
+export interface OfDays {
+  /** The product's id. */
+  projectId: string;
+  days: 7 | 14 | 30 | 90;
+  /** `YYYY-MM`; without it the present month. */
+  month?: string;
+}
+
+export interface OfMonth {
+  /** The product's id. */
+  projectId: string;
+  /** `YYYY-MM`; without it the present month. */
+  month?: string;
+}
+
+export interface OfProject {
+  /** The product's id. */
+  projectId: string;
+}
+
+export interface ProjectFigures {
+  projectId: string;
+  name: string;
+  /** Dollars. */
+  cost: number;
+  totalTokens: number;
+  jobCount: number;
+  /** Dollars. */
+  budgetLimit: number | null;
+  budgetPct: number | null;
+  budgetState: 'green' | 'yellow' | 'red' | null;
+}
+
+export interface RunFigures {
+  runId: string;
+  status: string;
+  trigger: string;
+  /** ISO 8601 in UTC, with `Z`. */
+  startedAt: string | null;
+  jobCount: number;
+  totalTokens: number;
+  /** Dollars. */
+  cost: number;
+}
+
+export interface Transaction {
+  id: string;
+  runId: string;
+  jobId: string;
+  agentType: string;
+  agentLabel: string;
+  /** `#rrggbb`, for light backgrounds. */
+  agentColor: string;
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  /** Dollars. */
+  cost: number;
+  unpriced: boolean;
+  /** ISO 8601 in UTC, with `Z`. */
+  createdAt: string;
+}
+
+export type AppRouter = TRPCBuiltRouter<Root, {
+  aiCost: {
+    /** A month's spend, its breakdown by agent type, the five costliest runs, and the budget. */
+    getMonthlySummary: TRPCQueryProcedure<{
+      input: OfMonth;
+      output: MonthlySummary;
+      meta: object;
+    }>;
+    /** Six months of spend, oldest first; months without any are zeros. */
+    getMonthlyTrend: TRPCQueryProcedure<{
+      input: OfMonth;
+      output: Array<MonthFigures>;
+      meta: object;
+    }>;
+    /** This month's spend of all products that the caller owns, each in its own billing zone. */
+    getCrossProjectSummary: TRPCQueryProcedure<{
+      input: void;
+      output: CrossProjectSummary;
+      meta: object;
+    }>;
+    /** Set the monthly limit of a product. Needs its owner or a manager, and a token the scope `write`. */
+    setBudgetLimit: TRPCMutationProcedure<{
+      input: NewLimit;
+      output: BudgetFigures;
+      meta: object;
+    }>;
+    /** Take the monthly limit of a product away. */
+    clearBudgetLimit: TRPCMutationProcedure<{
+      input: OfProject;
+      output: BudgetFigures;
+      meta: object;
+    }>;
+    /** The last 50 deductions, newest first; with `month` the newest 50 before its end. */
+    getRecentTransactions: TRPCQueryProcedure<{
+      input: OfMonth;
+      output: Array<Transaction>;
+      meta: object;
+    }>;
+    /** The last 7, 14, 30 or 90 days, oldest first, up to today or, for a past month, its last day. */
+    getDailySpend: TRPCQueryProcedure<{
+      input: OfDays;
+      output: Array<DayFigures>;
+      meta: object;
+    }>;
+  };
+}>;
