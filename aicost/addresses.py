@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost.runs import Cursor
+from aicost.queries.runs import Cursor
 from products.models import Project
 
 

@@ -27,6 +27,9 @@ if CREDITS_PER_DOLLAR < 1:
 RPC_MAX_BATCH: int = env.int("RPC_MAX_BATCH", default=100)
 """Calls in one tRPC or JSON-RPC batch."""
 
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
+"""Opens `/metrics`; without it there is no such page."""
+
 INSTALLED_APPS = [
     "aicost",
     "billing",
@@ -110,6 +113,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
+WHITENOISE_MIMETYPES = {".ts": "text/plain"}  # TypeScript, not a video stream
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
@@ -154,6 +158,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "aicost.sessions"
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

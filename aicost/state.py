@@ -59,6 +59,15 @@ class DashboardState:
         """Of `month`, `daily` or `tabs`."""
         return reverse(f"ai-cost-{name}", args=[self.project.pk]) + self._query
 
+    def export_url(self, table: str, form: str) -> str:
+        """Of `csv` or `json`."""
+        return reverse("export", args=[self.project.pk, table, form]) + self._query
+
+    @property
+    def ledger_url(self) -> str:
+        """The month's ledger as CSV."""
+        return reverse("export-ledger", args=[self.project.pk]) + self._query
+
     @property
     def _query(self) -> str:
         """Defaults are left out, so that each state has one address."""

@@ -2,8 +2,12 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 
-from aicost import views
-from aicost.health import healthz
+from aicost import account, api_page, export_views, views
+from aicost.health import healthz, readyz
+from aicost.intake.litellm import litellm_callback
+from aicost.intake.traces import traces
+from aicost.intake.usage import usage
+from aicost.metrics import metrics
 from aicost.rpc.jsonrpc import jsonrpc
 from aicost.rpc.trpc import trpc
 
@@ -13,8 +17,11 @@ dashboard = [
     path("ai-cost/month", views.dashboard_month, name="ai-cost-month"),
     path("ai-cost/daily", views.dashboard_daily, name="ai-cost-daily"),
     path("ai-cost/tabs", views.dashboard_tabs, name="ai-cost-tabs"),
+    path("ai-cost/export/ledger.csv", export_views.ledger, name="export-ledger"),
+    path("ai-cost/export/<str:table>.<str:form>", export_views.dashboard_table, name="export"),
     path("budget", views.budget, name="budget"),
     path("revenue", views.revenue, name="revenue"),
+    path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
     path("connect", views.connect, name="connect"),
     path("pipelines/", views.pipelines, name="runs"),
     # A run's id is whatever its sender told, slashes included.
@@ -25,13 +32,23 @@ dashboard = [
 urlpatterns = [
     path("", views.portfolio, name="portfolio"),
     path("dashboard/products/<str:project_id>/", include(dashboard)),
+    path("portfolio.<str:form>", export_views.portfolio, name="export-portfolio"),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     # Whatever follows the base is a procedure's path, or none; never a redirect to one with a slash.
     re_path(r"^api/trpc(?P<path>(?s:/.*)?)\Z", trpc, name="trpc"),
     path("api/rpc", jsonrpc, name="jsonrpc"),
+    path("api/v1/usage", usage, name="usage"),
+    # Where exporters of OpenTelemetry send to when they are told the server's address alone.
+    path("v1/traces", traces, name="traces"),
+    path("api/v1/litellm", litellm_callback, name="litellm"),
+    path("api/", api_page.api, name="api"),
+    path("account/tokens", account.own_tokens, name="tokens"),
+    path("account/tokens/<int:token_id>/revoke", account.revoke_token, name="revoke-token"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
 ]
 
 handler400 = "aicost.pages.bad_request"

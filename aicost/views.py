@@ -4,16 +4,18 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from aicost import addresses, queries, runs
+from aicost import addresses, queries
 from aicost.pages import page
 from aicost.presentation import budget as budget_shown
 from aicost.presentation import daily, month, overview, tabs
 from aicost.presentation import portfolio as portfolio_shown
 from aicost.presentation import revenue as revenue_shown
 from aicost.presentation import runs as runs_shown
+from aicost.queries import runs
 from aicost.state import DashboardState
 from billing import budgets
 from billing.forms import BudgetForm, ClearBudgetForm
@@ -65,7 +67,7 @@ def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
 
 @page
 @require_safe
-def pipelines(request: HttpRequest, project_id: str) -> HttpResponse:
+def pipelines(request: HttpRequest, project_id: str) -> HttpResponseBase:
     if "run" in request.GET:  # where an id can't stand in a path
         return pipeline(request, project_id, request.GET["run"])
     project = project_for(request.user, project_id)

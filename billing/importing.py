@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing import growth, ledger
 from billing.events import Rejection
 from billing.ledger import Outcome
-from billing.sources import Context, Item, Parse, Skipped, claude_code, usage_events
+from billing.sources import Context, Item, Parse, Skipped, claude_code, codex, litellm, usage_events
 from billing.sources.files import LogFile, discover, guess_format
 from products.models import Project
 
@@ -32,6 +32,8 @@ class Format:
 FORMATS = {
     usage_events.NAME: Format(usage_events.parse),
     claude_code.NAME: Format(claude_code.parse, growth.record),
+    codex.NAME: Format(codex.parse),
+    litellm.NAME: Format(litellm.parse),
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.core.management import get_commands
 
+from aicost.procedures import PROCEDURES
 from billing.events import FIELDS, KINDS
 from billing.importing import FORMATS
 
@@ -26,6 +27,11 @@ def test_readme_and_settings_name_the_same_settings():
 
 def test_readme_names_every_field_kind_and_format():
     for name in (*FIELDS, *KINDS, *FORMATS):
+        assert f"`{name}`" in README, name
+
+
+def test_readme_names_every_procedure():
+    for name in PROCEDURES:
         assert f"`{name}`" in README, name
 
 

@@ -186,6 +186,14 @@ def test_a_batch_of_thousands_takes_as_many_statements_as_one_of_two(project: Pr
 # The same id again
 
 
+def test_a_duplicate_changes_no_row(project: Project) -> None:
+    told = [event(jobId="job-1", agentType="testing"), event(kind="job", jobId="job-2"), event(kind="grant")]
+    send(project, *told)
+    with counted() as statements:
+        assert send(project, *told) == ["duplicate"] * 3
+    assert [sql for sql in statements if sql.startswith(("UPDATE", "DELETE"))] == []
+
+
 def test_the_same_event_again_is_a_duplicate(project: Project) -> None:
     one = event(eventId="e1", costDollars="1.00", inputTokens=5)
     assert send(project, one) == ["recorded"]

@@ -109,15 +109,24 @@ def media_type(request: HttpRequest) -> str:
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The body, decompressed. Raises `Refused`: 413 too large, 415 an encoding that is not read, 400 broken."""
+    """The body, decompressed. Raises `Refused` for one too large, broken, or of another encoding."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", ""):
         raise Refused(415, f"Content-Encoding {shown(encoding)} is not read; send gzip or none.")
     # One byte more than allowed tells that there is more; the rest is never held.
-    raw = request.read(MAX_BYTES + 1)
+    raw = _stream(request).read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise Refused(413, f"A request has at most {MAX_BYTES:,} bytes.")
     return _decompressed(raw) if encoding == "gzip" else raw
+
+
+def _stream(request: HttpRequest) -> Any:
+    """What the body is read from. Django takes one that comes in chunks, without its length, for empty."""
+    if "Transfer-Encoding" not in request.headers or "wsgi.input" not in request.META:
+        return request
+    if not request.META.get("wsgi.input_terminated"):  # this server would wait for more for ever
+        raise Refused(411, "Send the body's length as Content-Length.")
+    return request.META["wsgi.input"]
 
 
 def _decompressed(raw: bytes) -> bytes:

@@ -35,6 +35,8 @@ class DailyChart:
     columns: list[Day]
     ticks: list[Tick]
     summary: str
+    csv: str
+    json: str
 
 
 def chart(state: DashboardState, series: list[Spend] | None = None) -> DailyChart:
@@ -50,6 +52,8 @@ def chart(state: DashboardState, series: list[Spend] | None = None) -> DailyChar
         columns=_columns(series, ticks[-1].nanos, ends_today),
         ticks=ticks,
         summary=_summary(series),
+        csv=state.export_url("daily", "csv"),
+        json=state.export_url("daily", "json"),
     )
 
 

@@ -5,9 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from aicost import formats, markup, queries, runs
+from aicost import formats, markup, queries
 from aicost.presentation import budget, kpis, month, tabs
 from aicost.presentation.runs import run_row
+from aicost.queries import runs
 from billing import periods
 from products.models import Project
 

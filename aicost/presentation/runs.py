@@ -8,7 +8,7 @@ from django.http import QueryDict
 
 from aicost import addresses, formats, markup
 from aicost.queries import Deduction, RunCost
-from aicost.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
+from aicost.queries.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
 from billing import periods
 from products.models import Project
 

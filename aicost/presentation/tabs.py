@@ -24,6 +24,9 @@ class Tabs:
     zone: str
     started: bool
     """Whether the product ever had usage."""
+    csv: str
+    json: str
+    ledger: str
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -42,6 +45,9 @@ def tabs(state: DashboardState, summary: MonthSummary | None = None) -> Tabs:
         month=formats.month(state.month),
         zone=state.project.time_zone,
         started=state.project.first_usage_at is not None,
+        csv=state.export_url(state.tab, "csv"),
+        json=state.export_url(state.tab, "json"),
+        ledger=state.ledger_url,
         extra=extra,
     )
 

@@ -65,26 +65,33 @@ def discover(paths: Iterable[Path]) -> Iterator[LogFile]:
 
 def guess_format(file: LogFile) -> str | None:
     """The format that the first lines of a file tell, or None."""
+    beginning = b""
     try:
         for number, line in file.lines():
-            if line.strip():
-                found = _format_of(line)
-                if found:
-                    return found
+            found = _format_of(line) if line.strip() else None
+            if found:
+                return found
+            beginning += line[: _BEGINNING - len(beginning)]
             if number >= 50:
                 break
     except BrokenFile:
         pass
-    return "usage_events" if ".csv" in file.path.suffixes else None
+    return _format_of_array(beginning) or ("usage_events" if ".csv" in file.path.suffixes else None)
 
 
+_BEGINNING = 64 * 1024
+"""Bytes of an array that are searched for what its objects are."""
+_BOM = b"\xef\xbb\xbf"
 _USAGE_EVENT_KEYS = {"eventId", "occurredAt", "kind"}
 _CLAUDE_KEYS = {"sessionId", "uuid", "parentUuid", "leafUuid"}
+_CODEX_KEYS = {"timestamp", "type", "payload"}
+_LITELLM_KEYS = ({"request_id", "spend"}, {"id", "response_cost"})
+"""Of a spend log, and of what a callback sends."""
 
 
 def _format_of(line: bytes) -> str | None:
     try:
-        value = json_decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
+        value = json_decoder.decode(line.removeprefix(_BOM))
     except (msgspec.DecodeError, RecursionError):
         header = {cell.strip(' "') for cell in line.decode("utf-8-sig", "replace").split(",")}
         return "usage_events" if header & _USAGE_EVENT_KEYS else None
@@ -92,4 +99,16 @@ def _format_of(line: bytes) -> str | None:
         return None
     if value.keys() & _USAGE_EVENT_KEYS:
         return "usage_events"
-    return "claude_code" if "type" in value and value.keys() & _CLAUDE_KEYS else None
+    if "type" in value and value.keys() & _CLAUDE_KEYS:
+        return "claude_code"
+    if value.keys() >= _CODEX_KEYS:
+        return "codex"
+    return "litellm" if any(value.keys() >= keys for keys in _LITELLM_KEYS) else None
+
+
+def _format_of_array(beginning: bytes) -> str | None:
+    """An array takes one line or thousands: its beginning is searched, not read."""
+    if beginning.removeprefix(_BOM).lstrip()[:1] != b"[":
+        return None
+    found = any(all(b'"%s"' % key.encode() in beginning for key in keys) for keys in _LITELLM_KEYS)
+    return "litellm" if found else None

@@ -1,0 +1,65 @@
+"""Downloads: the tables of `aicost.exports`, by the same addresses' words as the pages."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.views.decorators.http import require_safe
+
+from aicost import exports, queries
+from aicost.exports import Table
+from aicost.pages import page
+from aicost.state import DashboardState
+from billing import periods
+from products.access import project_for
+from products.models import Project
+
+FORMS = {"csv": ("text/csv; charset=utf-8", exports.as_csv), "json": ("application/json", exports.as_json)}
+
+
+@page
+@require_safe
+def dashboard_table(request: HttpRequest, project_id: str, table: str, form: str) -> HttpResponse:
+    state = DashboardState.read(project_for(request.user, project_id), request.GET)
+    make = exports.OF_DASHBOARD.get(table)
+    if make is None:
+        raise Http404("No such table.")
+    return _download(make(state), form, f"{_slug(state.project)}-{table}-{periods.month_text(state.month)}")
+
+
+@page
+@require_safe
+def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
+    state = DashboardState.read(project_for(request.user, project_id), request.GET)
+    name = f"{_slug(state.project)}-ledger-{periods.month_text(state.month)}.csv"
+    lines = exports.ledger_lines(state.project, state.month)
+    return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
+
+
+@page
+@require_safe
+def portfolio(request: HttpRequest, form: str) -> HttpResponse:
+    visible = Project.objects.visible_to(request.user).live()
+    return _download(exports.portfolio(queries.portfolio(visible)), form, "portfolio")
+
+
+@page
+@require_safe
+def revenue(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
+    project = project_for(request.user, project_id)
+    return _download(exports.revenue(project), form, f"{_slug(project)}-revenue")
+
+
+def _download(table: Table, form: str, name: str) -> HttpResponse:
+    if form not in FORMS:
+        raise Http404("No such format.")
+    kind, write = FORMS[form]
+    return HttpResponse(write(table), content_type=kind, headers=_as_file(f"{name}.{form}"))
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _slug(project: Any) -> str:
+    """A product's name may hold anything; its id is safe in a file's name."""
+    return f"product-{project.pk}"

@@ -1,0 +1,255 @@
+"""Every table and chart as rows for machines: the same figures by the same functions, totals last.
+
+A `Table`'s text cells are safe for spreadsheets when written as CSV; numbers stay numbers.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from io import StringIO
+from typing import Any
+
+from aicost import queries
+from aicost.queries import Portfolio, Spend
+from aicost.state import DashboardState
+from billing import money, periods
+from billing.models import CreditTransaction
+from products.models import Project
+
+Cell = str | int | float | None
+"""Costs are dollars, times ISO 8601 in UTC, days and months as they are written."""
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: Sequence[str]
+    rows: Iterable[Sequence[Cell]]
+    total: Sequence[Cell]
+    """The last line, cell for cell; None where a sum says nothing."""
+
+
+def dollars(nanos: int) -> float:
+    return money.dollars(nanos)
+
+
+def agents(state: DashboardState) -> Table:
+    summary = queries.month_summary(state.project, state.month)
+    columns = (
+        "agentType",
+        "label",
+        "jobs",
+        "succeededJobs",
+        "inputTokens",
+        "outputTokens",
+        "cost",
+        "pctOfTotal",
+    )
+    rows = [
+        (
+            *(one.agent_type, one.label, one.jobs, one.succeeded_jobs),
+            *(one.input_tokens, one.output_tokens, dollars(one.cost), summary.share(one)),
+        )
+        for one in summary.agents
+    ]
+    succeeded = sum(one.succeeded_jobs for one in summary.agents)
+    counted = (summary.jobs, succeeded, summary.input_tokens, summary.output_tokens, dollars(summary.cost))
+    return Table(
+        "agents", columns, rows, ("total", None, *counted, money.percent(summary.cost, summary.cost))
+    )
+
+
+def trend(state: DashboardState) -> Table:
+    months = queries.monthly_trend(state.project, state.month)
+    return _series("trend", "month", months, periods.month_text)
+
+
+def daily(state: DashboardState) -> Table:
+    days = queries.daily_spend(state.project, state.days, state.past_month)
+    return _series("daily", "date", days, date.isoformat)
+
+
+def _series(name: str, first: str, series: list[Spend], label: Any) -> Table:
+    rows = [(label(one.start), dollars(one.cost), one.tokens, one.jobs) for one in series]
+    total = ("total", dollars(sum(one.cost for one in series)), _sum(series, "tokens"), _sum(series, "jobs"))
+    return Table(name, (first, "cost", "tokens", "jobs"), rows, total)
+
+
+def _sum(rows: Iterable[Any], name: str) -> int:
+    return sum(getattr(row, name) for row in rows)
+
+
+def runs(state: DashboardState) -> Table:
+    top = queries.top_runs(state.project, state.month)
+    rows = [
+        (
+            one.run_id,
+            one.status,
+            one.trigger,
+            _instant(one.started_at),
+            one.job_count,
+            one.tokens,
+            dollars(one.cost),
+        )
+        for one in top
+    ]
+    total = (
+        "total",
+        None,
+        None,
+        None,
+        _sum(top, "job_count"),
+        _sum(top, "tokens"),
+        dollars(_sum(top, "cost")),
+    )
+    return Table("runs", ("runId", "status", "trigger", "startedAt", "jobs", "tokens", "cost"), rows, total)
+
+
+def recent(state: DashboardState) -> Table:
+    found = queries.recent(state.project, state.past_month)
+    columns = (
+        "id",
+        "occurredAt",
+        "runId",
+        "jobId",
+        "agentType",
+        "model",
+        "inputTokens",
+        "outputTokens",
+        "cost",
+    )
+    rows = [
+        (
+            *(one.event_id, _instant(one.occurred_at), one.run_id, one.job_id, one.agent_type, one.model),
+            *(one.input_tokens, one.output_tokens, None if one.unpriced else dollars(one.cost)),
+        )
+        for one in found
+    ]
+    sums = (_sum(found, "input_tokens"), _sum(found, "output_tokens"), dollars(_sum(found, "cost")))
+    return Table("recent", columns, rows, ("total", None, None, None, None, None, *sums))
+
+
+OF_DASHBOARD = {"agents": agents, "trend": trend, "runs": runs, "recent": recent, "daily": daily}
+
+
+def portfolio(found: Portfolio) -> Table:
+    columns = (
+        "projectId",
+        "name",
+        "cost",
+        "pctOfTotal",
+        "tokens",
+        "jobs",
+        "budgetLimit",
+        "budgetPct",
+        "budgetState",
+    )
+    rows = []
+    for one in found.projects:
+        budget = one.budget
+        limit = (dollars(budget.limit_nanos), budget.percent, budget.state) if budget else (None, None, None)
+        figures = (dollars(one.cost), found.share(one), one.tokens, one.jobs)
+        rows.append((str(one.project.pk), one.project.name, *figures, *limit))
+    share = money.percent(found.cost, found.cost)
+    total = ("total", None, dollars(found.cost), share, found.tokens, found.jobs, None, None, None)
+    return Table("portfolio", columns, rows, total)
+
+
+def revenue(project: Project) -> Table:
+    months = queries.revenue(project).months
+    rows = [
+        (
+            periods.month_text(one.month),
+            dollars(one.purchased),
+            dollars(one.granted),
+            dollars(one.purchased + one.granted),
+        )
+        for one in months
+    ]
+    bought, granted = _sum(months, "purchased"), _sum(months, "granted")
+    total = ("total", dollars(bought), dollars(granted), dollars(bought + granted))
+    return Table("revenue", ("month", "purchases", "grants", "together"), rows, total)
+
+
+LEDGER_COLUMNS = (
+    *("eventId", "kind", "occurredAt", "billedOn", "runId", "jobId", "agentType", "model"),
+    *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens"),
+    *("costSource", "costDollars", "spendDollars"),
+)
+"""`spendDollars` is what counts as spend: refunds negative, purchases and grants none."""
+
+
+def ledger_lines(project: Project, month: date) -> Iterator[str]:
+    """The ledger of a month as CSV, line by line in order of time, in memory that does not grow."""
+    out = _Lines()
+    yield out.line(LEDGER_COLUMNS)
+    spent = 0
+    tokens = [0, 0, 0, 0, 0]
+    for row in _ledger(project, month).iterator(chunk_size=5_000):
+        event_id, kind, at, day, run, job, agent, model, *counts, source, nanos = row
+        spend = {"deduction": nanos, "refund": -nanos}.get(kind, 0)
+        spent += spend
+        tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
+        told = (event_id, kind, _instant(at), day.isoformat(), run or "", job or "", agent or "", model)
+        yield out.line((*told, *counts, source, exact(nanos), exact(spend)))
+    yield out.line(("total", None, None, None, None, None, None, None, *tokens, None, None, exact(spent)))
+
+
+def _ledger(project: Project, month: date) -> Any:
+    rows = CreditTransaction.objects.filter(
+        project=project, billed_on__range=(month, periods.last_day(month))
+    )
+    return rows.order_by("occurred_at", "event_id").values_list(
+        *("event_id", "kind", "occurred_at", "billed_on", "job__run__run_id", "job__job_id"),
+        *("job__agent_type__slug", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
+        *("cache_write_1h_tokens", "output_tokens", "cost_source", "amount_nanos"),
+    )
+
+
+class Exact(str):
+    """A decimal number in text, every digit of it: no spreadsheet formula, whatever it begins with."""
+
+
+def exact(nanos: int) -> Exact:
+    return Exact(money.plain(money.decimal_dollars(nanos)))
+
+
+def as_csv(table: Table) -> str:
+    out = _Lines()
+    return "".join(out.line(row) for row in (table.columns, *table.rows, table.total))
+
+
+def as_json(table: Table) -> str:
+    named = [dict(zip(table.columns, row, strict=True)) for row in (*table.rows, table.total)]
+    return json.dumps({"name": table.name, "rows": named[:-1], "total": named[-1]})
+
+
+class _Lines:
+    """CSV a line at a time."""
+
+    def __init__(self) -> None:
+        self._buffer = StringIO()
+        self._writer = csv.writer(self._buffer)
+
+    def line(self, cells: Sequence[Cell]) -> str:
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        self._writer.writerow([_safe(cell) for cell in cells])
+        return self._buffer.getvalue()
+
+
+def _safe(cell: Cell) -> Cell:
+    """Text that a spreadsheet would run as a formula gets a quote in front of it."""
+    if (
+        isinstance(cell, str)
+        and not isinstance(cell, Exact)
+        and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    ):
+        return f"'{cell}"
+    return cell
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,46 @@
+"""The read side: every figure that pages and procedures show, from the rollups, each by one function.
+
+Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in the project's
+billing zone. `month` is the first day of a month, the present one where it is left out.
+"""
+
+from aicost.queries.lines import Deduction, RunCost, deductions, recent, top_runs
+from aicost.queries.month import AgentTypeSpend, Baseline, MonthPage, MonthSummary, month_page, month_summary
+from aicost.queries.months import month_from, this_month, today
+from aicost.queries.portfolio import (
+    CreditsIn,
+    Portfolio,
+    ProjectSpend,
+    Revenue,
+    budget_history,
+    portfolio,
+    revenue,
+)
+from aicost.queries.series import Spend, daily_spend, monthly_trend
+
+__all__ = [
+    "AgentTypeSpend",
+    "Baseline",
+    "CreditsIn",
+    "Deduction",
+    "MonthPage",
+    "MonthSummary",
+    "Portfolio",
+    "ProjectSpend",
+    "Revenue",
+    "RunCost",
+    "Spend",
+    "budget_history",
+    "daily_spend",
+    "deductions",
+    "month_from",
+    "month_page",
+    "month_summary",
+    "monthly_trend",
+    "portfolio",
+    "recent",
+    "revenue",
+    "this_month",
+    "today",
+    "top_runs",
+]

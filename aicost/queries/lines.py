@@ -1,0 +1,103 @@
+"""Top runs and recent deductions: what stands out, and what happened last."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import F
+
+from aicost.queries.months import this_month
+from billing import periods
+from billing.models import CreditTransaction, RunSpend
+from products.models import Project
+
+TOP_RUNS = 5
+RECENT = 50
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """A run with its spend: of one month among the top runs, of all time in lists of runs."""
+
+    run_id: str
+    status: str
+    trigger: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    job_count: int
+    tokens: int
+    cost: int
+
+
+def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
+    """The month's five costliest runs, ties by latest start, then run id."""
+    rows = (
+        RunSpend.objects.filter(project=project, month=month or this_month(project))
+        .select_related("run")
+        .order_by("-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id")
+    )
+    return [
+        RunCost(
+            run_id=row.run.run_id,
+            status=row.run.status,
+            trigger=row.run.trigger,
+            started_at=row.run.started_at,
+            finished_at=row.run.finished_at,
+            job_count=row.run.job_count,
+            tokens=row.input_tokens + row.output_tokens,
+            cost=row.cost_nanos,
+        )
+        for row in rows[:TOP_RUNS]
+    ]
+
+
+@dataclass(frozen=True)
+class Deduction:
+    """One line of the ledger with what it belongs to. Input tokens include cached ones."""
+
+    event_id: str
+    run_id: str
+    job_id: str
+    agent_type: str
+    label: str
+    color: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost: int
+    unpriced: bool
+    occurred_at: datetime
+
+
+def recent(project: Project, month: date | None = None) -> list[Deduction]:
+    """The last 50 deductions, newest first; with `month` the newest 50 before its end."""
+    rows = CreditTransaction.objects.deductions().filter(project=project)
+    if month:
+        rows = rows.filter(occurred_at__lt=periods.month_end(month, periods.zone(project.time_zone)))
+    return deductions(rows.order_by("-occurred_at", "event_id")[:RECENT])
+
+
+def deductions(rows: Any) -> list[Deduction]:
+    """Ledger rows with their agent type and run; `rows` is a queryset of transactions with a job."""
+    values = rows.values_list(
+        *("event_id", "job__run__run_id", "job__job_id", "job__agent_type__slug", "job__agent_type__label"),
+        *("job__agent_type__color", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
+        *("output_tokens", "amount_nanos", "cost_source", "occurred_at"),
+    )
+    return [
+        Deduction(
+            event,
+            run,
+            job,
+            slug,
+            label,
+            color,
+            model,
+            into + read + write,
+            out,
+            cost,
+            source == "unpriced",
+            at,
+        )
+        for event, run, job, slug, label, color, model, into, read, write, out, cost, source, at in values
+    ]

@@ -1,0 +1,80 @@
+"""Spend by day and by month, zero-filled, oldest first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from django.core.exceptions import ValidationError
+from django.db.models import F, Sum
+
+from aicost.queries.months import this_month, today
+from billing import periods
+from billing.models import DailySpend, MonthlySpend
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class Spend:
+    """Cost, tokens and finished jobs of a day or month, named by its first day."""
+
+    start: date
+    cost: int = 0
+    tokens: int = 0
+    jobs: int = 0
+
+
+def monthly_trend(project: Project, month: date | None = None) -> list[Spend]:
+    """Six months ending with `month`, oldest first, empty ones as zeros."""
+    months = periods.months_ending(month or this_month(project), periods.TREND_MONTHS)
+    return trends([project.pk], months)[project.pk]
+
+
+def trends(projects: Iterable[int], months: list[date]) -> dict[int, list[Spend]]:
+    """The months of each project, zero-filled."""
+    projects = list(projects)
+    rows = (
+        MonthlySpend.objects.filter(project__in=projects, month__range=(months[0], months[-1]))
+        .values("project_id", "month")
+        .annotate(
+            cost=Sum("cost_nanos"),
+            tokens=Sum(F("input_tokens") + F("output_tokens")),
+            jobs=Sum(F("succeeded_jobs") + F("failed_jobs") + F("cancelled_jobs")),
+        )
+    )
+    found = {
+        (row["project_id"], row["month"]): Spend(
+            row["month"], int(row["cost"]), int(row["tokens"]), int(row["jobs"])
+        )
+        for row in rows
+    }
+    return {project: [found.get((project, month), Spend(month)) for month in months] for project in projects}
+
+
+def daily_spend(project: Project, days: int, month: date | None = None) -> list[Spend]:
+    """The last 7, 14, 30 or 90 days, oldest first, empty ones as zeros.
+
+    They end today or, for a past month, on its last day. Raises `ValidationError` naming `days`.
+    """
+    span = day_range(project, days, month)
+    return filled(span, days_with_usage(project, span[0], span[-1]))
+
+
+def day_range(project: Project, days: int, month: date | None) -> list[date]:
+    if days not in periods.DAY_RANGES:
+        raise ValidationError({"days": "must be one of 7, 14, 30, 90"})
+    last = today(project)
+    if month and month != periods.month_of(last):
+        last = periods.last_day(month)
+    return periods.days_ending(last, days)
+
+
+def days_with_usage(project: Project, first: date, last: date) -> dict[date, Spend]:
+    """The days from `first` to `last` on which something was spent or finished."""
+    rows = DailySpend.objects.filter(project=project, day__range=(first, last)).values_list(
+        "day", "cost_nanos", "input_tokens", "output_tokens", "jobs"
+    )
+    return {day: Spend(day, cost, into + out, jobs) for day, cost, into, out, jobs in rows}
+
+
+def filled(span: list[date], found: dict[date, Spend]) -> list[Spend]:
+    return [found.get(day, Spend(day)) for day in span]

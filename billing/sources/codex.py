@@ -1,0 +1,259 @@
+"""Codex session logs: `rollout-<time>-<session>.jsonl`, one file a session, one JSON object a line.
+
+A session counts its tokens up and writes the counter after each response, and again when the next
+request starts. What a response took is the difference to the counter before it. Every line is read
+on its own merits and only with those before it, so that a log that has grown tells the same events
+again and new ones after them.
+
+A fork or a subagent begins its file with a copy of its parent's history, counters and all. What is
+copied is told from what is the session's own by time: it carries either its old timestamps, from
+before the file's first line, or new ones, and then still the ids of turns that began before the
+session did (these ids are UUIDs of version 7, which begin with their time).
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from billing import events
+from billing.events import Rejection, shown
+from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
+from billing.sources.claude_code_lines import Record, UnreadableLine, decode, text_of
+from billing.sources.usage_events import read_row
+
+NAME = "codex"
+
+MAIN = "main"
+_BOM = b"\xef\xbb\xbf"
+_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
+_SESSION_IN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
+    for file in sorted(files, key=lambda file: file.name):
+        yield from _parse_file(file, context)
+
+
+def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
+    session = _Session(file.name, context.now + events.LATEST_AHEAD)
+    try:
+        for number, line in file.lines():
+            origin = f"{file.name}:{number}"
+            try:
+                row = session.take(number, decode(line.removeprefix(_BOM) if number == 1 else line))
+            except UnreadableLine as error:
+                yield Item(origin, Skipped(reason=str(error)))
+                continue
+            if row:
+                yield Item(origin, read_row(row, context))
+    except BrokenFile as broken:
+        yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
+    # Last, since only the end of the file tells when the session was last heard of.
+    if session.first:
+        yield Item(f"{file.name}:{session.first_line}", read_row(session.job_row(), context))
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """What a session has used up to one response. `input` includes what was cached."""
+
+    input: int
+    cached: int
+    written: int
+    output: int
+    total: int
+
+    def continues(self, before: "Counter") -> bool:
+        """Whether the one is the other counted on; a counter that fell anywhere has started anew."""
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
+        return self.total > before.total and all(now >= then for now, then in pairs)
+
+    def since(self, before: "Counter") -> "Counter":
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
+        return Counter(*(now - then for now, then in pairs))
+
+
+ZERO = Counter(0, 0, 0, 0, 0)
+
+
+class _Session:
+    """What the lines of one file have told so far."""
+
+    def __init__(self, name: str, latest: datetime) -> None:
+        self._latest = latest
+        stem = _ENDING.sub("", PurePath(name).name)
+        named = _SESSION_IN_NAME.search(stem)
+        self.id = named[0] if named else stem
+        self.first: datetime | None = None
+        self.first_line = 0
+        self._last: datetime | None = None
+        self._began: datetime | None = None
+        """When the file was begun, by its first line; earlier lines are a parent's."""
+        self._is_copy = False
+        """Whether the lines are at present a parent's with new timestamps."""
+        self._turns_tell = False
+        """Whether the ids of turns have told it so far."""
+        self._has_parent = False
+        self._model = ""
+        self._counter = ZERO
+        self._restarts = 0
+        self._booked = False
+
+    def take(self, number: int, record: Record) -> Record | None:
+        """The deduction that a line tells, if it tells one. Raises `UnreadableLine`."""
+        kind, payload = record.get("type"), record.get("payload")
+        at = self._instant(record)
+        if not isinstance(payload, dict) or at is None:
+            return None
+        if kind == "session_meta":
+            self._take_meta(number, at, payload)
+        elif kind == "turn_context" or payload.get("type") == "task_started":
+            self._take_turn(payload)
+        is_own = not self._is_copy and (self._began is None or at >= self._began)
+        if is_own:
+            self._heard(number, at)
+        if kind == "event_msg" and payload.get("type") == "token_count":
+            return self._take_count(at, payload.get("info"), is_own)
+        return None
+
+    def _take_meta(self, number: int, at: datetime, payload: Record) -> None:
+        # A subagent's `session_id` is its parent's; `id` is its own.
+        session = text_of(payload, "id")
+        if number == 1:
+            self.id = session or self.id
+            self._began = at
+            self._has_parent = _names_a_parent(payload)
+        elif session and session != self.id:  # the parent's, with its history after it
+            self._is_copy = self._has_parent = True
+
+    def _take_turn(self, payload: Record) -> None:
+        self._model = text_of(payload, "model") or self._model
+        turn, session = _began(payload.get("turn_id")), _began(self.id)
+        if turn and session:
+            self._is_copy, self._turns_tell = turn < session, True
+        elif not self._turns_tell:  # where the ids tell no time nothing is left out
+            self._is_copy = False
+
+    def _heard(self, number: int, at: datetime) -> None:
+        if self.first is None:
+            self.first, self.first_line = at, number
+        self.first = min(self.first, at)
+        self._last = max(self._last or at, at)
+
+    def _take_count(self, at: datetime, info: Any, is_own: bool) -> Record | None:
+        if info is None:  # before the first response
+            return None
+        if not isinstance(info, dict):
+            raise UnreadableLine("info: is no object")
+        before, now = self._counter, _counter(info.get("total_token_usage"))
+        if now == before:
+            return None
+        latest = info.get("last_token_usage")
+        alone = latest is not None and _counter(latest) == now  # nothing was used before
+        started_anew = alone or not now.continues(before)
+        self._counter = now
+        if not is_own or (before is ZERO and self._has_parent and latest is not None and not alone):
+            # A parent's counter that the session was given without the history before it.
+            return None
+        return self._book(at, now, ZERO if started_anew else before, started_anew)
+
+    def _book(self, at: datetime, now: Counter, before: Counter, started_anew: bool) -> Record | None:
+        self._restarts += started_anew and self._booked
+        used = now.since(before)
+        if not (used.input or used.output):  # a full context window sets the total alone
+            return None
+        self._booked = True
+        return {
+            "eventId": self._event_id(now.total),
+            "occurredAt": at,
+            **self._told(),
+            "model": self._model,
+            "inputTokens": max(used.input - used.cached - used.written, 0),
+            "cacheReadTokens": used.cached,
+            "cacheWriteTokens": used.written,
+            "outputTokens": used.output,
+        }
+
+    def _event_id(self, total: int) -> str:
+        """The total names the response, since a counter only rises; after the n-th new start with `#n`.
+
+        A counter that has started anew may pass a total again that it had before. How often it has
+        started is told by the lines before, which a log that grows keeps.
+        """
+        return f"{self.id}:{total}#{self._restarts}" if self._restarts else f"{self.id}:{total}"
+
+    def _told(self) -> Record:
+        return {"runId": self.id, "trigger": "manual", "jobId": self.id, "agentType": MAIN}
+
+    def job_row(self) -> Record:
+        return {
+            "kind": events.JOB,
+            "occurredAt": self.first,
+            **self._told(),
+            "runStartedAt": self.first,
+            "runFinishedAt": self._last,
+            "jobStatus": "succeeded",
+            "jobStartedAt": self.first,
+            "jobFinishedAt": self._last,
+        }
+
+    def _instant(self, record: Record) -> datetime | None:
+        text = record.get("timestamp")
+        if text is None:
+            if record.get("type") == "event_msg":
+                raise UnreadableLine("has no timestamp")
+            return None
+        try:
+            instant = datetime.fromisoformat(text)
+            if instant.tzinfo and events.EARLIEST <= instant <= self._latest:
+                return instant.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise UnreadableLine(f"timestamp: is no possible time: {shown(text)}")
+
+
+def _names_a_parent(meta: Record) -> bool:
+    source = meta.get("source")
+    return bool(
+        meta.get("forked_from_id")
+        or meta.get("parent_thread_id")
+        or (isinstance(source, dict) and source.get("subagent"))
+    )
+
+
+def _began(text: Any) -> int:
+    """The milliseconds that a UUID of version 7 begins with; 0 for what is none."""
+    try:
+        id_ = UUID(text)
+    except (TypeError, ValueError, AttributeError):
+        return 0
+    return id_.int >> 80 if id_.version == 7 else 0
+
+
+def _counter(usage: Any) -> Counter:
+    if not isinstance(usage, dict):
+        raise UnreadableLine("total_token_usage: is no object")
+    used, output = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    counter = Counter(
+        input=used,
+        cached=_count(usage, "cached_input_tokens"),
+        written=_count(usage, "cache_write_input_tokens"),
+        output=output,
+        total=_count(usage, "total_tokens") or used + output,
+    )
+    if counter.cached > counter.input:
+        raise UnreadableLine("cached_input_tokens: is a part of input_tokens and can't exceed it")
+    return counter
+
+
+def _count(counts: Record, field: str) -> int:
+    value = counts.get(field)
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= events.MAX_TOKENS:
+        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
+    return value

@@ -1,0 +1,130 @@
+"""Exports show the figures of the pages, totals last, safe for spreadsheets, however large."""
+
+import csv
+import json
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from aicost import exports, queries
+from tests.conftest import NOW
+from tests.factories import event, send, usage
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture
+def busy(project):
+    send(
+        project,
+        event(
+            eventId="a", runId="r1", agentType="testing", costDollars="1.25", inputTokens=10, outputTokens=2
+        ),
+        event(eventId="b", runId="r2", agentType="=HYPERLINK()", costDollars="0.5", cacheReadTokens=7),
+        event(eventId="+c", runId="@r3", kind="refund", jobId="j", costDollars="0.25"),
+        event(eventId="d", kind="purchase", costDollars=100),
+        event(eventId="e", runId="r1", costDollars=None, model="nobody-knows", inputTokens=3),
+        event(eventId="old", occurredAt="2026-02-28T23:59:59.999999Z", costDollars="9"),
+    )
+    return project
+
+
+@pytest.fixture
+def get(client, busy, viewer):
+    client.force_login(viewer)
+
+    def fetch(name: str, *args: Any, query: str = "") -> Any:
+        response = client.get(reverse(name, args=args) + query)
+        assert response.status_code == 200, response.content
+        return response
+
+    return fetch
+
+
+def rows(response: Any) -> list[list[str]]:
+    text = b"".join(response.streaming_content) if response.streaming else response.content
+    return list(csv.reader(StringIO(text.decode())))
+
+
+@pytest.mark.parametrize("table", exports.OF_DASHBOARD)
+def test_csv_and_json_say_the_same(get, busy, table):
+    as_csv = rows(get("export", busy.pk, table, "csv"))
+    as_json = json.loads(get("export", busy.pk, table, "json").content)
+    assert as_csv[0] == list(as_json["total"])
+    assert len(as_csv) == len(as_json["rows"]) + 2
+    for line, told in zip(as_csv[1:], [*as_json["rows"], as_json["total"]], strict=True):
+        cells = [exports._safe(value) for value in told.values()]
+        assert line == ["" if value is None else str(value) for value in cells]
+
+
+@pytest.mark.parametrize("query", ["", "?month=2026-02", "?range=7"])
+def test_totals_are_those_of_the_page(get, busy, query):
+    month = queries.month_from(busy, "2026-02") if "month" in query else None
+    cost = queries.month_summary(busy, month).cost / 10**9
+    assert float(rows(get("export", busy.pk, "agents", "csv", query=query))[-1][6]) == cost
+    days = rows(get("export", busy.pk, "daily", "csv", query=query))
+    assert len(days) == (7 if "range" in query else 30) + 2
+    ledger = rows(get("export-ledger", busy.pk, query=query))
+    assert ledger[-1][0] == "total"
+    assert Decimal(ledger[-1][-1]) == Decimal(str(cost))
+
+
+def test_the_ledger_of_a_month_holds_every_line_of_it_in_order(get, busy):
+    ledger = rows(get("export-ledger", busy.pk))
+    assert ledger[0] == list(exports.LEDGER_COLUMNS)
+    assert [line[0] for line in ledger[1:]] == ["'+c", "a", "b", "d", "e", "total"]
+    by_id = {line[0]: dict(zip(ledger[0], line, strict=True)) for line in ledger[1:]}
+    assert by_id["'+c"]["spendDollars"] == "-0.25"
+    assert by_id["d"]["spendDollars"] == "0"
+    assert by_id["e"]["costSource"] == "unpriced"
+    assert by_id["a"]["occurredAt"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+def test_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers(get, busy):
+    agents = rows(get("export", busy.pk, "agents", "csv"))
+    assert "'=HYPERLINK()" in [line[0] for line in agents]
+    assert [line[6] for line in agents if line[0] == "other"] == ["-0.25"]
+    assert "'@r3" in [line[0] for line in rows(get("export", busy.pk, "runs", "csv"))]
+
+
+def test_unpriced_is_no_cost_of_nothing(get, busy):
+    recent = rows(get("export", busy.pk, "recent", "csv"))
+    assert [line[-1] for line in recent if line[0] == "e"] == [""]
+
+
+def test_portfolio_and_revenue(get, busy):
+    assert rows(get("export-portfolio", "csv"))[-1][2] == "1.5"
+    assert rows(get("export-revenue", busy.pk, "csv"))[-1] == ["total", "100.0", "0.0", "100.0"]
+    assert json.loads(get("export-portfolio", "json").content)["rows"][0]["name"] == "Lighthouse"
+
+
+def test_strangers_get_nothing(client, busy, stranger):
+    client.force_login(stranger)
+    for name, args in (
+        ("export", ("agents", "csv")),
+        ("export-ledger", ()),
+        ("export-revenue", ("csv",)),
+    ):
+        assert client.get(reverse(name, args=[busy.pk, *args])).status_code == 404
+    assert rows(client.get(reverse("export-portfolio", args=["csv"])))[-1][2] == "0.0"
+
+
+def test_what_is_not_there_is_404_and_what_is_wrong_400(client, busy, viewer):
+    client.force_login(viewer)
+    for args in (("nothing", "csv"), ("agents", "xlsx")):
+        assert client.get(reverse("export", args=[busy.pk, *args])).status_code == 404
+    assert (
+        client.get(reverse("export", args=[busy.pk, "agents", "csv"]) + "?month=2027-01").status_code == 400
+    )
+
+
+def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
+    for number in range(20):
+        usage(busy, eventId=f"more-{number:02}")
+    lines = exports.ledger_lines(busy, queries.this_month(busy))
+    assert next(lines).startswith("eventId,")
+    with django_assert_max_num_queries(1):
+        assert len(list(lines)) == 26

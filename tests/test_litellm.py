@@ -1,0 +1,413 @@
+"""LiteLLM's spend logs → usage events."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing import verification
+from billing.events import Rejection, Tokens, UsageEvent
+from billing.importing import Receipt, import_paths
+from billing.models import CreditTransaction
+from billing.sources import BrokenFile, Context, Item
+from billing.sources.files import LogFile, guess_format
+from billing.sources.litellm import parse
+from products.models import AgentJob
+
+CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
+NAME = "logs/spend.jsonl"
+START = datetime(2026, 3, 1, 10, 0, 0, 123_000, tzinfo=UTC)
+FINISH = datetime(2026, 3, 1, 10, 0, 2, tzinfo=UTC)
+
+
+class Lines:
+    """A file in memory; may break off after its last line."""
+
+    def __init__(self, *lines: Any, breaks: bool = False) -> None:
+        self.name = NAME
+        self.breaks = breaks
+        self._lines = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        yield from enumerate(self._lines, 1)
+        if self.breaks:
+            raise BrokenFile(len(self._lines) + 1, "the gzip stream breaks off")
+
+
+def spend_log(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
+    """A row as `GET /spend/logs` answers it, the fields that nothing is read from left out."""
+    row = {
+        "request_id": id_,
+        "call_type": "acompletion",
+        "spend": 0.00123,
+        "total_tokens": 130,
+        "prompt_tokens": 100,
+        "completion_tokens": 30,
+        "startTime": "2026-03-01T10:00:00.123Z",
+        "endTime": "2026-03-01T10:00:02Z",
+        "model": "gpt-4o-mini",
+        "metadata": {"usage_object": {"prompt_tokens": 100, "completion_tokens": 30}},
+        "cache_hit": "False",
+        "request_tags": ["a tag"],
+        "session_id": "session-1",
+        "agent_id": "reviewer",
+        "status": "success",
+    }
+    return {**row, **more}
+
+
+def payload(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
+    """The same call as the callback sends it."""
+    row = {
+        "id": id_,
+        "trace_id": "session-1",
+        "session_id": "",
+        "response_cost": 0.00123,
+        "response_cost_failure_debug_info": None,
+        "zero_cost_diagnostic": None,
+        "status": "success",
+        "total_tokens": 130,
+        "prompt_tokens": 100,
+        "completion_tokens": 30,
+        "startTime": 1772359200.123456,
+        "endTime": 1772359202.0,
+        "model": "gpt-4o-mini",
+        "metadata": {"usage_object": {}, "requester_metadata": {"agent_id": "reviewer"}},
+    }
+    return {**row, **more}
+
+
+def cached(**usage: Any) -> dict[str, Any]:
+    return {"metadata": {"usage_object": usage}}
+
+
+def read(*lines: Any, **options: Any) -> list[Item]:
+    return list(parse([Lines(*lines, **options)], CONTEXT))
+
+
+def event(record: Any) -> UsageEvent:
+    (item,) = read(record)
+    assert isinstance(item.found, UsageEvent), item.found
+    return item.found
+
+
+def refusals(*lines: Any, **options: Any) -> dict[str, Rejection]:
+    return {item.origin: item.found for item in read(*lines, **options) if isinstance(item.found, Rejection)}
+
+
+# A call
+
+
+@pytest.mark.parametrize("record", [spend_log(), payload()], ids=["spend log", "callback"])
+def test_a_call_is_a_deduction_of_its_own_job(record):
+    assert event(record) == UsageEvent(
+        kind="deduction",
+        event_id="chatcmpl-1",
+        occurred_at=START,
+        run_id="session-1",
+        run_started_at=START,
+        run_finished_at=FINISH,
+        job_id="chatcmpl-1",
+        agent_type="reviewer",
+        job_status="succeeded",
+        job_started_at=START,
+        job_finished_at=FINISH,
+        model="gpt-4o-mini",
+        tokens=Tokens(input=100, output=30),
+        stated_nanos=1_230_000,
+    )
+
+
+def test_the_callback_and_the_spend_log_of_a_call_are_the_same_event():
+    assert event(spend_log()).content == event(payload()).content
+
+
+@pytest.mark.parametrize("record", [spend_log, payload])
+def test_a_call_without_a_session_is_a_run_of_its_own_and_without_an_agent_other(record):
+    for nothing in (None, ""):
+        told = event(record(session_id=nothing, trace_id=nothing, agent_id=nothing, metadata=nothing))
+        assert (told.run_id, told.agent_type) == ("chatcmpl-1", "other")
+
+
+def test_a_callbacks_session_comes_before_its_trace():
+    assert event(payload(session_id="conversation")).run_id == "conversation"
+
+
+def test_a_callbacks_agent_may_stand_in_the_metadata_that_are_meant_for_spend_logs():
+    metadata = {"requester_metadata": None, "spend_logs_metadata": {"agent_id": "tester"}}
+    assert event(payload(metadata=metadata)).agent_type == "tester"
+
+
+@pytest.mark.parametrize("record", [spend_log, payload])
+@pytest.mark.parametrize(
+    ("told", "status"), [("failure", "failed"), ("success", "succeeded"), (None, ""), (7, "")]
+)
+def test_a_failed_call_is_a_failed_job(record, told, status):
+    assert event(record(status=told)).job_status == status
+
+
+def test_a_cache_hit_has_an_id_of_its_own_and_costs_nothing():
+    hit = event(spend_log("chatcmpl-1_cache_hit1772359300.5", spend=0.0, cache_hit="True"))
+    assert (hit.event_id, hit.stated_nanos) == ("chatcmpl-1_cache_hit1772359300.5", 0)
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tokens"),
+    [
+        (cached(prompt_tokens_details={"cached_tokens": 60}), Tokens(40, 60, 0, 0, 30)),
+        (cached(cache_read_input_tokens=60), Tokens(40, 60, 0, 0, 30)),
+        (
+            cached(cache_read_input_tokens=60, prompt_tokens_details={"cached_tokens": 60}),
+            Tokens(40, 60, 0, 0, 30),
+        ),
+        (
+            cached(cache_read_input_tokens=0, prompt_tokens_details={"cached_tokens": 60}),
+            Tokens(40, 60, 0, 0, 30),
+        ),
+        (cached(cache_creation_input_tokens=20), Tokens(80, 0, 20, 0, 30)),
+        (cached(prompt_tokens_details={"cache_write_tokens": 20}), Tokens(80, 0, 20, 0, 30)),
+        (
+            cached(
+                cache_read_input_tokens=50,
+                cache_creation_input_tokens=20,
+                prompt_tokens_details={
+                    "cached_tokens": 50,
+                    "cache_creation_tokens": 20,
+                    "cache_creation_token_details": {
+                        "ephemeral_5m_input_tokens": 5,
+                        "ephemeral_1h_input_tokens": 15,
+                    },
+                },
+            ),
+            Tokens(30, 50, 20, 15, 30),
+        ),
+        (cached(cache_read_input_tokens=900), Tokens(100, 900, 0, 0, 30)),
+        (
+            {"metadata": {"additional_usage_values": {"cache_read_input_tokens": 60}}},
+            Tokens(40, 60, 0, 0, 30),
+        ),
+        ({"metadata": json.dumps(cached(cache_read_input_tokens=60)["metadata"])}, Tokens(40, 60, 0, 0, 30)),
+        (cached(prompt_tokens_details=None), Tokens(100, 0, 0, 0, 30)),
+        (cached(prompt_tokens_details=[1]), Tokens(100, 0, 0, 0, 30)),
+        (cached(prompt_tokens_details={"cache_creation_tokens": 20}), Tokens(80, 0, 20, 0, 30)),
+        (
+            cached(prompt_tokens_details={"cache_creation_token_details": {"ephemeral_1h_input_tokens": 5}}),
+            Tokens(100, 0, 0, 0, 30),
+        ),
+        ({"metadata": "{"}, Tokens(100, 0, 0, 0, 30)),
+        ({"metadata": "[" * 100_000}, Tokens(100, 0, 0, 0, 30)),
+        ({"metadata": None}, Tokens(100, 0, 0, 0, 30)),
+    ],
+    ids=lambda value: json.dumps(value)[:90] if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("record", [spend_log, payload])
+def test_what_is_cached_is_taken_out_of_the_prompt(record, metadata, tokens):
+    assert event(record(**metadata)).tokens == tokens
+
+
+# Money
+
+
+@pytest.mark.parametrize(
+    ("spend", "nanos"),
+    [
+        (b"1.35e-05", 13_500),
+        (b"0.1", 100_000_000),
+        (b"0.30000000000000004", 300_000_000),
+        # What a float of 0.0000000025 is when it is written out: its shortest form is halfway.
+        (b"2.50000000000000014876895392e-9", 2),
+        (b"7", 7_000_000_000),
+        (b"0", 0),
+        (b'"0.25"', 250_000_000),
+    ],
+)
+def test_the_cost_is_the_shortest_decimal_form_of_the_float(spend, nanos):
+    line = json.dumps(spend_log(spend="SPEND")).encode().replace(b'"SPEND"', spend)
+    assert event(line).stated_nanos == nanos
+
+
+@pytest.mark.parametrize("field", ["response_cost_failure_debug_info", "zero_cost_diagnostic"])
+def test_a_cost_of_0_for_want_of_a_price_is_no_cost(field):
+    doubt = {field: {"reason": "missing_pricing_key"}}
+    assert event(payload(response_cost=0.0, **doubt)).stated_nanos is None
+    assert event(payload(response_cost=0.5, **doubt)).stated_nanos == 500_000_000
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "status": "failure"}
+    assert event(payload(response_cost=0.0, **nothing, **doubt)).stated_nanos == 0
+    assert event(payload(response_cost=0.0)).stated_nanos == 0
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "2026-03-01T10:00:00.123",
+        "2026-03-01 10:00:00.123456",
+        "2026-03-01T10:00:00.123Z",
+        "2026-03-01 10:00:00.123999+00:00",
+        "2026-03-01T12:00:00.123+02:00",
+        1772359200.1235,
+    ],
+)
+def test_a_time_without_an_offset_is_utc_and_all_are_cut_to_milliseconds(told, monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = event(spend_log(startTime=told)).occurred_at
+    time.tzset()
+    assert found == START
+
+
+# What can't be read
+
+WRONG = {
+    "a cut-off line": (b'{"request_id": "x", "spe', "", "not valid JSON"),
+    "a list": ([1], "", "a JSON object is needed"),
+    "no UTF-8": (b'{"request_id": "\xff"}', "", "not valid JSON"),
+    "deep nesting": (b"[" * 100_000, "", "nested too deeply"),
+    "no id": ({"spend": 1}, "", "it has neither a request_id nor an id"),
+    "an id that is none": (spend_log(7), "eventId", "must be text"),
+    "an empty id": (spend_log(""), "eventId", "must have 1 to 200 characters"),
+    "NUL": (spend_log("a\0"), "eventId", "must not contain control characters"),
+    "a negative cost": (spend_log(spend=-0.1), "costDollars", "must be from 0"),
+    "a cost that is none": (spend_log(spend="free"), "costDollars", "must be a decimal number"),
+    "a cost that is true": (spend_log(spend=True), "costDollars", "must be a decimal number"),
+    "an endless cost": (
+        json.dumps(spend_log(spend=1)).replace('"spend": 1', '"spend": 1e999'),
+        "costDollars",
+        "",
+    ),
+    "a negative count": (spend_log(prompt_tokens=-1), "prompt_tokens", "must be a whole number"),
+    "half a token": (spend_log(completion_tokens=1.5), "completion_tokens", "must be a whole number"),
+    "a count beyond all": (spend_log(prompt_tokens=10**13), "prompt_tokens", "must be a whole number"),
+    "no time": (spend_log(startTime=None), "occurredAt", "is required"),
+    "a time that is none": (spend_log(startTime="yesterday"), "occurredAt", "must be an ISO 8601 time"),
+    "a time long ago": (spend_log(startTime=0), "occurredAt", "must not be before 2000"),
+    "a time beyond all": (spend_log(startTime=10**30), "startTime", "is no such time"),
+    "a time to come": (spend_log(startTime="2031-03-01T10:00:00"), "occurredAt", "in the future"),
+    "an agent that is none": (spend_log(agent_id=["x"]), "agentType", "must be text"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_record_is_named_and_the_others_are_read(wrong):
+    line, field, reason = WRONG[wrong]
+    given_line = line.encode() if isinstance(line, str) else line
+    found = refusals(spend_log("a"), given_line, b"", spend_log("b"))
+    assert list(found) == [f"{NAME}:2"]
+    assert found[f"{NAME}:2"].field == field
+    assert reason in found[f"{NAME}:2"].reason
+    events = [item.found for item in read(spend_log("a"), given_line, spend_log("b"))]
+    assert [e.event_id for e in events if isinstance(e, UsageEvent)] == ["a", "b"]
+
+
+def test_a_refusal_names_the_request():
+    (refusal,) = refusals(spend_log("chatcmpl-9", prompt_tokens=-1)).values()
+    assert refusal.event_id == "chatcmpl-9"
+
+
+def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_stands():
+    items = read(spend_log(), breaks=True)
+    assert [type(item.found) for item in items] == [UsageEvent, Rejection]
+    assert items[1].origin == f"{NAME}:2"
+
+
+_KEYS = st.sampled_from(
+    [*spend_log(), *payload(), "usage_object", "prompt_tokens_details", "cached_tokens", "requester_metadata"]
+)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+_LEAVES |= st.text(max_size=4) | st.sampled_from(
+    ["{", '{"usage_object":1}', "2026-03-01", "0001-01-01T00:00:00+23:00"]
+)
+_JSON = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner), max_leaves=12
+)
+
+
+@given(st.dictionaries(_KEYS, _JSON), st.sampled_from([spend_log, payload]))
+def test_no_json_is_too_odd_to_be_read(told, record):
+    read(told, record(**{key: value for key, value in told.items() if key not in ("request_id", "id")}))
+
+
+# Arrays
+
+
+def array(*values: Any, indent: int | None = None) -> list[bytes]:
+    return json.dumps(values, indent=indent).encode().split(b"\n")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_is_read_record_by_record(indent):
+    items = read(b"", *array(spend_log("a"), 7, spend_log("b", spend=-1), spend_log("c"), indent=indent))
+    assert [item.origin for item in items] == [f"{NAME}[{index}]" for index in range(4)]
+    assert [item.found.event_id for item in items if isinstance(item.found, UsageEvent)] == ["a", "c"]
+    assert [item.found.field for item in items if isinstance(item.found, Rejection)] == ["", "costDollars"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [(b'[{"id": 1}', "not valid JSON"), (b"[" * 100_000, "too deeply")]
+)
+def test_of_an_array_that_is_no_json_nothing_is_read(text, reason):
+    (item,) = read(text)
+    assert item.origin == NAME
+    assert reason in item.found.reason
+
+
+# Files
+
+
+def imported(project: Any, *paths: Path) -> Receipt:
+    receipt = import_paths(project, paths)
+    assert not list(verification.differences(project))
+    return receipt
+
+
+def write(path: Path, *lines: bytes) -> Path:
+    path.write_bytes(b"\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.jsonl", [json.dumps(spend_log()).encode()]),
+        ("a.jsonl", [json.dumps(payload()).encode()]),
+        ("a.json", array(spend_log())),
+        ("a.json", array(spend_log(), indent=4)),
+        ("a.json", [b"\xef\xbb\xbf" + array(payload())[0]]),
+    ],
+    ids=["lines", "lines of the callback", "array", "array over many lines", "array after a byte order mark"],
+)
+def test_the_format_is_told_by_the_content(tmp_path, name, lines):
+    path = write(tmp_path / name, *lines)
+    assert guess_format(LogFile(path)) == "litellm"
+    assert [type(item.found) for item in parse([LogFile(path)], CONTEXT)] == [UsageEvent]
+
+
+def test_another_array_is_not_taken_for_spend_logs(tmp_path):
+    assert guess_format(LogFile(write(tmp_path / "a.json", b'[{"request_id": 1}]'))) is None
+    assert guess_format(LogFile(write(tmp_path / "a.jsonl", b'{"x": ["request_id", "spend"]}'))) is None
+
+
+def test_spend_logs_are_booked_once_whichever_way_they_come(project, tmp_path):
+    failed = spend_log("chatcmpl-2", status="failure", spend=0.0, prompt_tokens=0, completion_tokens=0)
+    logs = write(tmp_path / "a.jsonl", *(json.dumps(row).encode() for row in (spend_log(), failed)))
+    answer = write(tmp_path / "b.json", *array(spend_log(), failed, indent=2))
+    callback = write(tmp_path / "c.jsonl", json.dumps(payload()).encode())
+    assert imported(project, logs).counts["recorded"] == 2
+    again = imported(project, logs, answer, callback)
+    assert (again.counts["duplicate"], again.read) == (5, 5)
+    rows = CreditTransaction.objects.filter(project=project)
+    assert {row.event_id: row.amount_nanos for row in rows} == {"chatcmpl-1": 1_230_000, "chatcmpl-2": 0}
+    jobs = AgentJob.objects.filter(project=project).values_list("job_id", "status")
+    assert dict(jobs) == {"chatcmpl-1": "succeeded", "chatcmpl-2": "failed"}

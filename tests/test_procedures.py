@@ -1,0 +1,608 @@
+"""What each procedure takes and gives: the figures of the pages, in the fields that are promised."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from aicost import queries
+from aicost.procedures import PROCEDURES
+from billing import budgets
+from billing.models import BudgetChange
+from billing.money import dollars
+from products import tokens
+from products.colors import LIGHT
+from products.models import Project
+from tests.calls import OK, Json, Told, call
+from tests.conftest import NOW
+from tests.factories import ProjectFactory, event, send, usage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+
+Call = Callable[..., Told]
+FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
+
+BUDGET = {"budgetLimit": (float, None), "budgetPct": (float, None), "budgetState": (str, None)}
+# SPEC's fields, name and type; a list of one is a list of such.
+FIELDS: dict[str, Any] = {
+    "getMonthlySummary": {
+        "totalCost": float,
+        "totalTokens": int,
+        "totalJobs": int,
+        "agentBreakdown": [
+            {
+                "agentType": str,
+                "totalJobs": int,
+                "cost": float,
+                "pctOfTotal": float,
+                "inputTokens": int,
+                "outputTokens": int,
+                "successRate": float,
+            }
+        ],
+        "topRuns": [
+            {
+                "runId": str,
+                "status": str,
+                "trigger": str,
+                "startedAt": str,
+                "jobCount": int,
+                "totalTokens": int,
+                "cost": float,
+            }
+        ],
+        **BUDGET,
+    },
+    "getMonthlyTrend": [{"month": str, "cost": float, "totalTokens": int, "jobCount": int}],
+    "getCrossProjectSummary": {
+        "totalCost": float,
+        "totalTokens": int,
+        "totalJobs": int,
+        "projects": [
+            {"projectId": str, "name": str, "cost": float, "totalTokens": int, "jobCount": int, **BUDGET}
+        ],
+    },
+    "setBudgetLimit": {"projectId": str, **BUDGET},
+    "clearBudgetLimit": {"projectId": str, **BUDGET},
+    "getRecentTransactions": [
+        {
+            "id": str,
+            "runId": str,
+            "jobId": str,
+            "agentType": str,
+            "agentLabel": str,
+            "agentColor": str,
+            "inputTokens": int,
+            "outputTokens": int,
+            "cost": float,
+            "createdAt": str,
+        }
+    ],
+    "getDailySpend": [{"date": str, "cost": float, "tokens": int, "jobs": int}],
+}
+# What there is beyond them: output may gain fields, but not by accident.
+GAINED = {
+    "getMonthlySummary": {"month", "unpricedTransactions"},
+    "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor"},
+    "getRecentTransactions": {"model", "unpriced"},
+}
+OF_A_MONTH = {
+    "getMonthlySummary": {},
+    "getMonthlyTrend": {},
+    "getRecentTransactions": {},
+    "getDailySpend": {"days": 7},
+}
+ARGUMENTS = {
+    **OF_A_MONTH,
+    "setBudgetLimit": {"limitDollars": 40},
+    "clearBudgetLimit": {},
+}
+"""What each needs besides `projectId`; `getCrossProjectSummary` takes nothing."""
+
+
+@pytest.fixture(params=["trpc", "jsonrpc"])
+def ask(request: pytest.FixtureRequest, owner: Any) -> Call:
+    """Calls a procedure as the owner, by a token, which outlives a session where a test moves the clock."""
+    client = Client(headers={"Authorization": f"Bearer {tokens.issue(owner, scope='write')[1]}"})
+
+    def asked(name: str, given: Any = None) -> Told:
+        return call(client, request.param, f"aiCost.{name}", given)
+
+    return asked
+
+
+@pytest.fixture
+def data(ask: Call, busy: Project) -> Callable[..., Any]:
+    """The data of a successful call on the busy product."""
+
+    def answered(name: str, **given: Any) -> Any:
+        told = ask(name, {"projectId": str(busy.pk), **given})
+        assert told.code == OK, told
+        return told.data
+
+    return answered
+
+
+@pytest.fixture
+def busy(project: Project, owner: Any) -> Project:
+    """Forty days of three agent types, with a refund, unpriced usage, purchases and a limit."""
+    send(project, *_busy_events())
+    budgets.set_limit(project, Decimal("700"), by=owner)
+    project.refresh_from_db()
+    return project
+
+
+def _busy_events() -> Iterator[Any]:
+    for day in range(60):
+        at = (NOW - timedelta(days=day, minutes=5, microseconds=day)).isoformat()
+        told = {"occurredAt": at, "runId": f"run-{day}", "jobId": "job", "trigger": "push"}
+        told |= {"agentType": ("testing", "research", "security")[day % 3]}
+        told |= {"jobStatus": "failed" if day % 7 == 0 else "succeeded", "costDollars": f"{1 + day}.37"}
+        yield event(**told, inputTokens=1000, cacheReadTokens=10, outputTokens=day)
+    yield event(runId="run-0", jobId="odd", costDollars=None, model="no-such-model", inputTokens=5)
+    yield event(kind="refund", runId="run-3", jobId="job", costDollars="0.5")
+    yield event(kind="purchase", costDollars="500")
+
+
+# ---- The promised fields
+
+
+def test_every_procedure_is_one_of_the_promised() -> None:
+    kinds = {name.removeprefix("aiCost."): one.kind for name, one in PROCEDURES.items()}
+    assert kinds.keys() == FIELDS.keys()
+    assert {name for name, kind in kinds.items() if kind == "mutation"} == {
+        "setBudgetLimit",
+        "clearBudgetLimit",
+    }
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_outputs_have_the_promised_fields_and_types(ask: Call, busy: Project, name: str) -> None:
+    told = ask(name, {"projectId": str(busy.pk), **ARGUMENTS.get(name, {})})
+    assert told.code == OK, told
+    assert_shape(told.data, FIELDS[name], name)
+
+
+def assert_shape(value: Any, promised: Any, where: str) -> None:
+    if isinstance(promised, list):
+        assert isinstance(value, list), where
+        assert value, where
+        for one in value:
+            assert_shape(one, promised[0], where)
+    elif isinstance(promised, dict):
+        assert value.keys() == promised.keys() | GAINED.get(where, set()), where
+        for name, type_ in promised.items():
+            assert_shape(value[name], type_, f"{where}.{name}")
+    else:
+        types = promised if isinstance(promised, tuple) else (promised,)
+        assert (None if value is None else type(value)) in types, (where, value)
+
+
+def test_every_procedure_says_what_it_does() -> None:
+    for procedure in PROCEDURES.values():
+        assert procedure.help, procedure.name
+
+
+# ---- The figures are those of the pages
+
+
+@pytest.mark.parametrize("month", [None, MARCH, FEBRUARY])
+def test_the_summary_is_the_summary_of_the_pages(
+    data: Callable[..., Any], busy: Project, month: date | None
+) -> None:
+    told = data("getMonthlySummary", **as_input(month))
+    summary = queries.month_summary(busy, month)
+    assert summary.cost > 0
+    assert told == {
+        "month": f"{summary.month:%Y-%m}",
+        "totalCost": dollars(summary.cost),
+        "totalTokens": summary.tokens,
+        "totalJobs": summary.jobs,
+        "unpricedTransactions": summary.unpriced,
+        "agentBreakdown": [
+            {
+                "agentType": agent.agent_type,
+                "agentLabel": agent.label,
+                "agentColor": LIGHT[agent.color],
+                "totalJobs": agent.jobs,
+                "cost": dollars(agent.cost),
+                "pctOfTotal": agent.cost * 100 / summary.cost,
+                "inputTokens": agent.input_tokens,
+                "outputTokens": agent.output_tokens,
+                "successRate": agent.success_rate,
+            }
+            for agent in summary.agents
+        ],
+        "topRuns": [
+            {
+                "runId": run.run_id,
+                "status": run.status,
+                "trigger": run.trigger,
+                "startedAt": as_utc(run.started_at),
+                "jobCount": run.job_count,
+                "totalTokens": run.tokens,
+                "cost": dollars(run.cost),
+            }
+            for run in queries.top_runs(busy, month)
+        ],
+        **as_budget(summary.budget),
+    }
+
+
+def as_input(month: date | None) -> dict[str, str]:
+    return {"month": f"{month:%Y-%m}"} if month else {}
+
+
+def as_budget(budget: Any) -> dict[str, Any]:
+    if budget is None:
+        return {"budgetLimit": None, "budgetPct": None, "budgetState": None}
+    limit = dollars(budget.limit_nanos)
+    return {"budgetLimit": limit, "budgetPct": budget.percent, "budgetState": budget.state}
+
+
+def as_utc(at: Any) -> str:
+    text = f"{at:%Y-%m-%dT%H:%M:%S}"
+    return f"{text}.{at.microsecond:06}Z" if at.microsecond else f"{text}Z"
+
+
+@pytest.mark.parametrize("month", [None, FEBRUARY])
+def test_the_trend_is_the_trend_of_the_pages(
+    data: Callable[..., Any], busy: Project, month: date | None
+) -> None:
+    told = data("getMonthlyTrend", **as_input(month))
+    assert told == [
+        {
+            "month": f"{one.start:%Y-%m}",
+            "cost": dollars(one.cost),
+            "totalTokens": one.tokens,
+            "jobCount": one.jobs,
+        }
+        for one in queries.monthly_trend(busy, month)
+    ]
+    last = month or MARCH
+    assert len(told) == 6
+    assert told[-1]["month"] == f"{last:%Y-%m}"
+    assert [one["month"] for one in told] == sorted(one["month"] for one in told)
+
+
+@pytest.mark.parametrize("month", [None, FEBRUARY])
+@pytest.mark.parametrize("days", [7, 14, 30, 90])
+def test_the_days_are_those_of_the_chart(
+    data: Callable[..., Any], busy: Project, days: int, month: date | None
+) -> None:
+    told = data("getDailySpend", days=days, **as_input(month))
+    assert told == [
+        {"date": day.start.isoformat(), "cost": dollars(day.cost), "tokens": day.tokens, "jobs": day.jobs}
+        for day in queries.daily_spend(busy, days, month)
+    ]
+    assert len(told) == days
+    assert told[-1]["date"] == ("2026-02-28" if month else "2026-03-17")
+
+
+def test_a_daily_range_of_the_present_month_by_its_name_ends_today(data: Callable[..., Any]) -> None:
+    assert data("getDailySpend", days=7, month="2026-03") == data("getDailySpend", days=7)
+
+
+@pytest.mark.parametrize("month", [None, FEBRUARY])
+def test_the_transactions_are_those_of_the_page(
+    data: Callable[..., Any], busy: Project, month: date | None
+) -> None:
+    told = data("getRecentTransactions", **as_input(month))
+    assert told == [
+        {
+            "id": one.event_id,
+            "runId": one.run_id,
+            "jobId": one.job_id,
+            "agentType": one.agent_type,
+            "agentLabel": one.label,
+            "agentColor": LIGHT[one.color],
+            "model": one.model,
+            "inputTokens": one.input_tokens,
+            "outputTokens": one.output_tokens,
+            "cost": dollars(one.cost),
+            "unpriced": one.unpriced,
+            "createdAt": as_utc(one.occurred_at),
+        }
+        for one in queries.recent(busy, month)
+    ]
+
+
+def test_recent_are_the_fifty_newest_deductions_newest_first_ties_by_id(ask: Call, project: Project) -> None:
+    at = NOW.isoformat()
+    send(project, *(event(eventId=f"e-{number:02}", occurredAt=at) for number in reversed(range(60))))
+    send(
+        project,
+        event(kind="refund"),
+        event(eventId="newest", occurredAt=(NOW + timedelta(seconds=1)).isoformat()),
+    )
+    told = ask("getRecentTransactions", {"projectId": str(project.pk)}).data
+    assert [one["id"] for one in told] == ["newest", *(f"e-{number:02}" for number in range(49))]
+
+
+def test_recent_of_a_month_ends_with_the_month_in_the_billing_zone(ask: Call, owner: Any) -> None:
+    tokyo = ProjectFactory(owner=owner, time_zone="Asia/Tokyo")
+    usage(tokyo, eventId="before", occurredAt="2026-02-28T14:59:59.999999Z")
+    usage(tokyo, eventId="after", occurredAt="2026-02-28T15:00:00Z")
+    told = ask("getRecentTransactions", {"projectId": str(tokyo.pk), "month": "2026-02"}).data
+    assert [one["id"] for one in told] == ["before"]
+
+
+def test_top_runs_are_the_five_costliest_highest_first(data: Callable[..., Any]) -> None:
+    costs = [run["cost"] for run in data("getMonthlySummary")["topRuns"]]
+    assert len(costs) == 5
+    assert costs == sorted(costs, reverse=True)
+    assert costs[0] == 17.37
+
+
+def test_agents_are_ordered_by_cost(data: Callable[..., Any]) -> None:
+    agents = data("getMonthlySummary")["agentBreakdown"]
+    assert [agent["cost"] for agent in agents] == sorted((agent["cost"] for agent in agents), reverse=True)
+
+
+def test_a_run_that_never_told_its_start_says_when_its_first_event_was(ask: Call, project: Project) -> None:
+    usage(project, occurredAt="2026-03-02T10:00:00+02:00")
+    [run] = ask("getMonthlySummary", {"projectId": str(project.pk)}).data["topRuns"]
+    assert run["startedAt"] == "2026-03-02T08:00:00Z"
+    assert run["trigger"] == "api"
+
+
+def test_an_empty_product_has_zeros(ask: Call, project: Project) -> None:
+    told = ask("getMonthlySummary", {"projectId": str(project.pk)}).data
+    assert (told["totalCost"], told["totalTokens"], told["totalJobs"]) == (0, 0, 0)
+    assert (told["agentBreakdown"], told["topRuns"], told["budgetState"]) == ([], [], None)
+    days = ask("getDailySpend", {"projectId": str(project.pk), "days": 30}).data
+    assert {day["cost"] for day in days} == {0}
+    assert ask("getRecentTransactions", {"projectId": str(project.pk)}).data == []
+
+
+# ---- Months
+
+
+BAD_MONTHS = (
+    *("", " ", "2026", "2026-3", "2026-13", "2026-00", "2026-03-01", "26-03", "2026/03", "2026-03\n"),
+    *(" 2026-03", "٢٠٢٦-٠٣", "2026-04", "2027-01", "9999-12", "1999-12", "0001-01", "0000-01", "x" * 10_000),
+    *("\0", "\ud800", None, True, 202603, 2026.03, [], ["2026-03"], {}, {"month": "2026-03"}),
+)
+
+
+@pytest.mark.parametrize("name", OF_A_MONTH)
+def test_a_month_that_is_none_is_refused_by_its_name(ask: Call, project: Project, name: str) -> None:
+    for month in BAD_MONTHS:
+        told = ask(name, {"projectId": str(project.pk), **OF_A_MONTH[name], "month": month})
+        assert told.code == "BAD_REQUEST", (month, told)
+        assert told.message.startswith("month: "), (month, told)
+
+
+@pytest.mark.parametrize("name", OF_A_MONTH)
+def test_months_from_2000_to_the_present_one_are_answered(data: Callable[..., Any], name: str) -> None:
+    without = data(name, **OF_A_MONTH[name])
+    assert data(name, **OF_A_MONTH[name], month="2026-03") == without
+    assert data(name, **OF_A_MONTH[name], month="2000-01") != without
+
+
+def test_the_present_month_is_that_of_the_billing_zone(ask: Call, owner: Any, clock: Any) -> None:
+    clock.move_to("2026-03-31T12:00:00Z")
+    ahead = ProjectFactory(owner=owner, time_zone="Pacific/Kiritimati")
+    behind = ProjectFactory(owner=owner, time_zone="UTC")
+    given = {"month": "2026-04"}
+    assert ask("getMonthlySummary", {"projectId": str(ahead.pk), **given}).code == OK
+    assert ask("getMonthlySummary", {"projectId": str(ahead.pk)}).data["month"] == "2026-04"
+    assert ask("getMonthlySummary", {"projectId": str(behind.pk), **given}).message.startswith("month: ")
+
+
+# ---- Budgets
+
+
+def test_a_past_month_has_the_limit_in_force_at_its_last_instant(
+    ask: Call, project: Project, owner: Any, clock: Any
+) -> None:
+    given = {"projectId": str(project.pk)}
+    clock.move_to("2026-01-31T23:59:59Z")
+    ask("setBudgetLimit", {**given, "limitDollars": 10})
+    clock.move_to("2026-03-01T00:00:00Z")
+    ask("setBudgetLimit", {**given, "limitDollars": 30})
+    limits = {
+        month: ask("getMonthlySummary", {**given, "month": month}).data["budgetLimit"]
+        for month in ("2025-12", "2026-01", "2026-02", "2026-03")
+    }
+    assert limits == {"2025-12": None, "2026-01": 10, "2026-02": 10, "2026-03": 30}
+
+
+@pytest.mark.parametrize(
+    ("cost", "percent", "state"),
+    [
+        ("0", 0, "green"),
+        ("7.999999999", 79.99999999, "green"),
+        ("8", 80, "yellow"),
+        ("9.999999999", 99.99999999, "yellow"),
+        ("10", 100, "red"),
+        ("25", 250, "red"),
+    ],
+)
+def test_a_budget_has_its_state_wherever_it_is_told(
+    ask: Call, project: Project, cost: str, percent: float, state: str
+) -> None:
+    usage(project, costDollars=cost)
+    expected = {"budgetLimit": 10, "budgetPct": percent, "budgetState": state}
+    given = {"projectId": str(project.pk)}
+    told = ask("setBudgetLimit", {**given, "limitDollars": 10}).data
+    assert told == {**given, **expected}
+    assert ask("getMonthlySummary", given).data.items() >= expected.items()
+    assert ask("getCrossProjectSummary").data["projects"][0].items() >= expected.items()
+
+
+def test_a_cleared_limit_leaves_nulls(ask: Call, busy: Project) -> None:
+    given = {"projectId": str(busy.pk)}
+    nulls = {"budgetLimit": None, "budgetPct": None, "budgetState": None}
+    assert ask("clearBudgetLimit", given).data == {**given, **nulls}
+    assert ask("getMonthlySummary", given).data.items() >= nulls.items()
+    assert ask("clearBudgetLimit", given).code == OK, "clearing twice is clearing"
+
+
+@pytest.mark.parametrize(
+    "limit", [0.01, 1, 250, 99.5, 0.29, 1234567.89, 1_000_000_000, Json("1e3"), Json("5.10")]
+)
+def test_a_limit_is_kept_exactly_with_who_set_it(ask: Call, project: Project, owner: Any, limit: Any) -> None:
+    value = limit if isinstance(limit, Json) else Json(repr(limit))
+    told = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {value}}}'))
+    assert told.data["budgetLimit"] == float(value)
+    change = BudgetChange.objects.get(project=project)
+    assert change.new_limit_nanos == Decimal(value) * 10**9
+    assert change.changed_by == owner
+
+
+BAD_LIMITS = (
+    *(
+        "0",
+        "-0.0",
+        "-1",
+        "-0.01",
+        "NaN",
+        '"NaN"',
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "-1e400",
+        "0.001",
+        "1.005",
+    ),
+    *("true", "false", '"10"', '""', "1" + "0" * 15, "1000000000.01", "1000000001", "9" * 400, "9" * 5000),
+    *("1e-400", "5e-324", "1e-3", "null", "[]", "[10]", "{}", '{"dollars": 10}'),
+)
+NO_JSON = ("NaN", "Infinity", "-Infinity", "9" * 5000)
+"""No JSON, or a number that nobody reads: the input as a whole is refused."""
+
+
+@pytest.mark.parametrize("limit", BAD_LIMITS)
+def test_a_bad_limit_is_refused_by_name_and_nothing_is_stored(
+    ask: Call, project: Project, limit: str
+) -> None:
+    told = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {limit}}}'))
+    if limit in NO_JSON:
+        assert told.code in ("BAD_REQUEST", "PARSE_ERROR")
+    else:
+        assert told.code == "BAD_REQUEST", told
+        assert told.message.startswith("limitDollars: "), told
+    assert not BudgetChange.objects.exists()
+    assert budgets.limits_now([project]) == {}
+
+
+# ---- Over all of one's products
+
+
+def test_the_cross_project_summary_is_the_portfolio_of_what_one_owns(
+    ask: Call, busy: Project, owner: Any, other_project: Project
+) -> None:
+    usage(other_project)
+    archived = ProjectFactory(owner=owner, name="Gone")
+    usage(archived)
+    Project.objects.filter(pk=archived.pk).update(archived_at=NOW)
+    cheap, dear, dear_too = (ProjectFactory(owner=owner, name=name) for name in ("C", "B", "A"))
+    usage(dear, costDollars="5000")
+    usage(dear_too, costDollars="5000")
+    told = ask("getCrossProjectSummary").data
+    assert [one["name"] for one in told["projects"]] == ["A", "B", "Lighthouse", "C"]
+    portfolio = queries.portfolio([busy, cheap, dear, dear_too])
+    assert told == {
+        "totalCost": dollars(portfolio.cost),
+        "totalTokens": portfolio.tokens,
+        "totalJobs": portfolio.jobs,
+        "projects": [
+            {
+                "projectId": str(one.project.pk),
+                "name": one.project.name,
+                "cost": dollars(one.cost),
+                "totalTokens": one.tokens,
+                "jobCount": one.jobs,
+                **as_budget(one.budget),
+            }
+            for one in portfolio.projects
+        ],
+    }
+
+
+@pytest.mark.parametrize("given", [{}, {"month": "nonsense"}, {"projectId": 7, "x": None}, []])
+def test_the_cross_project_summary_ignores_what_is_sent(ask: Call, busy: Project, given: Any) -> None:
+    assert ask("getCrossProjectSummary", given) == ask("getCrossProjectSummary")
+
+
+def test_each_product_is_summed_in_its_own_month(ask: Call, owner: Any, clock: Any) -> None:
+    clock.move_to("2026-03-31T12:00:00Z")
+    for zone in ("Pacific/Kiritimati", "UTC"):
+        usage(ProjectFactory(owner=owner, name=zone, time_zone=zone), occurredAt="2026-03-31T09:00:00Z")
+    costs = {one["name"]: one["cost"] for one in ask("getCrossProjectSummary").data["projects"]}
+    assert costs == {"Pacific/Kiritimati": 0, "UTC": 1}
+
+
+# ---- Inputs
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_field_that_is_not_listed_is_refused_by_name(ask: Call, project: Project, name: str) -> None:
+    for field in ("limit", "Month", "project_id", "__proto__", "x\ny", "\0"):
+        told = ask(name, {"projectId": str(project.pk), **ARGUMENTS[name], field: 1})
+        assert told.code == "BAD_REQUEST"
+        assert told.message.startswith(f"{printable(field)}: is no field"), told
+    assert not BudgetChange.objects.exists()
+
+
+def printable(field: str) -> str:
+    return {"x\ny": "x\\ny", "\0": "\\x00"}.get(field, field)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_project_id_is_text(ask: Call, project: Project, name: str) -> None:
+    for wrong in (project.pk, None, True, [str(project.pk)], {"id": 1}, 1.5):
+        told = ask(name, {"projectId": wrong, **ARGUMENTS[name]})
+        assert told.code == "BAD_REQUEST", (wrong, told)
+        assert told.message.startswith("projectId: ")
+    told = ask(name, ARGUMENTS[name])
+    assert (told.code, told.message) == ("BAD_REQUEST", "projectId: Field required")
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_an_id_of_no_product_is_not_found_however_odd(ask: Call, project: Project, name: str) -> None:
+    for odd in (
+        "0",
+        "-1",
+        f"0{project.pk}",
+        f" {project.pk}",
+        "",
+        "abc",
+        "9" * 100_000,
+        "1\0",
+        "١",
+        "\ud800",
+    ):
+        assert ask(name, {"projectId": odd, **ARGUMENTS[name]}).code == "NOT_FOUND", odd
+
+
+@pytest.mark.parametrize("days", [0, 8, -7, 7.5, 365, "7", None, True, [], 10**30])
+def test_days_are_one_of_four_numbers(ask: Call, project: Project, days: Any) -> None:
+    told = ask("getDailySpend", {"projectId": str(project.pk), "days": days})
+    assert told.code == "BAD_REQUEST"
+    assert told.message.startswith("days: ")
+
+
+def test_days_are_needed(ask: Call, project: Project) -> None:
+    told = ask("getDailySpend", {"projectId": str(project.pk)})
+    assert (told.code, told.message) == ("BAD_REQUEST", "days: Field required")
+
+
+@pytest.mark.parametrize("field", ["limitDollars"])
+def test_a_limit_is_needed(ask: Call, project: Project, field: str) -> None:
+    told = ask("setBudgetLimit", {"projectId": str(project.pk)})
+    assert (told.code, told.message) == ("BAD_REQUEST", f"{field}: Field required")
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_an_input_that_is_no_object_is_refused(owner: Any, name: str) -> None:
+    client = Client()
+    client.force_login(owner)
+    for odd in (Json("null"), 7, "x", [], True):
+        told = call(client, "trpc", f"aiCost.{name}", odd)
+        assert told.code == "BAD_REQUEST"
+        assert told.message.startswith("input: ")
