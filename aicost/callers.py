@@ -59,14 +59,14 @@ def _by_token(request: HttpRequest, header: str) -> Caller:
 
 
 def _count_bad_token(request: HttpRequest) -> None:
-    address = request.META.get("REMOTE_ADDR", "")
+    address = shown(request.META.get("REMOTE_ADDR", ""))
     key = f"bad-tokens:{address}"
     cache.add(key, 0, timeout=60)
     try:
         tries = cache.incr(key)
     except ValueError:  # it expired in between
         tries = 1
-    log.warning("bad token from %s, try %d", shown(address), tries)
+    log.warning("bad token from %s, try %d", address, tries)
     if tries > BAD_TOKENS_A_MINUTE:
         raise TooManyBadTokens("Too many bad tokens from this address; wait a minute.")
 

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from aicost import queries
 from billing import budgets, ledger, money, periods
-from billing.events import UsageEvent, read
+from billing.events import UsageEvent
+from billing.reading import read
 from products.models import Membership, Project
 
 USER = "demo"

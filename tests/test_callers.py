@@ -542,12 +542,13 @@ def test_nothing_hostile_breaks_a_line_of_the_log(
         {"projectId": "1", "month": HOSTILE},
     ):
         call(caller.client, transport, "aiCost.getMonthlyTrend", given, **caller.headers)
-    bad_token(Client(REMOTE_ADDR="x\nforged"), transport)
+    forger = bad_token(Client(REMOTE_ADDR="x\nforged"), transport)
+    assert READ[transport](forger).code == NOBODY
     Client().get(f"/api/trpc/{quote(HOSTILE, errors='surrogatepass')}")
     body = {"jsonrpc": "2.0", "id": HOSTILE, "method": HOSTILE}
     Client().post("/api/rpc", body, content_type="application/json")
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("aicost")]
-    assert ours
+    assert "bad token from x\\nforged, try 1" in ours
     assert all(line.isprintable() for line in ours), ours
     # Django's own lines say the path, and escape it, too.
     assert all("\n" not in record.getMessage() for record in caplog.records)

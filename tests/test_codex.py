@@ -271,7 +271,7 @@ def test_a_parents_name_alone_leaves_nothing_out():
 
 def test_ids_that_tell_no_time_leave_nothing_out():
     assert list(tokens(meta(session="s"), turn(1, id_=OLD_TURN), counted(2, FIRST))) == ["s:110"]
-    for id_ in ("1", None, "00000000-0000-4000-8000-000000000001"):
+    for id_ in ("1", None, "00000000-0001-4000-8000-000000000001"):
         assert list(tokens(meta(), meta(1, PARENT), turn(2, id_=id_), counted(3, FIRST))) == ["110"]
 
 

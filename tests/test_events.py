@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from billing.events import FIELDS, NO_TOKENS, EventError, Tokens, UsageEvent, read
+from billing.events import FIELDS, NO_TOKENS, EventError, Tokens, UsageEvent
+from billing.reading import read
 from billing.sources import json_decoder
 from products import agent_types
 

@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 )
 
 from billing import ledger, pricing, verification
-from billing.events import Tokens, read
+from billing.events import Tokens
+from billing.reading import read
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
 from tests.stored import stored

@@ -15,9 +15,9 @@ from django.core.management import call_command
 
 from aicost import queries
 from billing import pricing, verification
-from billing.events import read
 from billing.models import CreditTransaction, DailySpend, RunSpend
 from billing.money import dollars
+from billing.reading import read
 from billing.sources import json_decoder
 from billing.sources.files import LogFile
 from products.models import AgentJob, PipelineRun
