@@ -30,9 +30,9 @@ from billing.events import (
     Rejection,
     Tokens,
     UsageEvent,
-    read,
     shown,
 )
+from billing.reading import read
 from billing.sources import Context, genai
 
 
