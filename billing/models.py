@@ -78,6 +78,7 @@ class CreditTransaction(models.Model):
 
     class Meta:
         verbose_name = "credit transaction"
+        base_manager_name = "objects"  # or Django would keep a plain one, which refuses nothing
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["project", "event_id"], name="transaction_once"),

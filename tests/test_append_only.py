@@ -57,6 +57,7 @@ WAYS: dict[str, Callable[[CreditTransaction], Any]] = {
     "get_or_create": lambda line: rows.get_or_create(event_id="e2"),
     "update_or_create": lambda line: rows.update_or_create(event_id="e1", defaults={"amount_nanos": 1}),
     "bulk_create": lambda line: rows.bulk_create([fresh(line)]),
+    "the base manager": lambda line: CreditTransaction._base_manager.bulk_create([fresh(line)]),
     "bulk_create over": lambda line: rows.bulk_create([line], ignore_conflicts=True),
     "bulk_update": lambda line: rows.bulk_update([line], ["amount_nanos"]),
     "update": lambda line: rows.update(amount_nanos=F("amount_nanos") + 1),

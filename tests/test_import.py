@@ -91,6 +91,10 @@ WRONG_LINES = {
     "an unknown column": (json.dumps({**fields(), "inputTokns": 1}), "did you mean inputTokens?"),
     "a date without offset": (line(occurredAt="2026-03-17T12:00:00"), "occurredAt: needs an offset"),
     "NUL": (line(runId="a\0b"), "runId: must not contain control characters"),
+    "an exponent beyond decimals": (
+        line(costDollars=0.125).replace("0.125", "1e99999999999999999999"),
+        "costDollars: must be from 0 to 1,000,000",
+    ),
     "a list": ("[1]", "a JSON object is needed"),
     "no UTF-8": (b'{"eventId": "\xff"}', "not valid JSON"),
     "NaN": ('{"eventId": "x", "costDollars": NaN}', "not valid JSON"),

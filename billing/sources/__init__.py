@@ -7,7 +7,7 @@ than usage, and break off).
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
 import msgspec
@@ -58,5 +58,13 @@ class BrokenFile(Exception):
         self.reason = reason
 
 
+def _decimal(text: str) -> Decimal:
+    """A JSON number as it is written; beyond all decimals it is infinite, which no field takes."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
+
+
 # JSON numbers are read as decimals and never as floats; NaN and Infinity are no JSON.
-json_decoder = msgspec.json.Decoder(float_hook=Decimal)
+json_decoder = msgspec.json.Decoder(float_hook=_decimal)
