@@ -35,7 +35,7 @@ QUICK = settings(
 LONG = settings(
     QUICK,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    max_examples=1000,
+    max_examples=200,
     stateful_step_count=40,
     derandomize=False,
 )
@@ -283,4 +283,4 @@ def test_the_same_events_in_any_order_batches_and_repetition_give_the_same_figur
 @pytest.mark.long
 @pytest.mark.django_db
 def test_the_same_events_give_the_same_figures_at_length() -> None:
-    check_any_order(settings(LONG, max_examples=3000))
+    check_any_order(settings(LONG, max_examples=600))
