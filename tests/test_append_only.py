@@ -329,8 +329,9 @@ def test_guards_survive_a_migration_that_alters_a_table(model: Any, field: str) 
 @pytest.mark.parametrize("app", ["billing", "products"])
 def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
     projects = with_usage()
-    for target in ("0001", None):
-        call_command("migrate", *filter(None, (app, target)), verbosity=0)
+    # Back, which takes along what depends on it; and everything forth again.
+    for target in ((app, "0001"), ()):
+        call_command("migrate", *target, verbosity=0)
         check_guards_of_the_ledger()
     check_guards(*projects)
 

@@ -454,6 +454,14 @@ def test_a_limit_is_kept_exactly_with_who_set_it(ask: Call, project: Project, ow
     assert change.changed_by == owner
 
 
+@pytest.mark.parametrize("name", ["setBudgetLimit", "clearBudgetLimit"])
+def test_the_history_says_which_member_changed_a_limit(project: Project, manager: Any, name: str) -> None:
+    budgets.set_limit(project, Decimal(7), by=project.owner)
+    client = Client(headers={"Authorization": f"Bearer {tokens.issue(manager, scope='write')[1]}"})
+    call(client, "trpc", f"aiCost.{name}", {"projectId": str(project.pk), **ARGUMENTS[name]})
+    assert BudgetChange.objects.latest("pk").changed_by == manager
+
+
 BAD_LIMITS = (
     *(
         "0",

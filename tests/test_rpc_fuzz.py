@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
@@ -389,6 +389,31 @@ def fuzz_jsonrpc(send: Callable[[Sent], Any], profile: settings) -> None:
         check_jsonrpc(send(sent))
 
     every_answer_is_a_response_object()
+
+
+SET = b"/api/trpc/aiCost.setBudgetLimit"
+FOUND = {
+    "a length that is no number": Sent("POST", SET, body=b"{}", headers={"CONTENT_LENGTH": "x"}),
+    "more parameters than Django reads": Sent("GET", SET, b"a&" * 1_500),
+    "a form where JSON is due": Sent("POST", SET, body=b"x", content_type="multipart/form-data"),
+    "a charset that decodes no text": Sent("GET", SET, b"batch=1", content_type="x; charset=utf-16"),
+    "a session that no database looks for": Sent(
+        "POST", SET, headers={"COOKIE": r'sessionid="aaaaaaaa\000"'}
+    ),
+    "a name of nothing but a lone surrogate": Sent("POST", SET, body=rb'{"\ud800": 1}'),
+    "a number beyond all numbers": Sent("POST", SET, body=b'{"projectId": "1", "limitDollars": 1e400}'),
+    "the base alone": Sent("POST", b"/api/trpc"),
+}
+"""What was once answered with a 5xx or a page, or nearly."""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("caller", ["session", "token"])
+@pytest.mark.parametrize("what", FOUND)
+def test_what_was_found_once_stays_mended(send: Callable[[Sent], Any], what: str, caller: str) -> None:
+    response = send(replace(FOUND[what], caller=caller))
+    check_trpc(response)
+    assert 400 <= response.status_code < 500
 
 
 @pytest.mark.django_db
