@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, quote_from_bytes
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 import pytest
 from django.test import Client
@@ -319,8 +319,6 @@ def environ(sent: Sent, project: str, token: str) -> dict[str, Any]:
 
 def unquoted(path: bytes) -> str:
     """As WSGI has it: decoded bytes, each a character."""
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(path).decode("latin-1")
 
 
