@@ -7,13 +7,13 @@ is kept while reading is small: one entry per response and per job, never the li
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from billing import events
-from billing.events import Rejection, shown
+from billing.events import Rejection
 from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
 from billing.sources.claude_code_lines import (
     LogSource,
@@ -22,6 +22,7 @@ from billing.sources.claude_code_lines import (
     blocks_of,
     decode,
     event_id_of,
+    instant_of,
     log_source,
     nested_record,
     text_of,
@@ -192,13 +193,7 @@ class _Log:
         text = record.get("timestamp")
         if text is None:
             return None
-        try:
-            instant = datetime.fromisoformat(text)
-            if instant.tzinfo and events.EARLIEST <= instant <= self._latest:
-                return instant.astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            pass
-        raise UnreadableLine(f"timestamp: is no possible time: {shown(text)}")
+        return instant_of(text, self._latest)
 
     def rows(self) -> Iterator[tuple[_Spot, Record]]:
         """The usage events as mappings of field names, the jobs first."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -109,21 +110,32 @@ def tokens_of(usage: Any) -> Tokens:
     if by_duration is not None and not isinstance(by_duration, dict):
         raise UnreadableLine("message.usage.cache_creation: is no object")
     tokens = Tokens(
-        input=_count(usage, "input_tokens"),
-        cache_read=_count(usage, "cache_read_input_tokens"),
-        cache_write=_count(usage, "cache_creation_input_tokens"),
-        cache_write_1h=_count(by_duration or {}, "ephemeral_1h_input_tokens"),
-        output=_count(usage, "output_tokens"),
+        input=count_of(usage, "input_tokens"),
+        cache_read=count_of(usage, "cache_read_input_tokens"),
+        cache_write=count_of(usage, "cache_creation_input_tokens"),
+        cache_write_1h=count_of(by_duration or {}, "ephemeral_1h_input_tokens"),
+        output=count_of(usage, "output_tokens"),
     )
     if tokens.cache_write_1h > tokens.cache_write:
         raise UnreadableLine("message.usage: more tokens were cached for an hour than were cached")
     return tokens
 
 
-def _count(counts: Record, field: str) -> int:
+def count_of(counts: Record, field: str) -> int:
     value = counts.get(field)
     if value is None:
         return 0
     if type(value) is not int or not 0 <= value <= events.MAX_TOKENS:
         raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
     return value
+
+
+def instant_of(text: object, latest: datetime) -> datetime:
+    """A log's timestamp in UTC, from 2000 to `latest`."""
+    try:
+        instant = datetime.fromisoformat(text)  # type: ignore[arg-type]  # what is no text is refused below
+        if instant.tzinfo and events.EARLIEST <= instant <= latest:
+            return instant.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UnreadableLine(f"timestamp: is no possible time: {shown(text)}")

@@ -13,7 +13,7 @@ session did (these ids are UUIDs of version 7, which begin with their time).
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -21,9 +21,9 @@ from uuid import UUID
 import msgspec
 
 from billing import events
-from billing.events import Rejection, shown
+from billing.events import Rejection
 from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
-from billing.sources.claude_code_lines import Record, UnreadableLine, decode, text_of
+from billing.sources.claude_code_lines import Record, UnreadableLine, count_of, decode, instant_of, text_of
 from billing.sources.usage_events import read_row
 
 NAME = "codex"
@@ -207,13 +207,7 @@ class _Session:
             if record.get("type") == "event_msg":
                 raise UnreadableLine("has no timestamp")
             return None
-        try:
-            instant = datetime.fromisoformat(text)
-            if instant.tzinfo and events.EARLIEST <= instant <= self._latest:
-                return instant.astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            pass
-        raise UnreadableLine(f"timestamp: is no possible time: {shown(text)}")
+        return instant_of(text, self._latest)
 
 
 def _names_a_parent(meta: Record) -> bool:
@@ -237,23 +231,14 @@ def _began(text: Any) -> int:
 def _counter(usage: Any) -> Counter:
     if not isinstance(usage, dict):
         raise UnreadableLine("total_token_usage: is no object")
-    used, output = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    used, output = count_of(usage, "input_tokens"), count_of(usage, "output_tokens")
     counter = Counter(
         input=used,
-        cached=_count(usage, "cached_input_tokens"),
-        written=_count(usage, "cache_write_input_tokens"),
+        cached=count_of(usage, "cached_input_tokens"),
+        written=count_of(usage, "cache_write_input_tokens"),
         output=output,
-        total=_count(usage, "total_tokens") or used + output,
+        total=count_of(usage, "total_tokens") or used + output,
     )
     if counter.cached > counter.input:
         raise UnreadableLine("cached_input_tokens: is a part of input_tokens and can't exceed it")
     return counter
-
-
-def _count(counts: Record, field: str) -> int:
-    value = counts.get(field)
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value <= events.MAX_TOKENS:
-        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
-    return value
