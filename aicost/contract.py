@@ -75,12 +75,20 @@ class RunFigures(Output):
     cost: Dollars
 
 
+class UnpricedModel(Output):
+    model: Annotated[str, Field(description="As told; empty where none was.")]
+    transactions: int
+    inputTokens: int
+    outputTokens: int
+
+
 class MonthlySummary(Output):
     month: str
     totalCost: Dollars
     totalTokens: int
     totalJobs: int
     unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is not known.")]
+    unpricedModels: list[UnpricedModel]
     agentBreakdown: list[AgentTypeFigures]
     topRuns: list[RunFigures]
     budgetLimit: Dollars | None

@@ -131,7 +131,22 @@ def recent(state: DashboardState) -> Table:
     return Table("recent", columns, rows, ("total", None, None, None, None, None, *sums))
 
 
-OF_DASHBOARD = {"agents": agents, "trend": trend, "runs": runs, "recent": recent, "daily": daily}
+def unpriced(state: DashboardState) -> Table:
+    found = queries.unpriced_models(state.project, state.month)
+    rows = [(one.model, one.transactions, one.input_tokens, one.output_tokens) for one in found]
+    sums = _sum(found, "transactions"), _sum(found, "input_tokens"), _sum(found, "output_tokens")
+    total = ("total", *sums)
+    return Table("unpriced", ("model", "transactions", "inputTokens", "outputTokens"), rows, total)
+
+
+OF_DASHBOARD = {
+    "agents": agents,
+    "trend": trend,
+    "runs": runs,
+    "recent": recent,
+    "daily": daily,
+    "unpriced": unpriced,
+}
 
 
 def portfolio(found: Portfolio) -> Table:

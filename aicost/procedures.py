@@ -98,6 +98,7 @@ def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.Mon
         totalTokens=summary.tokens,
         totalJobs=summary.jobs,
         unpricedTransactions=summary.unpriced,
+        unpricedModels=_unpriced(project, summary),
         agentBreakdown=[_agent(summary, agent) for agent in summary.agents],
         topRuns=[_run(run) for run in queries.top_runs(project, month)],
         **_budget(summary.budget),
@@ -215,6 +216,20 @@ def _agent(summary: queries.MonthSummary, agent: queries.AgentTypeSpend) -> cont
         outputTokens=agent.output_tokens,
         successRate=agent.success_rate,
     )
+
+
+def _unpriced(project: Project, summary: queries.MonthSummary) -> list[contract.UnpricedModel]:
+    """Mostly there is none, and then nothing is asked for."""
+    found = queries.unpriced_models(project, summary.month) if summary.unpriced else []
+    return [
+        contract.UnpricedModel(
+            model=one.model,
+            transactions=one.transactions,
+            inputTokens=one.input_tokens,
+            outputTokens=one.output_tokens,
+        )
+        for one in found
+    ]
 
 
 def _run(run: queries.RunCost) -> contract.RunFigures:

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from billing import budgets, money
 from billing.forms import BudgetForm
-from billing.models import BillingSetting, BudgetChange, CreditTransaction
+from billing.models import BillingSetting, BudgetChange, CreditTransaction, PriceOverride
 from products.admin import ReadOnlyAdmin
 
 
@@ -80,6 +80,31 @@ class BudgetChangeAdmin(ReadOnlyAdmin):
     @admin.display(description="to")
     def after(self, change: BudgetChange) -> str:
         return _dollars(change.new_limit_nanos)
+
+
+@admin.register(PriceOverride)
+class PriceOverrideAdmin(admin.ModelAdmin):
+    """Prices of a product's own. Setting one changes no booked cost."""
+
+    fieldsets = [
+        (None, {"fields": ["project", "model", "starts_on"]}),
+        (
+            "Dollars per million tokens",
+            {
+                "fields": [
+                    *("input_rate", "output_rate"),
+                    *("cache_read_rate", "cache_write_rate", "cache_write_1h_rate"),
+                ],
+                "description": "Usage recorded from now on is priced so. What is booked keeps its cost; what "
+                "is unpriced gets it by manage.py price_unpriced.",
+            },
+        ),
+    ]
+    list_display = ["model", "project", "starts_on", "input_rate", "output_rate"]
+    list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project"]
+    search_fields = ["model", "project__name"]
+    autocomplete_fields = ["project"]
 
 
 @admin.register(CreditTransaction)

@@ -30,16 +30,25 @@ APPEND_ONLY: Statements = {
     ],
 }
 
-GUARDS = [
-    APPEND_ONLY,
+PARENTS = [
     references("billing_transaction_project", LEDGER, "project_id", "products_project", same_project=False),
     references("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
 ]
+CORRECTIONS = references("billing_transaction_corrects", LEDGER, "corrects_id", LEDGER, same_project=False)
 
 
 def install_billing(connection: BaseDatabaseWrapper) -> None:
-    for guard in GUARDS:
+    for guard in (APPEND_ONLY, *PARENTS):
         install(connection, guard)
+    if "corrects_id" in _columns(connection):
+        install(connection, CORRECTIONS)
+
+
+def _columns(connection: BaseDatabaseWrapper) -> set[str]:
+    """Of the ledger, which may be migrated to a state before its newest column."""
+    with connection.cursor() as cursor:
+        described = connection.introspection.get_table_description(cursor, LEDGER)
+    return {column.name for column in described}
 
 
 TRIGGERS = {

@@ -6,7 +6,8 @@ of the batch is. The same event again changes nothing, whoever sends it, however
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from billing import bulk, money, periods, pricing, rollups
 from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
+from billing.own_prices import OwnPrices
 from billing.registers import AgentTypes, Jobs, Runs
 from products.models import Project
 
@@ -43,7 +45,7 @@ def record(
     Rejections and conflicts are reported and the rest recorded together; with `atomic` nothing is
     recorded if there are any. An exception (a lost connection, a sum beyond 64 bits) records nothing.
     """
-    costs = [_cost(event) for event in events]
+    costs = _costs(project, events)
     events = [_unless_absurd(event, cost) for event, cost in zip(events, costs, strict=True)]
     with transaction.atomic():
         return _Batch(lock(project), events, costs).record(atomic)
@@ -65,13 +67,24 @@ Cost = tuple[int, str]
 """Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
 
 
-def _cost(event: UsageEvent | Rejection) -> Cost:
-    """Looked up before the lock is taken: it needs no database, and nobody should wait for it."""
+def _costs(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Cost]:
+    """Found before the lock is taken: nobody should wait for it."""
+    zone = periods.zone(project.time_zone)
+    own = OwnPrices(project, {event.model for event in events if _is_to_be_priced(event)})
+    return [_cost(event, own, zone) for event in events]
+
+
+def _is_to_be_priced(event: UsageEvent | Rejection) -> TypeGuard[UsageEvent]:
+    return isinstance(event, UsageEvent) and event.kind != JOB and event.stated_nanos is None
+
+
+def _cost(event: UsageEvent | Rejection, own: OwnPrices, zone: ZoneInfo) -> Cost:
     if isinstance(event, Rejection) or event.kind == JOB:
         return 0, ""
     if event.stated_nanos is not None:
         return event.stated_nanos, CreditTransaction.CostSource.REPORTED.value
-    nanos = pricing.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before)
+    rates = own.rates(event.model, periods.day_of(event.occurred_at, zone)) if own else None
+    nanos = pricing.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before, rates)
     if nanos is None:
         return 0, CreditTransaction.CostSource.UNPRICED.value
     return nanos, CreditTransaction.CostSource.COMPUTED.value
@@ -210,7 +223,7 @@ class _Batch:
                     *(event.occurred_at, billed_on, now),
                 )
             )
-        bulk.insert(CreditTransaction, _LEDGER_COLUMNS, rows)
+        bulk.insert(CreditTransaction, COLUMNS, rows)
 
     def note_first_usage(self) -> None:
         """From now on the project's billing zone is fixed: days and months have been counted in it."""
@@ -218,7 +231,7 @@ class _Batch:
             Project.objects.filter(pk=self.project.pk).update(first_usage_at=timezone.now())
 
 
-_LEDGER_COLUMNS = (
+COLUMNS = (
     *("project_id", "job_id", "event_id", "kind", "amount_nanos", "cost_source"),
     *(
         "model",

@@ -3,14 +3,18 @@
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q
 
+from billing.events import ID_LENGTH
 from products.fields import CodePointCharField
 from products.models import AgentJob, AgentType, PipelineRun, Project
 
 INT64_SAFE = 9_000_000_000_000_000_000
 """No sum may leave this range: beyond it SQLite would go on in floating point."""
+MAX_RATE = 100_000
+"""Dollars per million tokens: beyond it somebody has mistaken the unit."""
 
 
 class LedgerIsAppendOnly(TypeError):
@@ -29,7 +33,18 @@ class LedgerQuerySet(models.QuerySet["CreditTransaction"]):
     _raw_delete = _refuse
 
     def deductions(self) -> "LedgerQuerySet":
-        return self.filter(kind=CreditTransaction.Kind.DEDUCTION)
+        """As told: without the lines that book a missing cost later."""
+        return self.filter(kind=CreditTransaction.Kind.DEDUCTION, corrects=None)
+
+    def unpriced(self) -> "LedgerQuerySet":
+        """Deductions whose cost is still not known."""
+        unpriced = self.filter(cost_source=CreditTransaction.CostSource.UNPRICED)
+        return unpriced.filter(~models.Exists(corrections()))
+
+
+def corrections() -> "LedgerQuerySet":
+    """For a subquery: the line that books the missing cost of an outer one."""
+    return CreditTransaction.objects.filter(project=OuterRef("project"), corrects=OuterRef("pk"))
 
 
 class CreditTransaction(models.Model):
@@ -58,7 +73,9 @@ class CreditTransaction(models.Model):
         db_constraint=False,
         db_index=False,
     )
-    event_id = CodePointCharField("event ID", max_length=200, help_text="As told; unique in the project.")
+    event_id = CodePointCharField(
+        "event ID", max_length=ID_LENGTH + 20, help_text="As told; unique in the project."
+    )
     kind = models.CharField(max_length=9, choices=Kind)
     amount_nanos = models.BigIntegerField(help_text="Nano-dollars (10⁻⁹ USD).")
     cost_source = models.CharField(max_length=8, choices=CostSource)
@@ -73,6 +90,15 @@ class CreditTransaction(models.Model):
     occurred_at = models.DateTimeField()
     billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
     recorded_at = models.DateTimeField()
+    corrects = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="corrections",
+        db_constraint=False,
+        db_index=False,
+        help_text="The unpriced deduction whose missing cost this line books.",
+    )
 
     objects = LedgerQuerySet.as_manager()
 
@@ -113,6 +139,17 @@ class CreditTransaction(models.Model):
                 name="transaction_only_deductions_have_tokens",
             ),
             models.CheckConstraint(condition=~Q(event_id=""), name="transaction_named"),
+            models.UniqueConstraint(
+                fields=["project", "corrects"],
+                condition=Q(corrects__isnull=False),
+                name="transaction_corrected_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(corrects=None)
+                | Q(kind="deduction", input_tokens=0, cache_read_tokens=0)
+                & Q(cost_source="computed", cache_write_tokens=0, output_tokens=0),
+                name="transaction_correction",
+            ),
         ]
         indexes = [
             models.Index(
@@ -120,9 +157,12 @@ class CreditTransaction(models.Model):
                 F("occurred_at").desc(),
                 F("event_id"),
                 name="transaction_recent",
-                condition=Q(kind="deduction"),
+                condition=Q(kind="deduction", corrects=None),
             ),
             models.Index(fields=["project", "job"], name="transaction_job"),
+            models.Index(
+                fields=["project", "id"], name="transaction_unpriced", condition=Q(cost_source="unpriced")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -175,6 +215,52 @@ class BudgetChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project}: {self.old_limit_nanos} → {self.new_limit_nanos}"
+
+
+def _rate_field(**kwargs: Any) -> models.DecimalField:
+    """Dollars per million tokens. A rate is never summed, so it may be a decimal on every database."""
+    return models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_RATE)],
+        **kwargs,
+    )
+
+
+class PriceOverride(models.Model):
+    """What a model costs a project from a day on, whatever the price list says.
+
+    It prices usage that is recorded after it was set, and unpriced usage by `price_unpriced`; what
+    is booked already keeps its cost.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="price_overrides", db_index=False
+    )
+    model = CodePointCharField(max_length=200, help_text="Its name exactly as usage tells it.")
+    starts_on = models.DateField(
+        "from", help_text="The first day, in the product's billing zone; until another one begins."
+    )
+    input_rate = _rate_field(verbose_name="input", help_text="Dollars per million tokens, uncached.")
+    output_rate = _rate_field(verbose_name="output", help_text="Dollars per million tokens.")
+    cache_read_rate = _rate_field(
+        verbose_name="cache reads", null=True, blank=True, help_text="Empty: as input."
+    )
+    cache_write_rate = _rate_field(
+        verbose_name="cache writes", null=True, blank=True, help_text="Empty: as input."
+    )
+    cache_write_1h_rate = _rate_field(
+        verbose_name="cache writes for an hour", null=True, blank=True, help_text="Empty: as other writes."
+    )
+
+    class Meta:
+        ordering = ["project", "model", "-starts_on"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "model", "starts_on"], name="price_override_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} from {self.starts_on}"
 
 
 def _sum_field(**kwargs: Any) -> models.BigIntegerField:
@@ -246,6 +332,22 @@ class RunSpend(Spend):
     class Meta(Spend.Meta):
         constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="run_spend_range")]
         indexes = [models.Index(fields=["project", "month", "-cost_nanos"], name="run_spend_costliest")]
+
+
+class UnpricedUsage(models.Model):
+    """Deductions whose cost is not known, by month and model: what is missing from the figures."""
+
+    pk = models.CompositePrimaryKey("project", "month", "model")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    model = CodePointCharField(max_length=200, blank=True)
+    transactions = _sum_field()
+    input_tokens = _sum_field()
+    output_tokens = _sum_field()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [_in_range("input_tokens", "output_tokens", name="unpriced_usage_range")]
 
 
 class MonthlyCredits(models.Model):

@@ -1,12 +1,15 @@
-"""Model + tokens + instant → cost, over the dated price lists of genai-prices.
+"""Model + tokens + instant → cost, by a product's own rates or the dated price lists of genai-prices.
 
 The library counts cached tokens inside its input; a price per token below a nano-dollar is summed
 before it is rounded, once, half to even.
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 from billing import money
@@ -16,13 +19,48 @@ from billing.events import NO_TOKENS, Tokens
 _PROVIDERS = {"xai": "x-ai", "gemini": "google", "vertex_ai": "google", "azure_ai": "azure", "bedrock": "aws"}
 
 
-def cost_nanos(model: str, tokens: Tokens, at: datetime, booked_before: Tokens = NO_TOKENS) -> int | None:
-    """What the call cost in nano-dollars by the price in force at `at`; None where no price is known.
+@dataclass(frozen=True)
+class Rates:
+    """What a model's tokens cost, in dollars per million."""
 
-    With `booked_before`, the price of the whole call less that of the counts booked already.
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    """None: the same as uncached input."""
+    cache_write: Decimal | None = None
+    """None: the same as uncached input."""
+    cache_write_1h: Decimal | None = None
+    """None: the same as other writes."""
+
+    def nanos(self, tokens: Tokens) -> int:
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        write_1h = write if self.cache_write_1h is None else self.cache_write_1h
+        dollars = (
+            tokens.input * self.input
+            + tokens.cache_read * read
+            + (tokens.cache_write - tokens.cache_write_1h) * write
+            + tokens.cache_write_1h * write_1h
+            + tokens.output * self.output
+        ) / 1_000_000
+        return money.nanos_from_dollars(dollars)
+
+
+def cost_nanos(
+    model: str,
+    tokens: Tokens,
+    at: datetime,
+    booked_before: Tokens = NO_TOKENS,
+    rates: Rates | None = None,
+) -> int | None:
+    """What the call cost in nano-dollars, by `rates` if given, else by the list's price at `at`.
+
+    None where no price is known. With `booked_before`, the price of the whole call less that of the
+    counts booked already.
     """
+    price: Callable[[Tokens], int | None] = rates.nanos if rates else partial(_listed, model, at)
     if booked_before is NO_TOKENS:
-        return _price(model, tokens, at)
+        return price(tokens)
     whole = Tokens(
         input=tokens.input + booked_before.input,
         cache_read=tokens.cache_read + booked_before.cache_read,
@@ -30,11 +68,11 @@ def cost_nanos(model: str, tokens: Tokens, at: datetime, booked_before: Tokens =
         cache_write_1h=tokens.cache_write_1h + booked_before.cache_write_1h,
         output=tokens.output + booked_before.output,
     )
-    total, before = _price(model, whole, at), _price(model, booked_before, at)
+    total, before = price(whole), price(booked_before)
     return None if total is None or before is None else max(total - before, 0)
 
 
-def _price(model: str, tokens: Tokens, at: datetime) -> int | None:
+def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
     found = _model(model)
     if found is None:
         return None

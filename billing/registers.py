@@ -12,6 +12,7 @@ from billing import bulk, periods
 from billing.events import UsageEvent
 from billing.known import JobBooking, Known, KnownJob, KnownRun
 from billing.models import CreditTransaction
+from billing.truth import UNPRICED
 from products import agent_types as naming
 from products.models import AgentJob, AgentType, PipelineRun, Project
 
@@ -212,7 +213,7 @@ def _sums_by_month(project: Project, jobs: list[int]) -> dict[int, list[dict[str
             input=Sum(F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")),
             output=Sum("output_tokens"),
             transactions=Count("pk"),
-            unpriced=Count("pk", filter=Q(cost_source="unpriced")),
+            unpriced=UNPRICED,
         )
     )
     sums: dict[int, list[dict[str, Any]]] = {}

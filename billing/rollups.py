@@ -36,6 +36,7 @@ class Changes:
         self.by_day: defaultdict[date, Sums] = _sums()
         self.by_run: defaultdict[tuple[date, KnownRun], Sums] = _sums()
         self.credits: defaultdict[date, Sums] = _sums()
+        self.by_unpriced_model: defaultdict[tuple[date, str], Sums] = _sums()
 
     def book(self, event: UsageEvent, job: KnownJob | None, day: date, nanos: int, source: str) -> None:
         """A new row of the ledger."""
@@ -54,7 +55,27 @@ class Changes:
         _add(self.by_run[month, job.run], spend)
         by_agent_type = self.by_agent_type[month, job.agent_type or naming.OTHER]
         _add(by_agent_type, spend)
-        by_agent_type["unpriced"] += source == "unpriced"
+        if source == "unpriced":
+            by_agent_type["unpriced"] += 1
+            counts = {name: spend[name] for name in ("transactions", "input_tokens", "output_tokens")}
+            _add(self.by_unpriced_model[month, event.model], counts)
+
+    def correct(
+        self, job: tuple[KnownRun, str], day: date, nanos: int, model: str, counts: tuple[int, int]
+    ) -> None:
+        """A line that books the missing cost of an unpriced deduction.
+
+        `job` is its run and agent type; `counts` are the input and output tokens of the deduction,
+        whose model is no longer an unpriced one.
+        """
+        run, slug = job
+        month = month_of(day)
+        for sums in (self.by_agent_type[month, slug], self.by_day[day], self.by_run[month, run]):
+            _add(sums, {"cost_nanos": nanos, "transactions": 1})
+        self.by_agent_type[month, slug]["unpriced"] -= 1
+        into, out = counts
+        gone = {"transactions": -1, "input_tokens": -into, "output_tokens": -out}
+        _add(self.by_unpriced_model[month, model], gone)
 
     def count_job(self, before: JobBooking | None, after: JobBooking) -> None:
         """A job's finish, or its status, agent type or day having moved."""
@@ -91,7 +112,10 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
     by_run = {(run.pk, month): sums for (month, run), sums in changes.by_run.items()}
     by_day = {(day,): sums for day, sums in changes.by_day.items()}
     credits_ = {(month,): sums for month, sums in changes.credits.items()}
-    tables: tuple[dict[Any, Sums], ...] = (by_agent_type, by_day, by_run, credits_)
+    tables: tuple[dict[Any, Sums], ...] = (
+        *(by_agent_type, by_day, by_run),
+        *(credits_, dict(changes.by_unpriced_model)),
+    )
     for rollup, table in zip(ALL, tables, strict=True):
         _add_rows(project, rollup, table)
 

@@ -16,7 +16,14 @@ from django.db.models.functions import TruncMonth
 
 from billing.events import DEDUCTION, GRANT, PURCHASE, REFUND
 from billing.known import CANCELLED, FAILED, SUCCEEDED
-from billing.models import CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
+from billing.models import (
+    CreditTransaction,
+    DailySpend,
+    MonthlyCredits,
+    MonthlySpend,
+    RunSpend,
+    UnpricedUsage,
+)
 from products.models import AgentJob, Project
 
 
@@ -43,6 +50,10 @@ def _spending(project: Project) -> models.QuerySet:
     return CreditTransaction.objects.filter(job__run__project=project, kind__in=(DEDUCTION, REFUND))
 
 
+def _unpriced(project: Project) -> models.QuerySet:
+    return CreditTransaction.objects.unpriced().filter(job__run__project=project)
+
+
 def _incoming(project: Project) -> models.QuerySet:
     return CreditTransaction.objects.filter(project=project, kind__in=(PURCHASE, GRANT))
 
@@ -65,6 +76,8 @@ _SPEND = {
     "output_tokens": Sum("output_tokens", filter=Q(kind=DEDUCTION)),
     "transactions": Count("pk"),
 }
+UNPRICED = Count("pk", filter=Q(cost_source="unpriced")) - Count("pk", filter=Q(corrects__isnull=False))
+"""Each correction stands on the same job and day as the unpriced deduction whose cost it books."""
 FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
 """The counter of each status in which a job may finish."""
 
@@ -74,7 +87,7 @@ BY_AGENT_TYPE = Rollup(
     Part(
         _spending,
         {"month": TruncMonth("billed_on"), "agent_type_id": F("job__agent_type_id")},
-        {**_SPEND, "unpriced": Count("pk", filter=Q(cost_source="unpriced"))},
+        {**_SPEND, "unpriced": UNPRICED},
     ),
     Part(
         _finished_jobs,
@@ -106,7 +119,16 @@ CREDITS = Rollup(
         },
     ),
 )
-ALL = (BY_AGENT_TYPE, BY_DAY, BY_RUN, CREDITS)
+BY_UNPRICED_MODEL = Rollup(
+    UnpricedUsage,
+    ("transactions", "input_tokens", "output_tokens"),
+    Part(
+        _unpriced,
+        {"month": TruncMonth("billed_on"), "model": F("model")},
+        {name: _SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
+    ),
+)
+ALL = (BY_AGENT_TYPE, BY_DAY, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
 """In the order in which writers lock them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]

@@ -29,6 +29,7 @@ def differences(project: Project) -> Iterator[str]:
     expect_whole_tables()
     yield from _wrong_parents(project)
     yield from _wrong_days(project)
+    yield from _wrong_corrections(project)
     yield from _wrong_runs(project)
     yield from _wrong_jobs(project)
     for wrong in rollups.drift(project):
@@ -70,6 +71,21 @@ def _wrong_days(project: Project) -> Iterator[str]:
         )
         for key, stored, true in wrong.values_list(name, day, "true_day").iterator():
             yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, in {zone.key} it is {true}"
+
+
+def _wrong_corrections(project: Project) -> Iterator[str]:
+    """Lines that book a missing cost beside something else than an unpriced deduction like them."""
+    original = CreditTransaction.objects.filter(
+        project=project,
+        pk=OuterRef("corrects"),
+        cost_source="unpriced",
+        job=OuterRef("job"),
+        occurred_at=OuterRef("occurred_at"),
+        billed_on=OuterRef("billed_on"),
+    )
+    lines = CreditTransaction.objects.filter(project=project, corrects__isnull=False)
+    for key in lines.exclude(Exists(original)).values_list("event_id", flat=True).iterator():
+        yield f"credit transaction {key}: it books the cost of no unpriced deduction of its job and instant"
 
 
 def _wrong_runs(project: Project) -> Iterator[str]:

@@ -200,7 +200,7 @@ class Model:
         """Everything that a database should hold; `tests.stored` reads the same from one."""
         jobs = self.jobs()
         sums = Sums()
-        for kind, _, run, job, _, *counts, cost, source, day in self.ledger().values():
+        for kind, _, run, job, model, *counts, cost, source, day in self.ledger().values():
             fresh, read, written, _, output = counts
             month = day.replace(day=1)
             if run is None:
@@ -211,6 +211,8 @@ class Model:
             sums.add("by_agent_type", (month, agent), [*spend, int(source == "unpriced"), 0, 0, 0])
             sums.add("by_day", day, [*spend, 0])
             sums.add("by_run", (month, run), spend)
+            if source == "unpriced":
+                sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
         for status, _, _, agent, day, _ in jobs.values():
             if day:
                 ends = [int(status == one) for one in ("succeeded", "failed", "cancelled")]
@@ -221,7 +223,7 @@ class Model:
 
 class Sums:
     def __init__(self) -> None:
-        names = ("by_agent_type", "by_day", "by_run", "credits")
+        names = ("by_agent_type", "by_day", "by_run", "credits", "by_unpriced_model")
         self.tables: dict[str, dict[Any, tuple[int, ...]]] = {name: {} for name in names}
 
     def add(self, table: str, key: Any, more: list[int]) -> None:

@@ -4,7 +4,14 @@ from typing import Any
 
 from django.db import models
 
-from billing.models import CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
+from billing.models import (
+    CreditTransaction,
+    DailySpend,
+    MonthlyCredits,
+    MonthlySpend,
+    RunSpend,
+    UnpricedUsage,
+)
 from products.models import AgentJob, PipelineRun, Project
 
 State = dict[str, dict[Any, Any]]
@@ -65,6 +72,9 @@ def stored(project: Project) -> State:
         ),
         "credits": _table(
             MonthlyCredits, project, ("month",), "purchased_nanos", "granted_nanos", "transactions"
+        ),
+        "by_unpriced_model": _table(
+            UnpricedUsage, project, ("month", "model"), "transactions", "input_tokens", "output_tokens"
         ),
     }
 

@@ -1,6 +1,7 @@
 """Django admin as a product: budgets through the one function, tokens once, the ledger untouchable."""
 
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from billing import budgets
-from billing.models import BillingSetting, BudgetChange, CreditTransaction
+from billing.models import BillingSetting, BudgetChange, CreditTransaction, PriceOverride
 from products import tokens
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
 from tests.factories import usage
@@ -29,7 +30,7 @@ def address(model: Any, page: str, *args: Any) -> str:
 
 EVERY_MODEL = [
     *(Project, AgentType, ApiToken, PipelineRun, AgentJob),
-    *(BillingSetting, BudgetChange, CreditTransaction),
+    *(BillingSetting, BudgetChange, CreditTransaction, PriceOverride),
 ]
 
 
@@ -38,6 +39,9 @@ def test_every_list_and_form_opens(admin, project, owner, model):
     usage(project)
     tokens.issue(owner)
     budgets.set_limit(project, Decimal(100), by=owner)
+    PriceOverride.objects.create(
+        project=project, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
+    )
     assert admin.get(address(model, "changelist"), {"q": "x"}).status_code == 200
     assert admin.get(address(model, "change", model._default_manager.first().pk)).status_code == 200
 
@@ -190,3 +194,39 @@ def test_staff_see_what_they_are_permitted_and_nothing_else(client, project, sta
     staff.user_permissions.add(Permission.objects.get(codename="view_credittransaction"))
     assert client.get(address(CreditTransaction, "changelist")).status_code == 200
     assert client.get(address(BillingSetting, "changelist")).status_code == 403
+
+
+PRICE = {"model": "ours", "starts_on": "2026-03-01", "input_rate": "2.5", "output_rate": "10"}
+
+
+def test_a_price_override_is_set_and_prices_what_comes_after(admin, project):
+    posted = admin.post(address(PriceOverride, "add"), {"project": project.pk, **PRICE})
+    assert posted.status_code == 302, posted.context["errors"]
+    told = usage(project, costDollars=None, model="ours", inputTokens=1_000_000, outputTokens=100_000)
+    assert told.amount_nanos == 3_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("input_rate", "-1"),
+        ("input_rate", "100001"),
+        ("input_rate", ""),
+        ("output_rate", "NaN"),
+        ("cache_read_rate", "0.0000001"),
+        ("starts_on", "soon"),
+        ("model", ""),
+    ],
+)
+def test_a_wrong_price_override_is_refused_by_name_and_not_stored(admin, project, field, wrong):
+    page = admin.post(address(PriceOverride, "add"), {"project": project.pk, **PRICE, field: wrong})
+    assert page.status_code == 200
+    assert list(page.context["adminform"].form.errors) == [field]
+    assert not PriceOverride.objects.exists()
+
+
+def test_a_second_override_from_the_same_day_is_refused(admin, project):
+    for expected in (302, 200):
+        posted = admin.post(address(PriceOverride, "add"), {"project": project.pk, **PRICE})
+        assert posted.status_code == expected
+    assert PriceOverride.objects.count() == 1

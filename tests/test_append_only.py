@@ -13,7 +13,8 @@ from django.db.migrations import Migration
 from django.db.models import F, ProtectedError
 
 from billing import verification
-from billing.models import CreditTransaction, LedgerIsAppendOnly
+from billing.models import CreditTransaction, LedgerIsAppendOnly, UnpricedUsage
+from billing.verification import differences
 from products.models import AgentJob, AgentType, PipelineRun, Project
 from tests.damage import sql
 from tests.factories import ProjectFactory, event, send, usage
@@ -334,6 +335,17 @@ def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
         call_command("migrate", *target, verbosity=0)
         check_guards_of_the_ledger()
     check_guards(*projects)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_usage_from_before_the_newest_rollups_is_counted_by_their_migrations() -> None:
+    project, _ = with_usage()
+    usage(project, costDollars=None, model="ours", inputTokens=7, jobStatus="failed")
+    usage(project, costDollars="2", jobStatus="cancelled", agentType="testing")
+    call_command("migrate", "billing", "0004", verbosity=0)
+    call_command("migrate", verbosity=0)
+    assert UnpricedUsage.objects.get(project=project).transactions == 1
+    assert list(differences(project)) == []
 
 
 def check_guards_of_the_ledger() -> None:

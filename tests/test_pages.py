@@ -308,9 +308,26 @@ def test_unpriced_usage_is_counted_and_never_free(owners: Client, project: Any) 
     usage(project, costDollars=None, model="no-such-model", inputTokens=10)
     page = text(owners.get(url(project, "ai-cost") + "?tab=recent"))
     assert "1 deduction has no known price" in page
+    assert '<bdi class="clip" title="no-such-model">no-such-model</bdi>' in page
     assert re.search(r'<td class="num at-cost unpriced">unpriced</td>', page)
     run = text(owners.get(addresses.run_url(project, "run-1")))
     assert '<td class="num at-cost unpriced">unpriced</td>' in run
+
+
+def test_models_without_a_price_are_named_with_their_counts_the_most_frequent_first(
+    owners: Client, project: Any
+) -> None:
+    for number in range(9):
+        usage(project, costDollars=None, model=f"model-{number}", inputTokens=10)
+    usage(project, costDollars=None, model="model-8", inputTokens=1_000)
+    usage(project, costDollars=None, model=None, inputTokens=1)
+    for page in ("ai-cost", "product"):
+        shown = text(owners.get(url(project, page)))
+        notice = shown[shown.index("unpriced-models") : shown.index("price_unpriced")]
+        names = re.findall(r"<(?:bdi [^>]*|i)>([^<]+)<", notice)
+        assert names == ["model-8", "no model told", *(f"model-{number}" for number in range(4))]
+        assert "2\u202f×" in notice
+        assert "and 4 more" in notice
 
 
 def test_the_chart_marks_today_and_draws_refunds_at_the_foot(owners: Client, project: Any) -> None:
@@ -523,9 +540,10 @@ def test_the_form_needs_its_csrf_token(owner: Any, project: Any) -> None:
 def test_the_dashboard_asks_the_database_a_fixed_number_of_times(
     client_of: Any, busy: Any, viewer: Any, query: str
 ) -> None:
-    # session, user, product; limits, month, days, the open tab
+    # session, user, product; limits, month, days, the open tab; the names of models without a price
+    names = 0 if "2026-02" in query else 1
     for address in ("ai-cost", "ai-cost-month"):
-        assert _queries(client_of(viewer), url(busy, address) + query) <= 7
+        assert _queries(client_of(viewer), url(busy, address) + query) <= 7 + names
 
 
 @pytest.mark.parametrize(
@@ -534,7 +552,7 @@ def test_the_dashboard_asks_the_database_a_fixed_number_of_times(
         ("ai-cost-daily", 4),  # session, user, product, days
         ("ai-cost-tabs", 5),  # session, user, product, month, its limit
         ("runs", 6),  # session, user, product, runs, those without a start, their spend
-        ("product", 8),  # session, user, product, month, its limit, and the runs' three
+        ("product", 9),  # session, user, product, month, its limit, unpriced models, the runs' three
         ("revenue", 6),  # session, user, product, credits, spend, days
     ],
 )

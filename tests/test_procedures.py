@@ -85,7 +85,7 @@ FIELDS: dict[str, Any] = {
 }
 # What there is beyond them: output may gain fields, but not by accident.
 GAINED = {
-    "getMonthlySummary": {"month", "unpricedTransactions"},
+    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels"},
     "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor"},
     "getRecentTransactions": {"model", "unpriced"},
 }
@@ -202,6 +202,15 @@ def test_the_summary_is_the_summary_of_the_pages(
         "totalTokens": summary.tokens,
         "totalJobs": summary.jobs,
         "unpricedTransactions": summary.unpriced,
+        "unpricedModels": [
+            {
+                "model": one.model,
+                "transactions": one.transactions,
+                "inputTokens": one.input_tokens,
+                "outputTokens": one.output_tokens,
+            }
+            for one in queries.unpriced_models(busy, month)
+        ],
         "agentBreakdown": [
             {
                 "agentType": agent.agent_type,

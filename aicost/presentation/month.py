@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicost import formats, queries
-from aicost.presentation import budget, daily, kpis, tabs
+from aicost.presentation import budget, daily, kpis, tabs, unpriced
 from aicost.state import DashboardState, Link, link
 from billing import periods
 
@@ -18,7 +18,7 @@ class Month:
     """The way back, while a past month is shown."""
     kpis: list[kpis.Kpi]
     budget: budget.BudgetBar | None
-    unpriced: str
+    unpriced: unpriced.Notice | None
 
 
 def month(state: DashboardState) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def month(state: DashboardState) -> dict[str, Any]:
             present=_present(state),
             kpis=kpis.cards(summary, found.baseline),
             budget=budget.bar(summary.budget, state.month, past=state.past_month is not None),
-            unpriced=unpriced(summary),
+            unpriced=unpriced.notice(state.project, summary),
         ),
         "chart": daily.chart(state, found.daily),
         "tabs": tabs.tabs(state, summary),
@@ -52,15 +52,3 @@ def _present(state: DashboardState) -> Link | None:
     if state.past_month is None:
         return None
     return link(state.to(past_month=None), "month", "month-present", "This month")
-
-
-def unpriced(summary: queries.MonthSummary) -> str:
-    if not summary.unpriced:
-        return ""
-    if summary.unpriced == 1:
-        return "1 deduction has no known price. Its cost is in no figure here; its tokens and job are."
-    number = formats.count(summary.unpriced)
-    return (
-        f"{number} deductions have no known price. "
-        "Their cost is in no figure here; their tokens and jobs are."
-    )

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from aicost import formats, markup, queries
-from aicost.presentation import budget, kpis, month, tabs
+from aicost.presentation import budget, kpis, tabs, unpriced
 from aicost.presentation.runs import run_row
 from aicost.queries import runs
 from billing import periods
@@ -22,7 +22,7 @@ def overview(project: Project) -> dict[str, Any]:
         "month_name": formats.month(summary.month),
         "kpis": kpis.cards(summary),
         "budget": budget.bar(summary.budget, summary.month),
-        "unpriced": month.unpriced(summary),
+        "unpriced": unpriced.notice(project, summary),
         "agents": tabs.agent_rows(summary)[:AGENTS],
         "runs": [run_row(project, run) for run in runs.run_page(project).runs[:RUNS]],
     }

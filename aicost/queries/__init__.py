@@ -17,6 +17,7 @@ from aicost.queries.portfolio import (
     revenue,
 )
 from aicost.queries.series import Spend, daily_spend, monthly_trend
+from aicost.queries.unpriced import UnpricedModel, unpriced_models
 
 __all__ = [
     "AgentTypeSpend",
@@ -30,6 +31,7 @@ __all__ = [
     "Revenue",
     "RunCost",
     "Spend",
+    "UnpricedModel",
     "budget_history",
     "daily_spend",
     "deductions",
@@ -43,4 +45,5 @@ __all__ = [
     "this_month",
     "today",
     "top_runs",
+    "unpriced_models",
 ]

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Subquery
 
 from aicost.queries.months import this_month
 from billing import periods
-from billing.models import CreditTransaction, RunSpend
+from billing.models import CreditTransaction, RunSpend, corrections
 from products.models import Project
 
 TOP_RUNS = 5
@@ -65,6 +65,7 @@ class Deduction:
     input_tokens: int
     output_tokens: int
     cost: int
+    """With the cost that was missing at first and has been booked since."""
     unpriced: bool
     occurred_at: datetime
 
@@ -78,26 +79,17 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
 
 
 def deductions(rows: Any) -> list[Deduction]:
-    """Ledger rows with their agent type and run; `rows` is a queryset of transactions with a job."""
-    values = rows.values_list(
+    """Ledger rows with their agent type and run; `rows` is a queryset of deductions as told."""
+    booked_since = Subquery(corrections().values("amount_nanos"))
+    values = rows.annotate(booked_since=booked_since).values_list(
         *("event_id", "job__run__run_id", "job__job_id", "job__agent_type__slug", "job__agent_type__label"),
         *("job__agent_type__color", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
-        *("output_tokens", "amount_nanos", "cost_source", "occurred_at"),
+        *("output_tokens", "amount_nanos", "booked_since", "cost_source", "occurred_at"),
     )
-    return [
-        Deduction(
-            event,
-            run,
-            job,
-            slug,
-            label,
-            color,
-            model,
-            into + read + write,
-            out,
-            cost,
-            source == "unpriced",
-            at,
-        )
-        for event, run, job, slug, label, color, model, into, read, write, out, cost, source, at in values
-    ]
+    return [_deduction(row) for row in values]
+
+
+def _deduction(row: tuple[Any, ...]) -> Deduction:
+    *told, into, read, write, out, cost, booked_since, source, at = row
+    unpriced = source == "unpriced" and booked_since is None
+    return Deduction(*[*told, into + read + write, out, cost + (booked_since or 0), unpriced, at])

@@ -89,7 +89,7 @@ class JobCost:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """A run with its costliest jobs and its newest deductions and refunds, as many as a page can show."""
+    """A run with its costliest jobs and its newest deductions, as many as a page can show."""
 
     run: RunCost
     jobs: list[JobCost]
@@ -106,7 +106,7 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
     jobs = AgentJob.objects.filter(project=project, run=run)
     ledger = CreditTransaction.objects.filter(project=project, job__in=jobs.values("pk"))
     refunds = ledger.filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
-    newest = ledger.filter(kind="deduction").order_by("-occurred_at", "event_id")
+    newest = ledger.deductions().order_by("-occurred_at", "event_id")
     return RunDetail(
         run=_with_spend(project, [run])[0],
         jobs=_jobs(run),
@@ -121,7 +121,7 @@ def _jobs(run: PipelineRun) -> list[JobCost]:
         AgentJob.objects.filter(project=run.project_id, run=run)
         .select_related("agent_type")
         .annotate(
-            lines=Count("transactions"),
+            lines=Count("transactions", filter=Q(transactions__corrects=None)),
             spent=Sum("transactions__amount_nanos", filter=deducted, default=0),
             refunded=Sum("transactions__amount_nanos", filter=~deducted, default=0),
             into=Sum(

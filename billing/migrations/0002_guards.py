@@ -1,12 +1,14 @@
 from django.db import migrations
 
-from billing.guards import install_billing
+from billing import guards
+from products.guards import install
 
 
-def install(apps, schema_editor):
+def install_first(apps, schema_editor):
     # On SQLite they would be in the way of the next migration; `migrate` ends with their installation.
     if schema_editor.connection.vendor != "sqlite":
-        install_billing(schema_editor.connection)
+        for guard in (guards.APPEND_ONLY, *guards.PARENTS):
+            install(schema_editor.connection, guard)
 
 
 class Migration(migrations.Migration):
@@ -14,4 +16,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("billing", "0001_initial")]
 
-    operations = [migrations.RunPython(install, migrations.RunPython.noop, elidable=False)]
+    operations = [migrations.RunPython(install_first, migrations.RunPython.noop, elidable=False)]

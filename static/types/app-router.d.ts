@@ -77,6 +77,7 @@ export interface MonthlySummary {
   totalJobs: number;
   /** Deductions whose cost is not known. */
   unpricedTransactions: number;
+  unpricedModels: Array<UnpricedModel>;
   agentBreakdown: Array<AgentTypeFigures>;
   topRuns: Array<RunFigures>;
   /** Dollars. */
@@ -157,6 +158,14 @@ export interface Transaction {
   unpriced: boolean;
   /** ISO 8601 in UTC, with `Z`. */
   createdAt: string;
+}
+
+export interface UnpricedModel {
+  /** As told; empty where none was. */
+  model: string;
+  transactions: number;
+  inputTokens: number;
+  outputTokens: number;
 }
 
 export type AppRouter = TRPCBuiltRouter<Root, {

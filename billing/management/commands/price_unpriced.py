@@ -1,0 +1,118 @@
+from argparse import ArgumentTypeError
+from collections import Counter
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from billing import corrections, money, pricing
+from billing.corrections import Decision, Price, Unpriced
+from billing.events import shown
+from billing.models import MAX_RATE
+from billing.own_prices import OwnPrices
+from billing.pricing import Rates
+from products.command_line import projects_with_id
+from products.models import Project
+
+UNIT = "dollars per million tokens"
+
+
+def price_argument(text: str) -> tuple[str, Rates]:
+    """`MODEL=INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE[/CACHE_WRITE_1H]]]`, dollars per million tokens."""
+    model, _, told = text.rpartition("=")
+    rates = told.split("/")
+    if not model or not 2 <= len(rates) <= 5:
+        raise ArgumentTypeError(
+            f"{shown(text)}: write MODEL=INPUT/OUTPUT, in {UNIT}; "
+            "then, if you like, /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H"
+        )
+    return model, Rates(*(_rate(rate) for rate in rates))
+
+
+def _rate(text: str) -> Decimal:
+    try:
+        rate = Decimal(text)
+    except InvalidOperation:
+        raise ArgumentTypeError(f"{shown(text)}: a price is a number of {UNIT}") from None
+    if not rate.is_finite() or not 0 <= rate <= MAX_RATE:
+        raise ArgumentTypeError(
+            f"{shown(text)}: a price is from 0 to {MAX_RATE:,} dollars per million tokens"
+        )
+    return rate
+
+
+class Command(BaseCommand):
+    help = (
+        "Book the missing cost of usage that was recorded as unpriced: by a price given here, by the "
+        "product's own prices, or by the price list, which an upgrade of genai-prices makes newer. Each cost "
+        "is a line of its own; no old line changes. Running it again changes nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--project", type=int, metavar="ID", help="this product only")
+        parser.add_argument(
+            "--price",
+            type=price_argument,
+            action="append",
+            default=[],
+            metavar="MODEL=INPUT/OUTPUT",
+            help=f"{UNIT}; if you like, /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H behind; repeatable",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="book nothing, say what would be")
+
+    def handle(self, **options: Any) -> None:
+        given = dict(options["price"])
+        told = Receipt()
+        for project in projects_with_id(options["project"]):
+            price = price_by(project, given)
+            for decision in corrections.book_missing(project, price, dry_run=options["dry_run"]):
+                told.note(decision)
+        for line in told.lines():
+            self.stdout.write(line)
+        if options["dry_run"]:
+            self.stdout.write("Nothing was booked; this is what would have been.")
+
+
+def price_by(project: Project, given: dict[str, Rates]) -> Price:
+    """Prices given by hand first, then the project's own, then the list."""
+    own = OwnPrices(project)
+
+    def price(one: Unpriced) -> int | None:
+        rates = given.get(one.model) or own.rates(one.model, one.billed_on)
+        return pricing.cost_nanos(one.model, one.tokens, one.occurred_at, rates=rates)
+
+    return price
+
+
+class Receipt:
+    """By model: how many costs were booked and what they come to, and what stays unpriced, and why."""
+
+    def __init__(self) -> None:
+        self.priced: Counter[str] = Counter()
+        self.nanos: Counter[str] = Counter()
+        self.left: Counter[tuple[str, str]] = Counter()
+
+    def note(self, decision: Decision) -> None:
+        model = decision.deduction.model or "(no model told)"
+        if decision.nanos is None:
+            self.left[model, decision.obstacle] += 1
+        else:
+            self.priced[model] += 1
+            self.nanos[model] += decision.nanos
+
+    def lines(self) -> list[str]:
+        priced = [
+            f"  {shown(model)}: {count:,} priced, ${money.plain(money.decimal_dollars(self.nanos[model]))}"
+            for model, count in self.priced.most_common()
+        ]
+        left = [
+            f"  {shown(model)}: {count:,} not priced, {obstacle}"
+            for (model, obstacle), count in self.left.most_common()
+        ]
+        total = money.plain(money.decimal_dollars(self.nanos.total()))
+        return [
+            f"{'priced':<11}{self.priced.total():>12,}   ${total}",
+            f"{'unpriced':<11}{self.left.total():>12,}",
+            *priced,
+            *left,
+        ]

@@ -1,0 +1,328 @@
+"""Prices of a product's own, and costs that were missing at first."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+
+from aicost import exports, queries
+from aicost.presentation.unpriced import notice
+from billing import corrections, ledger, pricing
+from billing.events import Tokens
+from billing.models import CreditTransaction, DailySpend, MonthlySpend, PriceOverride, RunSpend, UnpricedUsage
+from billing.pricing import Rates
+from billing.verification import differences
+from tests.conftest import NOW
+from tests.factories import event, send, usage
+from tests.stored import stored
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+UNKNOWN = {"costDollars": None, "model": "ours", "inputTokens": 1_000_000, "outputTokens": 100_000}
+DAY_BEFORE = (NOW - timedelta(days=1)).isoformat()
+
+
+def override(project: Any, starts_on: date = date(2026, 1, 1), **rates: Any) -> PriceOverride:
+    given = {"model": "ours", "input_rate": Decimal(2), "output_rate": Decimal(10), **rates}
+    return PriceOverride.objects.create(project=project, starts_on=starts_on, **given)
+
+
+def price_unpriced(*arguments: str) -> str:
+    out = StringIO()
+    call_command("price_unpriced", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_every_count_has_its_own_rate() -> None:
+    tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
+    rates = Rates(*map(Decimal, ("1000", "1", "10", "100", "500")))
+    told = 1 * 1000 + 20 * 10 + 400 * 100 + 300 * 500 + 4_000 * 1
+    assert rates.nanos(tokens) == told * 1000
+
+
+def test_rates_left_out_are_those_of_input_and_of_other_writes() -> None:
+    tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
+    assert Rates(Decimal(3), Decimal(0)).nanos(tokens) == 721 * 3_000
+    with_writes = Rates(Decimal(0), Decimal(0), cache_write=Decimal(2))
+    assert with_writes.nanos(tokens) == 700 * 2_000
+
+
+def test_a_cost_below_a_nano_dollar_a_token_is_rounded_once() -> None:
+    rates = Rates(input=Decimal("0.0005"), output=Decimal("0.0005"))
+    assert rates.nanos(Tokens(input=1, output=2)) == 2  # 1.5, half to even
+    assert rates.nanos(Tokens(input=1)) == 0  # 0.5, half to even
+
+
+def test_what_was_booked_before_is_taken_off_by_the_same_rates() -> None:
+    rates = Rates(Decimal(2), Decimal(10))
+    cost = pricing.cost_nanos("any", Tokens(output=5), NOW, Tokens(input=7, output=3), rates)
+    assert cost == 5 * 10_000
+
+
+def test_an_own_price_goes_before_the_list_from_its_first_day_in_the_billing_zone(project: Any) -> None:
+    project.time_zone = "Pacific/Auckland"  # UTC+13 in March
+    project.save()
+    model = "claude-haiku-4-5"
+    listed = pricing.cost_nanos(model, Tokens(input=1_000_000), NOW)
+    override(project, date(2026, 3, 10), model=model, input_rate=Decimal(7))
+    override(project, date(2026, 3, 12), model=model, input_rate=Decimal(9))
+    told = {"costDollars": None, "model": model, "inputTokens": 1_000_000}
+
+    def cost(at: datetime) -> int:
+        return usage(project, occurredAt=at.isoformat(), **told).amount_nanos
+
+    first_day = datetime(2026, 3, 9, 11, tzinfo=UTC)  # midnight in Auckland
+    assert cost(first_day - timedelta(microseconds=1)) == listed
+    assert cost(first_day) == 7 * 10**9
+    assert cost(first_day + timedelta(days=2) - timedelta(microseconds=1)) == 7 * 10**9
+    assert cost(first_day + timedelta(days=2)) == 9 * 10**9
+
+
+def test_an_own_price_is_of_one_product_and_one_model_exactly(project: Any, other_project: Any) -> None:
+    override(project)
+    assert usage(project, **UNKNOWN).amount_nanos == 3 * 10**9
+    assert usage(project, **UNKNOWN | {"model": "Ours"}).cost_source == "unpriced"
+    assert usage(other_project, **UNKNOWN).cost_source == "unpriced"
+
+
+def test_a_new_price_changes_no_booked_cost_and_a_stated_one_stands(project: Any) -> None:
+    first = usage(project, **UNKNOWN)
+    override(project)
+    stated = usage(project, **UNKNOWN | {"costDollars": "0.5"})
+    assert send(project, event(**UNKNOWN | {"eventId": first.event_id})) == ["duplicate"]
+    first.refresh_from_db()
+    assert (first.amount_nanos, first.cost_source) == (0, "unpriced")
+    assert (stated.amount_nanos, stated.cost_source) == (5 * 10**8, "reported")
+
+
+def test_an_own_price_that_makes_one_event_absurd_refuses_that_event_alone(project: Any) -> None:
+    override(project, input_rate=Decimal(100_000))
+    batch = [event(**UNKNOWN | {"inputTokens": 10**12}), event(**UNKNOWN | {"inputTokens": 1})]
+    assert send(project, *batch) == ["rejected", "recorded"]
+
+
+def test_prices_are_looked_up_only_where_a_cost_is_to_be_computed(project: Any) -> None:
+    override(project)
+    with connection.execute_wrapper(_refuse_price_overrides):
+        usage(project)
+        send(project, event(kind="job"))
+
+
+def _refuse_price_overrides(execute: Any, sql: str, *rest: Any) -> Any:
+    assert "priceoverride" not in sql
+    return execute(sql, *rest)
+
+
+def test_missing_costs_are_booked_beside_the_deductions_which_stay_as_they_are(project: Any) -> None:
+    usage(project, eventId="a", agentType="testing", jobId="j", **UNKNOWN)
+    usage(project, eventId="b", agentType="testing", jobId="j", occurredAt=DAY_BEFORE, **UNKNOWN)
+    usage(project, eventId="c", agentType="testing", jobId="j", costDollars="1")
+    usage(project, eventId="d", agentType="testing", jobId="j", **UNKNOWN | {"model": "another"})
+    before = stored(project)["ledger"]
+
+    told = price_unpriced("--price", "ours=2/10")
+
+    after = stored(project)["ledger"]
+    assert {key: after[key] for key in before} == before
+    assert set(after) - set(before) == {"a+priced", "b+priced"}
+    booked = CreditTransaction.objects.get(event_id="b+priced")
+    original = CreditTransaction.objects.get(event_id="b")
+    same = ("project_id", "job_id", "kind", "model", "occurred_at", "billed_on")
+    assert [getattr(booked, name) for name in same] == [getattr(original, name) for name in same]
+    assert (booked.amount_nanos, booked.cost_source, booked.corrects_id) == (
+        3 * 10**9,
+        "computed",
+        original.pk,
+    )
+    assert (booked.input_tokens, booked.output_tokens) == (0, 0)
+    assert "priced                2   $6" in told
+    assert "another: 1 not priced, no price is known" in told
+
+    month = MonthlySpend.objects.get(project=project, month=date(2026, 3, 1))
+    assert (month.cost_nanos, month.unpriced, month.transactions) == (7 * 10**9, 1, 6)
+    assert (month.input_tokens, month.output_tokens) == (3_000_000, 300_000)
+    assert {day.day.day: day.cost_nanos for day in DailySpend.objects.filter(project=project)} == {
+        16: 3 * 10**9,
+        17: 4 * 10**9,
+    }
+    assert RunSpend.objects.get(project=project).cost_nanos == 7 * 10**9
+    [left] = UnpricedUsage.objects.filter(project=project)
+    assert (left.model, left.transactions, left.input_tokens, left.output_tokens) == (
+        *("another", 1, 1_000_000, 100_000),
+    )
+    assert list(differences(project)) == []
+
+
+def test_booking_again_changes_nothing(project: Any) -> None:
+    usage(project, **UNKNOWN)
+    price_unpriced("--price", "ours=2/10")
+    once = stored(project)
+    told = price_unpriced("--price", "ours=5/50")
+    assert stored(project) == once
+    assert told.split()[:4] == ["priced", "0", "$0", "unpriced"]
+
+
+def test_a_price_given_goes_before_an_own_one_and_that_before_the_list(project: Any) -> None:
+    listed = {"costDollars": None, "inputTokens": 1_000_000}
+    send(project, *(event(**listed, model="claude-haiku-4-5", eventId=f"e{n}") for n in range(2)))
+    usage(project, eventId="own", **UNKNOWN)
+    usage(project, eventId="given", **UNKNOWN | {"model": "given"})
+    override(project)
+    override(project, model="given")
+    price_unpriced("--price", "given=1/0")
+    costs = dict(
+        CreditTransaction.objects.filter(corrects__isnull=False).values_list("event_id", "amount_nanos")
+    )
+    assert costs == {"own+priced": 3 * 10**9, "given+priced": 10**9}
+
+
+def test_a_newer_price_list_prices_what_the_older_did_not_know(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"costDollars": None, "model": "claude-haiku-4-5", "inputTokens": 1_000_000}
+    with monkeypatch.context() as older:
+        older.setattr(pricing, "_model", lambda name: None)
+        usage(project, eventId="e", **known)
+    price_unpriced("--project", str(project.pk))
+    booked = CreditTransaction.objects.get(event_id="e+priced")
+    assert booked.amount_nanos == pricing.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
+
+
+def test_a_dry_run_tells_and_books_nothing(project: Any) -> None:
+    usage(project, **UNKNOWN)
+    before = stored(project)
+    told = price_unpriced("--price", "ours=2/10", "--dry-run")
+    assert "ours: 1 priced, $3" in told
+    assert "Nothing was booked" in told
+    assert stored(project) == before
+
+
+def test_only_the_named_product_is_priced(project: Any, other_project: Any) -> None:
+    usage(project, **UNKNOWN)
+    usage(other_project, **UNKNOWN)
+    price_unpriced("--project", str(project.pk), "--price", "ours=2/10")
+    corrected = CreditTransaction.objects.filter(corrects__isnull=False)
+    assert [line.project_id for line in corrected] == [project.pk]
+
+
+def test_more_than_a_page_is_priced_in_pages(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corrections, "PAGE", 3)
+    send(project, *(event(eventId=f"e{n}", **UNKNOWN) for n in range(7)))
+    assert "ours: 7 priced" in price_unpriced("--price", "ours=2/10")
+    assert not CreditTransaction.objects.unpriced().exists()
+    assert list(differences(project)) == []
+
+
+def test_an_id_that_a_sender_has_taken_leaves_its_deduction_unpriced_and_says_so(project: Any) -> None:
+    usage(project, eventId="a+priced")
+    usage(project, eventId="a", **UNKNOWN)
+    assert "the id a+priced is a sender's already" in price_unpriced("--price", "ours=2/10")
+    assert CreditTransaction.objects.unpriced().get().event_id == "a"
+
+
+def test_the_longest_id_has_room_for_the_suffix(project: Any) -> None:
+    usage(project, eventId="é" * 200, **UNKNOWN)
+    price_unpriced("--price", "ours=2/10")
+    assert CreditTransaction.objects.get(corrects__isnull=False).event_id == "é" * 200 + "+priced"
+
+
+def test_an_absurd_cost_is_not_booked(project: Any) -> None:
+    usage(project, **UNKNOWN | {"inputTokens": 10**12})
+    assert "it would cost more than 1,000,000 dollars" in price_unpriced("--price", "ours=2/10")
+    assert not CreditTransaction.objects.filter(corrects__isnull=False).exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("ours", "write MODEL=INPUT/OUTPUT"),
+        ("ours=2", "write MODEL=INPUT/OUTPUT"),
+        ("=2/10", "write MODEL=INPUT/OUTPUT"),
+        ("ours=2/10/1/1/1/1", "write MODEL=INPUT/OUTPUT"),
+        ("ours=2/cheap", "cheap: a price is a number"),
+        ("ours=-1/10", "-1: a price is from 0 to"),
+        ("ours=NaN/10", "NaN: a price is from 0 to"),
+        ("ours=1/100001", "100001: a price is from 0 to"),
+    ],
+)
+def test_a_wrong_price_is_refused_by_name_and_nothing_booked(project: Any, wrong: str, reason: str) -> None:
+    usage(project, **UNKNOWN)
+    with pytest.raises(CommandError, match=reason):
+        price_unpriced("--price", wrong)
+    assert CreditTransaction.objects.count() == 1
+
+
+def test_a_models_name_may_hold_slashes_and_equals_signs(project: Any) -> None:
+    usage(project, eventId="e", **UNKNOWN | {"model": "openai/ours=2"})
+    price_unpriced("--price", "openai/ours=2=1/0")
+    assert CreditTransaction.objects.get(event_id="e+priced").amount_nanos == 10**9
+
+
+def test_a_job_that_turns_out_to_be_anothers_takes_its_booked_costs_along(project: Any) -> None:
+    usage(project, jobId="j", **UNKNOWN)
+    price_unpriced("--price", "ours=2/10")
+    usage(project, jobId="j", **UNKNOWN)
+    send(project, event(kind="job", jobId="j", agentType="testing"))
+    [month] = MonthlySpend.objects.filter(project=project)
+    assert month.agent_type.slug == "testing"
+    assert (month.cost_nanos, month.unpriced, month.transactions) == (3 * 10**9, 1, 3)
+    assert list(differences(project)) == []
+
+
+def test_what_recent_lists_is_the_deduction_with_its_cost_as_it_is_known_now(project: Any) -> None:
+    usage(project, eventId="a", **UNKNOWN)
+    usage(project, eventId="b", **UNKNOWN | {"model": "another"})
+    price_unpriced("--price", "ours=2/10")
+    shown = {one.event_id: (one.cost, one.unpriced) for one in queries.recent(project)}
+    assert shown == {"a": (3 * 10**9, False), "b": (0, True)}
+
+
+def test_the_ledgers_export_has_the_correcting_line_and_its_total(project: Any) -> None:
+    usage(project, eventId="a", **UNKNOWN)
+    price_unpriced("--price", "ours=2/10")
+    lines = list(exports.ledger_lines(project, date(2026, 3, 1)))
+    assert [line.split(",")[0] for line in lines] == ["eventId", "a", "a+priced", "total"]
+    assert lines[-1].rstrip().endswith(",3")
+
+
+def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None:
+    original = usage(project, **UNKNOWN)
+    price_unpriced("--price", "ours=2/10")
+    decision = corrections.Decision(
+        corrections.Unpriced(
+            *(original.pk, "other-id", "ours", original.occurred_at, original.billed_on),
+            *(original.job_id, original.job.run_id, "other", Tokens()),
+        ),
+        1,
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        corrections._book(ledger.lock(project), [decision])
+
+
+def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
+    priced = usage(project, eventId="a", jobId="j")
+    decision = corrections.Decision(
+        corrections.Unpriced(
+            *(priced.pk, "a", "", priced.occurred_at, priced.billed_on),
+            *(priced.job_id, priced.job.run_id, "other", Tokens()),
+        ),
+        1,
+    )
+    with transaction.atomic():
+        corrections._book(ledger.lock(project), [decision])
+    assert any(
+        "a+priced: it books the cost of no unpriced deduction" in line for line in differences(project)
+    )
+
+
+def test_a_month_without_unpriced_usage_asks_for_no_names(
+    project: Any, django_assert_num_queries: Any
+) -> None:
+    usage(project)
+    summary = queries.month_summary(project)
+    with django_assert_num_queries(0):
+        assert notice(project, summary) is None
