@@ -37,6 +37,7 @@ class Unpriced(NamedTuple):
     job_id: int
     run_id: int
     agent_type: str
+    job_status: str
     tokens: Tokens
 
 
@@ -72,10 +73,16 @@ def _page(project: Project, after: int) -> list[Unpriced]:
     rows = CreditTransaction.objects.unpriced().filter(project=project, pk__gt=after).order_by("pk")
     found = rows.values_list(
         *("pk", "event_id", "model", "occurred_at", "billed_on", "job_id", "job__run_id"),
-        *("job__agent_type__slug", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
-        *("cache_write_1h_tokens", "output_tokens"),
+        *("job__agent_type__slug", "job__status"),
+        *(
+            "input_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "cache_write_1h_tokens",
+            "output_tokens",
+        ),
     )
-    return [Unpriced._make([*row[:8], Tokens(*row[8:])]) for row in found[:PAGE]]
+    return [Unpriced._make([*row[:9], Tokens(*row[9:])]) for row in found[:PAGE]]
 
 
 def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
@@ -113,8 +120,18 @@ def _book(project: Project, decisions: list[Decision]) -> None:
             )
         )
         run = runs.setdefault(one.run_id, _numbered_run(one.run_id))
-        counts = one.tokens.all_input, one.tokens.output
-        changes.correct((run, one.agent_type), one.billed_on, nanos, one.model, counts)
+        changes.correct(
+            rollups.Correction(
+                run=run,
+                agent_type=one.agent_type,
+                job_status=one.job_status,
+                day=one.billed_on,
+                nanos=nanos,
+                model=one.model,
+                input_tokens=one.tokens.all_input,
+                output_tokens=one.tokens.output,
+            )
+        )
     bulk.insert(CreditTransaction, (*ledger.COLUMNS, "corrects_id"), rows)
     rollups.add(project, AgentTypes(project, ()), changes)
 

@@ -158,8 +158,8 @@ class _Batch:
             )
 
         changes = rollups.Changes()
-        for job in jobs.moved():
-            changes.move(jobs.booked_sums(job), job)
+        for job, before, after in jobs.moved():
+            changes.move(jobs.booked_sums(job), before, after)
         for job in jobs:
             changes.count_job(job.before, jobs.booking(job))
             job.run.count_job(job.before.status if job.before else None, job.status)

@@ -300,9 +300,14 @@ class MonthlySpend(Spend):
     succeeded_jobs = _sum_field()
     failed_jobs = _sum_field()
     cancelled_jobs = _sum_field()
+    failed_cost_nanos = _sum_field(help_text="The part of the cost that went into jobs that failed.")
+    cancelled_cost_nanos = _sum_field(help_text="The part that went into jobs that were cancelled.")
 
     class Meta(Spend.Meta):
-        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="monthly_spend_range")]
+        constraints = [
+            _in_range("cost_nanos", "input_tokens", "output_tokens", name="monthly_spend_range"),
+            _in_range("failed_cost_nanos", "cancelled_cost_nanos", name="monthly_waste_range"),
+        ]
 
 
 class DailySpend(Spend):
@@ -315,6 +320,23 @@ class DailySpend(Spend):
 
     class Meta(Spend.Meta):
         constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="daily_spend_range")]
+
+
+class DailyAgentSpend(Spend):
+    """By day and agent type: what parts of months are compared by. `jobs` are those that finished on it."""
+
+    pk = models.CompositePrimaryKey("project", "day", "agent_type")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField()
+    agent_type = models.ForeignKey(
+        AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [
+            _in_range("cost_nanos", "input_tokens", "output_tokens", name="daily_agent_spend_range")
+        ]
 
 
 class RunSpend(Spend):

@@ -12,7 +12,7 @@ from billing import bulk, periods
 from billing.events import UsageEvent
 from billing.known import JobBooking, Known, KnownJob, KnownRun
 from billing.models import CreditTransaction
-from billing.truth import UNPRICED
+from billing.truth import UNPRICED, WASTE
 from products import agent_types as naming
 from products.models import AgentJob, AgentType, PipelineRun, Project
 
@@ -159,16 +159,16 @@ class Jobs:
         """How the rollups should hold the job now."""
         return JobBooking(job.agent_type or naming.OTHER, job.status, self.finished_on(job))
 
-    def moved(self) -> list[KnownJob]:
-        """Jobs that have become another agent's: what is booked on them moves along."""
-        moved = [
-            job for job in self if job.before and job.before.agent_type != (job.agent_type or naming.OTHER)
-        ]
-        self._booked = _sums_by_month(self.project, [job.pk for job in moved if job.pk]) if moved else {}
+    def moved(self) -> list[tuple[KnownJob, JobBooking, JobBooking]]:
+        """Jobs that have become another agent's, or come to nothing; how they were held, and are to be."""
+        bookings = [(job, job.before, self.booking(job)) for job in self if job.before]
+        moved = [(job, before, after) for job, before, after in bookings if _place(before) != _place(after)]
+        pks = [job.pk for job, _, _ in moved if job.pk]
+        self._booked = _sums_by_day(self.project, pks) if pks else {}
         return moved
 
     def booked_sums(self, job: KnownJob) -> list[dict[str, Any]]:
-        """What the ledger holds on a moved job, before the batch's rows go in, by month."""
+        """What the ledger holds on a moved job, before the batch's rows go in, by day."""
         assert self._booked is not None
         return self._booked.get(job.pk or 0, [])
 
@@ -201,8 +201,13 @@ def _stored_jobs(project: Project, wanted: list[tuple[int, str]]) -> Iterable[tu
     )
 
 
-def _sums_by_month(project: Project, jobs: list[int]) -> dict[int, list[dict[str, Any]]]:
-    """What the ledger holds on jobs, by job and month."""
+def _place(booking: JobBooking) -> tuple[str, str | None]:
+    """Where the rollups hold what is spent on a job."""
+    return booking.agent_type, WASTE.get(booking.status)
+
+
+def _sums_by_day(project: Project, jobs: list[int]) -> dict[int, list[dict[str, Any]]]:
+    """What the ledger holds on jobs, by job and day."""
     deduction = Q(kind="deduction")
     rows = (
         CreditTransaction.objects.filter(project=project, job__in=jobs)

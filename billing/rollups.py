@@ -6,6 +6,7 @@ The truth is what `billing.truth` computes by the plain join; `rebuild` and `dri
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, islice
 from operator import itemgetter
@@ -17,7 +18,7 @@ from billing import bulk
 from billing.events import PURCHASE, REFUND, UsageEvent
 from billing.known import JobBooking, KnownJob, KnownRun
 from billing.periods import month_of
-from billing.truth import ALL, FINISHED_JOBS, Rollup, expect_whole_tables, truth
+from billing.truth import ALL, FINISHED_JOBS, WASTE, Rollup, expect_whole_tables, truth
 from products import agent_types as naming
 from products.models import Project
 
@@ -34,6 +35,7 @@ class Changes:
     def __init__(self) -> None:
         self.by_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
         self.by_day: defaultdict[date, Sums] = _sums()
+        self.by_day_and_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
         self.by_run: defaultdict[tuple[date, KnownRun], Sums] = _sums()
         self.credits: defaultdict[date, Sums] = _sums()
         self.by_unpriced_model: defaultdict[tuple[date, str], Sums] = _sums()
@@ -53,50 +55,71 @@ class Changes:
         }
         _add(self.by_day[day], spend)
         _add(self.by_run[month, job.run], spend)
-        by_agent_type = self.by_agent_type[month, job.agent_type or naming.OTHER]
-        _add(by_agent_type, spend)
+        self._spend(day, job.agent_type or naming.OTHER, job.status, spend)
         if source == "unpriced":
-            by_agent_type["unpriced"] += 1
+            self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += 1
             counts = {name: spend[name] for name in ("transactions", "input_tokens", "output_tokens")}
             _add(self.by_unpriced_model[month, event.model], counts)
 
-    def correct(
-        self, job: tuple[KnownRun, str], day: date, nanos: int, model: str, counts: tuple[int, int]
-    ) -> None:
-        """A line that books the missing cost of an unpriced deduction.
+    def _spend(self, day: date, agent_type: str, status: str, spend: Sums) -> None:
+        """What is spent on a job of a status, by its agent type."""
+        of_month = self.by_agent_type[month_of(day), agent_type]
+        _add(of_month, spend)
+        _add(self.by_day_and_agent_type[day, agent_type], spend)
+        if status in WASTE:
+            of_month[WASTE[status]] += spend["cost_nanos"]
 
-        `job` is its run and agent type; `counts` are the input and output tokens of the deduction,
-        whose model is no longer an unpriced one.
-        """
-        run, slug = job
-        month = month_of(day)
-        for sums in (self.by_agent_type[month, slug], self.by_day[day], self.by_run[month, run]):
-            _add(sums, {"cost_nanos": nanos, "transactions": 1})
-        self.by_agent_type[month, slug]["unpriced"] -= 1
-        into, out = counts
-        gone = {"transactions": -1, "input_tokens": -into, "output_tokens": -out}
-        _add(self.by_unpriced_model[month, model], gone)
+    def correct(self, correction: "Correction") -> None:
+        """A line that books the missing cost of an unpriced deduction."""
+        month = month_of(correction.day)
+        spend = {"cost_nanos": correction.nanos, "transactions": 1}
+        _add(self.by_day[correction.day], spend)
+        _add(self.by_run[month, correction.run], spend)
+        self._spend(correction.day, correction.agent_type, correction.job_status, spend)
+        self.by_agent_type[month, correction.agent_type]["unpriced"] -= 1
+        gone = {
+            "transactions": -1,
+            "input_tokens": -correction.input_tokens,
+            "output_tokens": -correction.output_tokens,
+        }
+        _add(self.by_unpriced_model[month, correction.model], gone)
 
     def count_job(self, before: JobBooking | None, after: JobBooking) -> None:
         """A job's finish, or its status, agent type or day having moved."""
         for booking, sign in ((before, -1), (after, 1)):
             if booking and booking.finished_on:
-                self.by_day[booking.finished_on]["jobs"] += sign
-                key = month_of(booking.finished_on), booking.agent_type
-                self.by_agent_type[key][FINISHED_JOBS[booking.status]] += sign
+                day, slug = booking.finished_on, booking.agent_type
+                self.by_day[day]["jobs"] += sign
+                self.by_day_and_agent_type[day, slug]["jobs"] += sign
+                self.by_agent_type[month_of(day), slug][FINISHED_JOBS[booking.status]] += sign
 
-    def move(self, booked: Iterable[dict[str, Any]], job: KnownJob) -> None:
-        """A job turns out to be another agent's: what is booked on it goes to the other's rows."""
-        assert job.before
+    def move(self, booked: Iterable[dict[str, Any]], before: JobBooking, after: JobBooking) -> None:
+        """A job turns out to be another agent's, or to have failed: what is booked on it moves along."""
         for row in booked:
-            month = month_of(row["billed_on"])
-            for slug, sign in ((job.before.agent_type, -1), (job.agent_type or naming.OTHER, 1)):
-                sums = self.by_agent_type[month, slug]
-                sums["cost_nanos"] += sign * (row["spent"] - row["refunded"])
-                sums["input_tokens"] += sign * row["input"]
-                sums["output_tokens"] += sign * row["output"]
-                sums["transactions"] += sign * row["transactions"]
-                sums["unpriced"] += sign * row["unpriced"]
+            day = row["billed_on"]
+            for booking, sign in ((before, -1), (after, 1)):
+                spend = {
+                    "cost_nanos": sign * (row["spent"] - row["refunded"]),
+                    "input_tokens": sign * row["input"],
+                    "output_tokens": sign * row["output"],
+                    "transactions": sign * row["transactions"],
+                }
+                self._spend(day, booking.agent_type, booking.status, spend)
+                self.by_agent_type[month_of(day), booking.agent_type]["unpriced"] += sign * row["unpriced"]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A missing cost: whose it is, and the tokens of the deduction that is no longer unpriced."""
+
+    run: KnownRun
+    agent_type: str
+    job_status: str
+    day: date
+    nanos: int
+    model: str
+    input_tokens: int
+    output_tokens: int
 
 
 def _add(sums: Sums, more: Sums) -> None:
@@ -106,15 +129,13 @@ def _add(sums: Sums, more: Sums) -> None:
 
 def add(project: Project, agent_types: Any, changes: Changes) -> None:
     """Write a batch's changes, in the ledger's transaction."""
-    by_agent_type = {
-        (month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()
-    }
-    by_run = {(run.pk, month): sums for (month, run), sums in changes.by_run.items()}
-    by_day = {(day,): sums for day, sums in changes.by_day.items()}
-    credits_ = {(month,): sums for month, sums in changes.credits.items()}
     tables: tuple[dict[Any, Sums], ...] = (
-        *(by_agent_type, by_day, by_run),
-        *(credits_, dict(changes.by_unpriced_model)),
+        {(month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()},
+        {(day,): sums for day, sums in changes.by_day.items()},
+        {(day, agent_types.id_of(slug)): sums for (day, slug), sums in changes.by_day_and_agent_type.items()},
+        {(run.pk, month): sums for (month, run), sums in changes.by_run.items()},
+        {(month,): sums for month, sums in changes.credits.items()},
+        dict(changes.by_unpriced_model),
     )
     for rollup, table in zip(ALL, tables, strict=True):
         _add_rows(project, rollup, table)

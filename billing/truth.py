@@ -18,6 +18,7 @@ from billing.events import DEDUCTION, GRANT, PURCHASE, REFUND
 from billing.known import CANCELLED, FAILED, SUCCEEDED
 from billing.models import (
     CreditTransaction,
+    DailyAgentSpend,
     DailySpend,
     MonthlyCredits,
     MonthlySpend,
@@ -62,14 +63,13 @@ def _finished_jobs(project: Project) -> models.QuerySet:
     return AgentJob.objects.filter(run__project=project, finished_on__isnull=False)
 
 
+_SIGNED = Case(
+    When(kind=REFUND, then=-F("amount_nanos")),
+    default=F("amount_nanos"),
+    output_field=models.BigIntegerField(),
+)
 _SPEND = {
-    "cost_nanos": Sum(
-        Case(
-            When(kind=REFUND, then=-F("amount_nanos")),
-            default=F("amount_nanos"),
-            output_field=models.BigIntegerField(),
-        )
-    ),
+    "cost_nanos": Sum(_SIGNED),
     "input_tokens": Sum(
         F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens"), filter=Q(kind=DEDUCTION)
     ),
@@ -80,14 +80,20 @@ UNPRICED = Count("pk", filter=Q(cost_source="unpriced")) - Count("pk", filter=Q(
 """Each correction stands on the same job and day as the unpriced deduction whose cost it books."""
 FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
 """The counter of each status in which a job may finish."""
+WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}
+"""The part of the cost that went into jobs of each status that came to nothing."""
 
 BY_AGENT_TYPE = Rollup(
     MonthlySpend,
-    (*_SPEND, "unpriced", *FINISHED_JOBS.values()),
+    (*_SPEND, "unpriced", *FINISHED_JOBS.values(), *WASTE.values()),
     Part(
         _spending,
         {"month": TruncMonth("billed_on"), "agent_type_id": F("job__agent_type_id")},
-        {**_SPEND, "unpriced": UNPRICED},
+        {
+            **_SPEND,
+            "unpriced": UNPRICED,
+            **{name: Sum(_SIGNED, filter=Q(job__status=status)) for status, name in WASTE.items()},
+        },
     ),
     Part(
         _finished_jobs,
@@ -100,6 +106,16 @@ BY_DAY = Rollup(
     (*_SPEND, "jobs"),
     Part(_spending, {"day": F("billed_on")}, _SPEND),
     Part(_finished_jobs, {"day": F("finished_on")}, {"jobs": Count("pk")}),
+)
+BY_DAY_AND_AGENT_TYPE = Rollup(
+    DailyAgentSpend,
+    (*_SPEND, "jobs"),
+    Part(_spending, {"day": F("billed_on"), "agent_type_id": F("job__agent_type_id")}, _SPEND),
+    Part(
+        _finished_jobs,
+        {"day": F("finished_on"), "agent_type_id": F("agent_type_id")},
+        {"jobs": Count("pk")},
+    ),
 )
 BY_RUN = Rollup(
     RunSpend,
@@ -128,7 +144,7 @@ BY_UNPRICED_MODEL = Rollup(
         {name: _SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
     ),
 )
-ALL = (BY_AGENT_TYPE, BY_DAY, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
+ALL = (BY_AGENT_TYPE, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
 """In the order in which writers lock them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]

@@ -207,23 +207,29 @@ class Model:
                 sums.add("credits", month, [cost, 0, 1] if kind == "purchase" else [0, cost, 1])
                 continue
             spend = [-cost if kind == "refund" else cost, fresh + read + written, output, 1]
-            agent = jobs[run, job][3]
-            sums.add("by_agent_type", (month, agent), [*spend, int(source == "unpriced"), 0, 0, 0])
+            status, _, _, agent, _, _ = jobs[run, job]
+            wasted = [spend[0] if status == one else 0 for one in ("failed", "cancelled")]
+            sums.add("by_agent_type", (month, agent), [*spend, int(source == "unpriced"), 0, 0, 0, *wasted])
             sums.add("by_day", day, [*spend, 0])
+            sums.add("by_day_and_agent_type", (day, agent), [*spend, 0])
             sums.add("by_run", (month, run), spend)
             if source == "unpriced":
                 sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
         for status, _, _, agent, day, _ in jobs.values():
             if day:
                 ends = [int(status == one) for one in ("succeeded", "failed", "cancelled")]
-                sums.add("by_agent_type", (day.replace(day=1), agent), [0, 0, 0, 0, 0, *ends])
+                sums.add("by_agent_type", (day.replace(day=1), agent), [0, 0, 0, 0, 0, *ends, 0, 0])
                 sums.add("by_day", day, [0, 0, 0, 0, 1])
+                sums.add("by_day_and_agent_type", (day, agent), [0, 0, 0, 0, 1])
         return {"ledger": self.ledger(), "runs": self.runs(), "jobs": jobs, **sums.tables}
 
 
 class Sums:
     def __init__(self) -> None:
-        names = ("by_agent_type", "by_day", "by_run", "credits", "by_unpriced_model")
+        names = (
+            *("by_agent_type", "by_day", "by_day_and_agent_type"),
+            *("by_run", "credits", "by_unpriced_model"),
+        )
         self.tables: dict[str, dict[Any, tuple[int, ...]]] = {name: {} for name in names}
 
     def add(self, table: str, key: Any, more: list[int]) -> None:

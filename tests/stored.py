@@ -6,6 +6,7 @@ from django.db import models
 
 from billing.models import (
     CreditTransaction,
+    DailyAgentSpend,
     DailySpend,
     MonthlyCredits,
     MonthlySpend,
@@ -52,7 +53,7 @@ def stored(project: Project) -> State:
             project,
             ("month", "agent_type__slug"),
             *("cost_nanos", "input_tokens", "output_tokens", "transactions", "unpriced"),
-            *("succeeded_jobs", "failed_jobs", "cancelled_jobs"),
+            *("succeeded_jobs", "failed_jobs", "cancelled_jobs", "failed_cost_nanos", "cancelled_cost_nanos"),
         ),
         "by_day": _table(
             DailySpend,
@@ -63,6 +64,12 @@ def stored(project: Project) -> State:
             "output_tokens",
             "transactions",
             "jobs",
+        ),
+        "by_day_and_agent_type": _table(
+            DailyAgentSpend,
+            project,
+            ("day", "agent_type__slug"),
+            *("cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"),
         ),
         "by_run": _table(
             RunSpend,

@@ -295,7 +295,7 @@ def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None
     decision = corrections.Decision(
         corrections.Unpriced(
             *(original.pk, "other-id", "ours", original.occurred_at, original.billed_on),
-            *(original.job_id, original.job.run_id, "other", Tokens()),
+            *(original.job_id, original.job.run_id, "other", "succeeded", Tokens()),
         ),
         1,
     )
@@ -308,7 +308,7 @@ def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
     decision = corrections.Decision(
         corrections.Unpriced(
             *(priced.pk, "a", "", priced.occurred_at, priced.billed_on),
-            *(priced.job_id, priced.job.run_id, "other", Tokens()),
+            *(priced.job_id, priced.job.run_id, "other", "succeeded", Tokens()),
         ),
         1,
     )

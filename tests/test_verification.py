@@ -63,15 +63,19 @@ def test_a_rebuild_of_sound_rollups_changes_nothing(sound: Project) -> None:
 COUNTERS = {
     "billing_monthlyspend": [
         *("cost_nanos", "input_tokens", "output_tokens", "transactions", "unpriced"),
-        *("succeeded_jobs", "failed_jobs", "cancelled_jobs"),
+        *("succeeded_jobs", "failed_jobs", "cancelled_jobs", "failed_cost_nanos", "cancelled_cost_nanos"),
     ],
     "billing_dailyspend": ["cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"],
+    "billing_dailyagentspend": ["cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"],
+    "billing_unpricedusage": ["transactions", "input_tokens", "output_tokens"],
     "billing_runspend": ["cost_nanos", "input_tokens", "output_tokens", "transactions"],
     "billing_monthlycredits": ["purchased_nanos", "granted_nanos", "transactions"],
 }
 NAMES = {
     "billing_monthlyspend": "monthly spend",
     "billing_dailyspend": "daily spend",
+    "billing_dailyagentspend": "daily agent spend",
+    "billing_unpricedusage": "unpriced usage",
     "billing_runspend": "run spend",
     "billing_monthlycredits": "monthly credits",
 }
@@ -139,22 +143,19 @@ def test_a_difference_names_the_row_and_both_sums(sound: Project) -> None:
 
 # The ledger
 
+SPEND = ["monthly spend", "daily spend", "daily agent spend", "run spend"]
+
 
 def test_a_line_put_in_by_hand_shows_in_every_rollup(sound: Project) -> None:
     columns = [column.name for column in _columns(LEDGER) if column.name != "id"]
     values = ["'by hand'" if column == "event_id" else column for column in columns]
     into = f"INSERT INTO {LEDGER} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {LEDGER} "
     assert sql(into + "WHERE project_id = %s AND event_id = 'e1'", sound.pk) == 1
-    assert [line.split(" (")[0] for line in differences(sound)] == [
-        "monthly spend",
-        "daily spend",
-        "run spend",
-    ]
+    assert [line.split(" (")[0] for line in differences(sound)] == SPEND
     rollups.rebuild(sound)
     assert differences(sound) == []
 
 
-SPEND = ["monthly spend", "daily spend", "run spend"]
 NO_DEDUCTION = "agent job job-1: whether it has a deduction"
 LEDGER_DAMAGE = {
     "an amount": ("UPDATE {ledger} SET amount_nanos = 0", SPEND),
@@ -165,8 +166,7 @@ LEDGER_DAMAGE = {
         "UPDATE {ledger} SET billed_on = '2026-03-18'",
         [
             "credit transaction e1: billed_on is 2026-03-18, in UTC it is 2026-03-17",
-            "daily spend",
-            "daily spend",
+            *("daily spend", "daily spend", "daily agent spend", "daily agent spend"),
         ],
     ),
     "a time": (
