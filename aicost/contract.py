@@ -53,6 +53,18 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Waste(Output):
+    """Spend that came to nothing, and what a job costs with it."""
+
+    failedCost: Annotated[float, Field(description="Dollars that went into jobs that failed.")]
+    cancelledCost: Annotated[float, Field(description="Dollars that went into jobs that were cancelled.")]
+    wastedPct: Annotated[float, Field(description="Both as percent of the cost.")]
+    costPerJob: Annotated[float | None, Field(description="By finished jobs; null where there is none.")]
+    costPerSucceededJob: Annotated[
+        float | None, Field(description="By jobs that succeeded; null where there is none.")
+    ]
+
+
 class AgentTypeFigures(Output):
     agentType: str
     agentLabel: str
@@ -63,6 +75,7 @@ class AgentTypeFigures(Output):
     inputTokens: int
     outputTokens: int
     successRate: Annotated[float, Field(description="0 to 1; 0 where no job finished.")]
+    waste: Waste
 
 
 class RunFigures(Output):
@@ -89,6 +102,7 @@ class MonthlySummary(Output):
     totalJobs: int
     unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is not known.")]
     unpricedModels: list[UnpricedModel]
+    waste: Waste
     agentBreakdown: list[AgentTypeFigures]
     topRuns: list[RunFigures]
     budgetLimit: Dollars | None

@@ -15,6 +15,7 @@ from aicost import queries
 from aicost.queries import Portfolio, Spend
 from aicost.state import DashboardState
 from billing import money, periods
+from billing.decomposition import Parts, Work
 from billing.models import CreditTransaction
 from products.models import Project
 
@@ -139,6 +140,52 @@ def unpriced(state: DashboardState) -> Table:
     return Table("unpriced", ("model", "transactions", "inputTokens", "outputTokens"), rows, total)
 
 
+def waste(state: DashboardState) -> Table:
+    summary = queries.month_summary(state.project, state.month)
+    columns = (
+        *("agentType", "label", "cost", "failedCost", "cancelledCost", "wastedPct"),
+        *("jobs", "succeededJobs", "costPerJob", "costPerSucceededJob"),
+    )
+    rows = [(one.agent_type, one.label, *_waste(one)) for one in summary.agents]
+    return Table("waste", columns, rows, ("total", None, *_waste(summary)))
+
+
+def _waste(of: queries.MonthSummary | queries.AgentTypeSpend) -> tuple[Cell, ...]:
+    return (
+        *(dollars(of.cost), dollars(of.failed_cost), dollars(of.cancelled_cost)),
+        *(money.percent(of.wasted, of.cost), of.jobs, of.succeeded_jobs),
+        *(queries.dollars_each(of.cost, of.jobs), queries.dollars_each(of.cost, of.succeeded_jobs)),
+    )
+
+
+def changes(state: DashboardState) -> Table:
+    found = queries.changes(state.project, state.past_month)
+    columns = (
+        *("agentType", "label", "jobsBefore", "jobs", "tokensBefore", "tokens", "costBefore", "cost"),
+        *("change", "byJobs", "byTokensPerJob", "byPricePerToken"),
+    )
+    rows = [
+        (one.agent_type, one.label, *_works(one.before, one.after), *_parts(one.parts))
+        for one in found.agents
+    ]
+    before = Work.together(one.before for one in found.agents)
+    after = Work.together(one.after for one in found.agents)
+    total = ("total", None, *_works(before, after), *_parts(found.parts))
+    return Table("changes", columns, rows, total)
+
+
+def _works(before: Work, after: Work) -> tuple[Cell, ...]:
+    return (
+        *(before.jobs, after.jobs, before.tokens, after.tokens),
+        *(dollars(before.cost), dollars(after.cost)),
+    )
+
+
+def _parts(parts: Parts) -> tuple[Cell, ...]:
+    each = (parts.whole, parts.jobs, parts.tokens_per_job, parts.price_per_token)
+    return tuple(dollars(nanos) for nanos in each)
+
+
 OF_DASHBOARD = {
     "agents": agents,
     "trend": trend,
@@ -146,6 +193,8 @@ OF_DASHBOARD = {
     "recent": recent,
     "daily": daily,
     "unpriced": unpriced,
+    "waste": waste,
+    "changes": changes,
 }
 
 

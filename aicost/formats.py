@@ -47,6 +47,14 @@ def _rounded(dollars: Decimal) -> Decimal:
     return dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
 
 
+def cents(nanos: int) -> str:
+    """`$0.68`: where a column compares amounts; what is not nothing never reads as nothing."""
+    dollars = round(abs(billing_money.decimal_dollars(nanos)), 2)
+    if nanos and not dollars:
+        return _signed(nanos, "<$0.01")
+    return _signed(nanos, "$" + _decimal(dollars, "#,##0.00"))
+
+
 def money_short(nanos: int) -> str:
     """For an axis or above a bar: `$1.2K`, `$250`, `$0.50`."""
     dollars = abs(billing_money.decimal_dollars(nanos))

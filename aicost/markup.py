@@ -16,8 +16,10 @@ def tokens(number: int) -> SafeString:
     )
 
 
-def money(nanos: int) -> SafeString:
-    return format_html('<data value="{}">{}</data>', formats.exact_dollars(nanos), formats.money(nanos))
+def money(nanos: int, text: str = "") -> SafeString:
+    """`text` where it is to be written otherwise, with its sign for example."""
+    exact = formats.exact_dollars(nanos)
+    return format_html('<data value="{}">{}</data>', exact, text or formats.money(nanos))
 
 
 def moment(value: datetime | None, zone: ZoneInfo) -> SafeString | str:

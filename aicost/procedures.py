@@ -19,7 +19,7 @@ from aicost import contract, queries
 from billing import budgets, periods
 from billing.budgets import BudgetStatus
 from billing.events import shown
-from billing.money import dollars
+from billing.money import dollars, percent
 from products.access import Caller, project_for
 from products.colors import LIGHT
 from products.models import Project
@@ -99,6 +99,7 @@ def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.Mon
         totalJobs=summary.jobs,
         unpricedTransactions=summary.unpriced,
         unpricedModels=_unpriced(project, summary),
+        waste=_waste(summary),
         agentBreakdown=[_agent(summary, agent) for agent in summary.agents],
         topRuns=[_run(run) for run in queries.top_runs(project, month)],
         **_budget(summary.budget),
@@ -215,6 +216,17 @@ def _agent(summary: queries.MonthSummary, agent: queries.AgentTypeSpend) -> cont
         inputTokens=agent.input_tokens,
         outputTokens=agent.output_tokens,
         successRate=agent.success_rate,
+        waste=_waste(agent),
+    )
+
+
+def _waste(of: queries.MonthSummary | queries.AgentTypeSpend) -> contract.Waste:
+    return contract.Waste(
+        failedCost=dollars(of.failed_cost),
+        cancelledCost=dollars(of.cancelled_cost),
+        wastedPct=percent(of.wasted, of.cost),
+        costPerJob=queries.dollars_each(of.cost, of.jobs),
+        costPerSucceededJob=queries.dollars_each(of.cost, of.succeeded_jobs),
     )
 
 

@@ -85,8 +85,8 @@ FIELDS: dict[str, Any] = {
 }
 # What there is beyond them: output may gain fields, but not by accident.
 GAINED = {
-    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels"},
-    "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor"},
+    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste"},
+    "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor", "waste"},
     "getRecentTransactions": {"model", "unpriced"},
 }
 OF_A_MONTH = {
@@ -189,6 +189,16 @@ def test_every_procedure_says_what_it_does() -> None:
 # ---- The figures are those of the pages
 
 
+def waste(of: Any) -> dict[str, Any]:
+    return {
+        "failedCost": dollars(of.failed_cost),
+        "cancelledCost": dollars(of.cancelled_cost),
+        "wastedPct": (of.failed_cost + of.cancelled_cost) * 100 / of.cost if of.cost > 0 else 0,
+        "costPerJob": round(of.cost / of.jobs) / 10**9 if of.jobs else None,
+        "costPerSucceededJob": round(of.cost / of.succeeded_jobs) / 10**9 if of.succeeded_jobs else None,
+    }
+
+
 @pytest.mark.parametrize("month", [None, MARCH, FEBRUARY])
 def test_the_summary_is_the_summary_of_the_pages(
     data: Callable[..., Any], busy: Project, month: date | None
@@ -211,6 +221,7 @@ def test_the_summary_is_the_summary_of_the_pages(
             }
             for one in queries.unpriced_models(busy, month)
         ],
+        "waste": waste(summary),
         "agentBreakdown": [
             {
                 "agentType": agent.agent_type,
@@ -222,6 +233,7 @@ def test_the_summary_is_the_summary_of_the_pages(
                 "inputTokens": agent.input_tokens,
                 "outputTokens": agent.output_tokens,
                 "successRate": agent.success_rate,
+                "waste": waste(agent),
             }
             for agent in summary.agents
         ],

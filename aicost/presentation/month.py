@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicost import formats, queries
-from aicost.presentation import budget, daily, kpis, tabs, unpriced
+from aicost.presentation import budget, changes, daily, kpis, tabs, unpriced, waste
 from aicost.state import DashboardState, Link, link
 from billing import periods
 
@@ -19,6 +19,10 @@ class Month:
     kpis: list[kpis.Kpi]
     budget: budget.BudgetBar | None
     unpriced: unpriced.Notice | None
+    waste_csv: str
+    waste_json: str
+    changes_csv: str
+    changes_json: str
 
 
 def month(state: DashboardState) -> dict[str, Any]:
@@ -34,9 +38,15 @@ def month(state: DashboardState) -> dict[str, Any]:
             kpis=kpis.cards(summary, found.baseline),
             budget=budget.bar(summary.budget, state.month, past=state.past_month is not None),
             unpriced=unpriced.notice(state.project, summary),
+            waste_csv=state.export_url("waste", "csv"),
+            waste_json=state.export_url("waste", "json"),
+            changes_csv=state.export_url("changes", "csv"),
+            changes_json=state.export_url("changes", "json"),
         ),
         "chart": daily.chart(state, found.daily),
         "tabs": tabs.tabs(state, summary),
+        "changes": changes.what_changed(queries.changes(state.project, state.past_month)),
+        "waste": waste.waste(summary, found.before),
     }
 
 

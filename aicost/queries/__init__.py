@@ -4,8 +4,17 @@ Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in 
 billing zone. `month` is the first day of a month, the present one where it is left out.
 """
 
+from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.lines import Deduction, RunCost, deductions, recent, top_runs
-from aicost.queries.month import AgentTypeSpend, Baseline, MonthPage, MonthSummary, month_page, month_summary
+from aicost.queries.month import (
+    AgentTypeSpend,
+    Baseline,
+    MonthPage,
+    MonthSummary,
+    dollars_each,
+    month_page,
+    month_summary,
+)
 from aicost.queries.months import month_from, this_month, today
 from aicost.queries.portfolio import (
     CreditsIn,
@@ -20,8 +29,10 @@ from aicost.queries.series import Spend, daily_spend, monthly_trend
 from aicost.queries.unpriced import UnpricedModel, unpriced_models
 
 __all__ = [
+    "AgentTypeChange",
     "AgentTypeSpend",
     "Baseline",
+    "Changes",
     "CreditsIn",
     "Deduction",
     "MonthPage",
@@ -33,8 +44,10 @@ __all__ = [
     "Spend",
     "UnpricedModel",
     "budget_history",
+    "changes",
     "daily_spend",
     "deductions",
+    "dollars_each",
     "month_from",
     "month_page",
     "month_summary",

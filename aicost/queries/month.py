@@ -24,6 +24,13 @@ class AgentTypeSpend:
     jobs: int
     succeeded_jobs: int
     unpriced: int
+    failed_cost: int = 0
+    """The part of the cost that went into jobs that failed."""
+    cancelled_cost: int = 0
+
+    @property
+    def wasted(self) -> int:
+        return self.failed_cost + self.cancelled_cost
 
     @property
     def success_rate(self) -> float:
@@ -48,9 +55,30 @@ class MonthSummary:
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    @property
+    def succeeded_jobs(self) -> int:
+        return sum(agent.succeeded_jobs for agent in self.agents)
+
+    @property
+    def failed_cost(self) -> int:
+        return sum(agent.failed_cost for agent in self.agents)
+
+    @property
+    def cancelled_cost(self) -> int:
+        return sum(agent.cancelled_cost for agent in self.agents)
+
+    @property
+    def wasted(self) -> int:
+        return self.failed_cost + self.cancelled_cost
+
     def share(self, agent: AgentTypeSpend) -> float:
         """Percent of the month's cost."""
         return money.percent(agent.cost, self.cost)
+
+
+def dollars_each(cost: int, number: int) -> float | None:
+    """A cost by what it was spent on, in dollars; None where that is nothing."""
+    return money.dollars(round(cost / number)) if number else None
 
 
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
@@ -59,14 +87,24 @@ def month_summary(project: Project, month: date | None = None) -> MonthSummary:
 
 
 def _month_summary(project: Project, month: date, limit: int | None) -> MonthSummary:
-    rows = MonthlySpend.objects.filter(project=project, month=month).values_list(
-        *("agent_type__slug", "agent_type__label", "agent_type__color", "cost_nanos", "input_tokens"),
-        *("output_tokens", "succeeded_jobs", "failed_jobs", "cancelled_jobs", "unpriced"),
+    return _summed(month, _agents(project, [month])[month], limit)
+
+
+def _agents(project: Project, months: list[date]) -> dict[date, list[AgentTypeSpend]]:
+    """Each month's agent types, in one query."""
+    rows = MonthlySpend.objects.filter(project=project, month__in=months).values_list(
+        *("month", "agent_type__slug", "agent_type__label", "agent_type__color", "cost_nanos"),
+        *("input_tokens", "output_tokens", "succeeded_jobs", "failed_jobs", "cancelled_jobs", "unpriced"),
+        *("failed_cost_nanos", "cancelled_cost_nanos"),
     )
-    agents = [
-        AgentTypeSpend(slug, label, color, cost, into, out, ok + failed + cancelled, ok, unpriced)
-        for slug, label, color, cost, into, out, ok, failed, cancelled, unpriced in rows
-    ]
+    found: dict[date, list[AgentTypeSpend]] = {month: [] for month in months}
+    for month, slug, label, color, cost, into, out, ok, failed, cancelled, *rest in rows:
+        jobs = ok + failed + cancelled
+        found[month].append(AgentTypeSpend(slug, label, color, cost, into, out, jobs, ok, *rest))
+    return found
+
+
+def _summed(month: date, agents: list[AgentTypeSpend], limit: int | None) -> MonthSummary:
     agents.sort(key=lambda agent: (-agent.cost, agent.label, agent.agent_type))
     cost = sum(agent.cost for agent in agents)
     return MonthSummary(
@@ -99,6 +137,8 @@ class MonthPage:
     """What the dashboard shows of a month besides its tabs."""
 
     summary: MonthSummary
+    before: MonthSummary
+    """The whole month before, without its limit."""
     baseline: Baseline
     daily: list[Spend]
 
@@ -107,12 +147,15 @@ def month_page(project: Project, days: int, month: date | None = None) -> MonthP
     """Summary, comparison and daily series together, in three queries."""
     shown = month or this_month(project)
     first, last = periods.same_days_before(shown, today(project))
-    limits = budgets.limits_of(project, [shown, periods.month_of(first)])
+    previous = periods.month_of(first)
+    limits = budgets.limits_of(project, [shown, previous])
+    agents = _agents(project, [shown, previous])
     span = day_range(project, days, month)
     found = days_with_usage(project, min(first, span[0]), span[-1])
     return MonthPage(
-        summary=_month_summary(project, shown, limits[shown]),
-        baseline=_baseline(first, last, found, limits[periods.month_of(first)]),
+        summary=_summed(shown, agents[shown], limits[shown]),
+        before=_summed(previous, agents[previous], None),
+        baseline=_baseline(first, last, found, limits[previous]),
         daily=filled(span, found),
     )
 

@@ -35,6 +35,7 @@ export interface AgentTypeFigures {
   outputTokens: number;
   /** 0 to 1; 0 where no job finished. */
   successRate: number;
+  waste: Waste;
 }
 
 export interface BudgetFigures {
@@ -78,6 +79,7 @@ export interface MonthlySummary {
   /** Deductions whose cost is not known. */
   unpricedTransactions: number;
   unpricedModels: Array<UnpricedModel>;
+  waste: Waste;
   agentBreakdown: Array<AgentTypeFigures>;
   topRuns: Array<RunFigures>;
   /** Dollars. */
@@ -166,6 +168,19 @@ export interface UnpricedModel {
   transactions: number;
   inputTokens: number;
   outputTokens: number;
+}
+
+export interface Waste {
+  /** Dollars that went into jobs that failed. */
+  failedCost: number;
+  /** Dollars that went into jobs that were cancelled. */
+  cancelledCost: number;
+  /** Both as percent of the cost. */
+  wastedPct: number;
+  /** By finished jobs; null where there is none. */
+  costPerJob: number | null;
+  /** By jobs that succeeded; null where there is none. */
+  costPerSucceededJob: number | null;
 }
 
 export type AppRouter = TRPCBuiltRouter<Root, {

@@ -1,0 +1,78 @@
+"""What changed: a month against the same days before, by agent type, and why."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.db.models import F, Q, Sum
+
+from aicost.queries.months import this_month, today
+from billing import decomposition, periods
+from billing.decomposition import Parts, Work
+from billing.models import DailyAgentSpend
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class AgentTypeChange:
+    label: str
+    color: str
+    agent_type: str
+    before: Work
+    after: Work
+    parts: Parts
+
+
+@dataclass(frozen=True)
+class Changes:
+    """`days` of the month so far, or all of it, against the same of the month before."""
+
+    days: tuple[date, date]
+    days_before: tuple[date, date]
+    agents: list[AgentTypeChange]
+    """The largest change first, whatever its direction, then by label."""
+
+    @property
+    def before(self) -> int:
+        return sum(agent.before.cost for agent in self.agents)
+
+    @property
+    def after(self) -> int:
+        return sum(agent.after.cost for agent in self.agents)
+
+    @property
+    def parts(self) -> Parts:
+        return Parts.together(agent.parts for agent in self.agents)
+
+
+def changes(project: Project, month: date | None = None) -> Changes:
+    """In one query of the days of agent types."""
+    now = today(project)
+    shown = month or this_month(project)
+    days = shown, min(periods.last_day(shown), now)
+    before = periods.same_days_before(shown, now)
+    rows = (
+        DailyAgentSpend.objects.filter(project=project)
+        .filter(Q(day__range=days) | Q(day__range=before))
+        .values_list("agent_type__label", "agent_type__color", "agent_type__slug")
+        .annotate(**_sums("before", before), **_sums("after", days))
+    )
+    found = [_change(*row) for row in rows.order_by()]
+    found.sort(key=lambda one: (-abs(one.parts.whole), one.label, one.agent_type))
+    return Changes(days, before, [one for one in found if one.before != one.after])
+
+
+def _sums(name: str, days: tuple[date, date]) -> dict[str, Any]:
+    """Jobs, tokens and cost, in the order of `Work`."""
+    within = Q(day__range=days)
+    return {
+        f"{name}_jobs": Sum("jobs", filter=within, default=0),
+        f"{name}_tokens": Sum(F("input_tokens") + F("output_tokens"), filter=within, default=0),
+        f"{name}_cost": Sum("cost_nanos", filter=within, default=0),
+    }
+
+
+def _change(label: str, color: str, agent_type: str, *sums: Any) -> AgentTypeChange:
+    jobs, tokens, cost, *rest = map(int, sums)
+    before, after = Work(jobs, tokens, cost), Work(*rest)
+    return AgentTypeChange(label, color, agent_type, before, after, decomposition.split(before, after))
