@@ -67,14 +67,31 @@ class OwnTokenForm(forms.Form):
                 self.add_error("project", str(refused))
         return cleaned
 
-    def issue(self) -> tuple[ApiToken, str]:
-        """The token and its text, which nobody can read again."""
+    def issue(self) -> tuple[ApiToken, str] | None:
+        """The token and its text, which nobody can read again; None where the form was sent before."""
         given = self.cleaned_data
         lifetime = given["lifetime"]
-        return tokens.issue(
-            self.user,
-            scope=given["scope"],
-            project=given["project"],
-            name=given["name"],
-            expires_at=lifetime and timezone.now() + lifetime,
-        )
+        try:
+            return tokens.issue_once(
+                self.user,
+                scope=given["scope"],
+                project=given["project"],
+                newest=newest_told(self.data),
+                name=given["name"],
+                expires_at=lifetime and timezone.now() + lifetime,
+            )
+        except tokens.MadeAlready:
+            self.add_error(None, MADE_ALREADY)
+            return None
+
+
+MADE_ALREADY = (
+    "That token was made already, and its text was shown only then. "
+    "Make another here, and revoke the one that nobody uses."
+)
+
+
+def newest_told(data: Any) -> int:
+    """The newest token of the person's when the form was drawn; 0 where it doesn't say."""
+    told = data.get("newest", "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else 0

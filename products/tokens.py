@@ -7,7 +7,9 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.utils import timezone
 
 from products.access import may_change
@@ -17,6 +19,10 @@ PREFIX = "aicost_"
 """Tells a leaked token for what it is, to people and to scanners."""
 
 _TOKEN = re.compile(rf"{PREFIX}([A-Za-z0-9_-]{{43}})", re.ASCII)
+
+
+class MadeAlready(Exception):  # what happened, as with Django's own
+    """A form was sent again, or one that was drawn before another made such a token."""
 
 
 def issue(
@@ -31,6 +37,26 @@ def issue(
     check(user, scope=scope, project=project)
     token = ApiToken(user=user, scope=scope, project=project, name=name, expires_at=expires_at)
     return token, make(token)
+
+
+def newest(user: Any) -> int:
+    """The id of the newest token of a person's, 0 for none: what a form for one more has to tell."""
+    return ApiToken.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@transaction.atomic
+def issue_once(
+    user: Any, *, scope: str, project: Project | None, newest: int, **told: Any
+) -> tuple[ApiToken, str]:
+    """`issue`, but a form makes one token however often a browser sends it: reloading the answer does.
+
+    `newest` is what it was when the form was drawn. Raises `MadeAlready` where such a token came since.
+    """
+    # A double click sends the form twice at the same time: the second waits here for the first.
+    get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
+    if ApiToken.objects.filter(user=user, scope=scope, project=project, pk__gt=newest).exists():
+        raise MadeAlready
+    return issue(user, scope=scope, project=project, **told)
 
 
 def check(user: Any, *, scope: str, project: Project | None) -> None:

@@ -33,7 +33,9 @@ def signed_in(person: Any) -> Client:
 
 
 def form(**told: Any) -> dict[str, Any]:
-    return {"name": "Report", "scope": "read", "project": "", "lifetime": "90", **told}
+    """A form that was drawn just now."""
+    newest = str(max(ApiToken.objects.values_list("pk", flat=True), default=0))
+    return {"name": "Report", "scope": "read", "project": "", "lifetime": "90", "newest": newest, **told}
 
 
 def made_by(person: Any, **told: Any) -> str:
@@ -146,6 +148,30 @@ def test_only_live_products_that_one_sees_are_offered(owner: Any, project: Any, 
         assert not_offered.name not in page
         assert client.post(PAGE, form(project=not_offered.pk)).status_code == 422
     assert not ApiToken.objects.exists()
+
+
+def test_reloading_the_answer_makes_no_other_token(owner: Any, project: Any) -> None:
+    client = signed_in(owner)
+    sent = form(name="Nightly", scope="write", project=project.pk)
+    assert client.post(PAGE, sent).status_code == 200
+    for _ in range(2):
+        again = client.post(PAGE, sent)
+        assert again.status_code == 422
+        assert "made already" in re.search(r'<p class="error.*?</p>', text(again), re.DOTALL)[0]
+        assert not WRITTEN.search(text(again))
+        assert 'value="Nightly"' in text(again)
+    assert ApiToken.objects.count() == 1
+    shown = re.search(r'name="newest" value="(\d+)"', text(again))[1]
+    assert client.post(PAGE, {**sent, "newest": shown}).status_code == 200
+    assert ApiToken.objects.count() == 2
+
+
+def test_the_page_says_which_token_is_the_newest(owner: Any, stranger: Any) -> None:
+    client = signed_in(owner)
+    assert 'name="newest" value="0"' in text(client.get(PAGE))
+    token, _ = tokens.issue(owner)
+    tokens.issue(stranger)
+    assert f'name="newest" value="{token.pk}"' in text(client.get(PAGE))
 
 
 # ---- The list

@@ -47,6 +47,7 @@ def page(user: Any, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
             "ended": [row for row in rows if row.state != "active"],
         },
         "made": made and MadeToken(str(made[0]), made[1]),
+        "newest": max((row.id for row in rows), default=0),
         "here": "tokens",
     }
 
