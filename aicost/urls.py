@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 
-from aicost import account, api_page, export_views, views
+from aicost import account, api_page, connect, export_views, views
 from aicost.health import healthz, readyz
 from aicost.intake.litellm import litellm_callback
 from aicost.intake.traces import traces
@@ -22,7 +22,8 @@ dashboard = [
     path("budget", views.budget, name="budget"),
     path("revenue", views.revenue, name="revenue"),
     path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
-    path("connect", views.connect, name="connect"),
+    path("connect", connect.connect, name="connect"),
+    path("connect/arrived", connect.arrived, name="connect-arrived"),
     path("pipelines/", views.pipelines, name="runs"),
     # A run's id is whatever its sender told, slashes included.
     path("pipelines/<path:run_id>/", views.pipeline, name="run"),

@@ -93,13 +93,6 @@ def revenue(request: HttpRequest, project_id: str) -> HttpResponse:
 
 
 @page
-@require_safe
-def connect(request: HttpRequest, project_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id)
-    return _render(request, "connect", project, overview.connection(project, request.build_absolute_uri("/")))
-
-
-@page
 @require_http_methods(["GET", "HEAD", "POST"])
 def budget(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")

@@ -466,14 +466,6 @@ def test_revenue_says_the_balance_and_how_long_it_lasts(owners: Client, project:
     assert "26 May 2026" in page
 
 
-def test_connect_tells_the_products_own_address(owners: Client, project: Any) -> None:
-    page = text(owners.get(url(project, "connect")))
-    assert f"http://testserver{url(project, 'product')}" in page
-    assert "No usage has arrived yet" in page
-    usage(project)
-    assert "Usage is arriving" in text(owners.get(url(project, "connect")))
-
-
 # ---- The budget form
 
 

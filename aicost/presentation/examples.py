@@ -38,7 +38,7 @@ class Example:
 def of_procedure(procedure: Procedure, site: Site) -> list[Example]:
     return [
         Example("tRPC, curl", _trpc(procedure, site)),
-        Example("JSON-RPC, curl", _post(site.jsonrpc, _request(procedure, site, 1))),
+        Example("JSON-RPC, curl", post(site.jsonrpc, _request(procedure, site, 1))),
         Example("TypeScript", _typescript(procedure, site)),
     ]
 
@@ -50,9 +50,7 @@ def trpc_batch(procedures: Sequence[Procedure], site: Site) -> str:
 
 
 def jsonrpc_batch(procedures: Sequence[Procedure], site: Site) -> str:
-    return _post(
-        site.jsonrpc, [_request(one, site, number) for number, one in enumerate(procedures, start=1)]
-    )
+    return post(site.jsonrpc, [_request(one, site, number) for number, one in enumerate(procedures, start=1)])
 
 
 def client(site: Site, max_batch: int) -> str:
@@ -79,7 +77,7 @@ function isApiError(error: unknown): error is TRPCClientError<AppRouter> {{
 def _trpc(procedure: Procedure, site: Site) -> str:
     address = f"{site.trpc}/{procedure.name}"
     if procedure.kind == "mutation":
-        return _post(address, site.input(procedure))
+        return post(address, site.input(procedure))
     return _get(address, site.input(procedure)) if procedure.input else _get(address)
 
 
@@ -103,7 +101,7 @@ def _get(address: str, given: Any = None) -> str:
     return _command(f"curl -G {shlex.quote(address)}", _BEARER, f"--data-urlencode {query}")
 
 
-def _post(address: str, body: Any) -> str:
+def post(address: str, body: Any) -> str:
     text = json.dumps(body, indent=2).replace("\n", "\n  ")
     return _command(f"curl {shlex.quote(address)}", _BEARER, _JSON, f"-d {shlex.quote(text)}")
 

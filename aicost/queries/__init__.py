@@ -5,7 +5,7 @@ billing zone. `month` is the first day of a month, the present one where it is l
 """
 
 from aicost.queries.changes import AgentTypeChange, Changes, changes
-from aicost.queries.lines import Deduction, RunCost, deductions, recent, top_runs
+from aicost.queries.lines import Deduction, RunCost, deductions, newest, recent, top_runs
 from aicost.queries.month import (
     AgentTypeSpend,
     Baseline,
@@ -52,6 +52,7 @@ __all__ = [
     "month_page",
     "month_summary",
     "monthly_trend",
+    "newest",
     "portfolio",
     "recent",
     "revenue",

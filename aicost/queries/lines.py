@@ -78,6 +78,12 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
     return deductions(rows.order_by("-occurred_at", "event_id")[:RECENT])
 
 
+def newest(project: Project) -> datetime | None:
+    """When the newest line of the ledger happened."""
+    rows = CreditTransaction.objects.filter(project=project).order_by("-occurred_at")
+    return rows.values_list("occurred_at", flat=True).first()
+
+
 def deductions(rows: Any) -> list[Deduction]:
     """Ledger rows with their agent type and run; `rows` is a queryset of deductions as told."""
     booked_since = Subquery(corrections().values("amount_nanos"))

@@ -63,15 +63,19 @@ document.addEventListener("htmx:historyCacheMiss", (event) => {
 // ---- When a swap fails: say so, offer another try, and mark what is shown as old.
 const alertBox = () => document.getElementById("alert");
 
+// What asks every few seconds gets over a failure by itself; only an end of access has to be said.
+const asksAgain = (element) => element.getAttribute?.("hx-trigger")?.startsWith("every ");
+
 function fail(event, words) {
-  const { elt, target } = event.detail;
+  const { elt, target, xhr } = event.detail;
+  if (asksAgain(elt) && xhr?.status !== 404) return;
   target?.setAttribute("data-stale", "");
   const box = alertBox();
   box.querySelector("p").textContent = `${words} What you see is from before.`;
   box.hidden = false;
   box.querySelector("button").onclick = () => {
     box.hidden = true;
-    if (document.contains(elt)) elt.click();
+    if (document.contains(elt) && !asksAgain(elt)) elt.click();
     else location.reload();
   };
 }
