@@ -1,0 +1,234 @@
+"""How fast usage comes in over HTTP, beside a plain COPY or executemany of the same rows.
+
+    python -m tests.benchmarks.intake [--seconds 3] [--clients 1 4 16] [--batch 1 100 1000] [--json FILE]
+    python -m tests.with_postgres --durable python -m tests.benchmarks.intake …
+
+Each client is a process with a connection that it keeps, and sends prepared bodies, one after the
+other's answer; counted is what is answered as recorded. `one`: all into one project; `many`: each
+client in turn into 16. `plain` are as many processes that write the same rows into a table without
+runs, jobs and sums, a commit for each batch. Afterwards the ledger is proved, and has to hold as
+many rows as were acknowledged.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from itertools import product
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from tests.benchmarks import crowd, plain
+from tests.benchmarks.crowd import Act, Tally
+from tests.benchmarks.import_usage import SHAPES, events, manage
+
+MANY = 16
+WARM_UP = 1.0
+STOCK = 1_000
+EVENTS_A_JOB, EVENTS_A_RUN = SHAPES["jobs"]
+
+
+def sender(port: int, tokens: list[str], batch: int, ready: int, prefix: str, first: int) -> Act:
+    """A client; `first` is the project that it begins with."""
+    stock = texts(prefix)
+    headers = [{"Authorization": f"Bearer {token}", "Content-Type": "application/json"} for token in tokens]
+    connection = HTTPConnection("127.0.0.1", port, timeout=crowd.PATIENCE)
+    connection.connect()
+
+    def body(number: int) -> bytes:
+        indexes = range(number * batch, (number + 1) * batch)
+        told = (stock[i % STOCK] % (i, i // EVENTS_A_RUN, i // EVENTS_A_JOB) for i in indexes)
+        return f"[{','.join(told)}]".encode()
+
+    def send(number: int, body: bytes) -> int | None:
+        connection.request("POST", "/api/v1/usage", body, headers[(first + number) % len(tokens)])
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status == 503:
+            return None
+        assert response.status in (200, 207), answer
+        return int(json.loads(answer)["recorded"])
+
+    return crowd.prepared(body, send, ready)
+
+
+def texts(prefix: str) -> list[str]:
+    """Events as JSON in which the numbers of event, run and job are still to be put."""
+    return [
+        json.dumps(event | {"eventId": f"{prefix}e%d", "runId": f"{prefix}r%d", "jobId": f"{prefix}j%d"})
+        for event in events(STOCK, "jobs")
+    ]
+
+
+class Bench:
+    def __init__(self, url: str, port: int, tokens: list[str], seconds: float) -> None:
+        self.url = url
+        self.port = port
+        self.tokens = tokens
+        self.seconds = seconds
+        self.acknowledged = 0
+        self.cells = 0
+
+    def prefixes(self, clients: int) -> list[str]:
+        self.cells += 1
+        return [f"{self.cells}-{client}-" for client in range(clients)]
+
+    def http(self, clients: int, batch: int, tokens: list[str]) -> Tally:
+        ready = crowd.READY // batch // clients
+        makes = [
+            partial(sender, self.port, tokens, batch, ready, prefix, first)
+            for first, prefix in enumerate(self.prefixes(clients))
+        ]
+        tally = crowd.measure(makes, WARM_UP, self.seconds)
+        self.acknowledged += tally.all_events
+        return tally
+
+    def plain(self, clients: int, batch: int) -> float:
+        """Events a second; half as long, for it varies less."""
+        ready = crowd.READY // batch // clients
+        makes = [partial(plain.writer, self.url, batch, ready, prefix) for prefix in self.prefixes(clients)]
+        return crowd.measure(makes, WARM_UP / 2, self.seconds / 2).events / (self.seconds / 2)
+
+    def rows(self, clients: int, batch: int) -> Iterator[dict[str, Any]]:
+        plain_rate = self.plain(clients, batch)
+        for projects in ("one", "many"):
+            tally = self.http(clients, batch, self.tokens[:1] if projects == "one" else self.tokens[1:])
+            rate = tally.events / self.seconds
+            yield {
+                "clients": clients,
+                "projects": projects,
+                "batch": batch,
+                "events_per_second": round(rate),
+                "plain": round(plain_rate),
+                "ratio": round(rate / plain_rate, 3),
+                "p50_ms": round(crowd.percentile(tally.seconds, 50) * 1000, 1),
+                "p99_ms": round(crowd.percentile(tally.seconds, 99) * 1000, 1),
+                "busy": tally.busy,
+            }
+
+    def prove(self, environment: dict[str, str]) -> None:
+        manage(environment, "verify_ledger")
+        kept = plain.count(self.url, "billing_credittransaction")
+        assert kept == self.acknowledged, f"{self.acknowledged:,} acknowledged, {kept:,} in the ledger"
+
+
+def prepare() -> None:
+    """In a process of its own: makes the projects, and prints their tokens."""
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
+    django.setup()
+    from django.contrib.auth import get_user_model
+
+    from products import tokens
+    from products.models import Project
+
+    owner = get_user_model().objects.create_user("bench")
+    projects = [Project.objects.create(name=f"Bench {n}", owner=owner) for n in range(1 + MANY)]
+    print(json.dumps([tokens.issue(owner, scope="ingest", project=project)[1] for project in projects]))
+
+
+@contextmanager
+def server(environment: dict[str, str]) -> Iterator[int]:
+    """The product as one would run it. SQLite has one writer: more processes would only wait by polling."""
+    processes, threads = (1, 4) if environment["DATABASE_URL"].startswith("sqlite") else (2, 8)
+    port = _free_port()
+    command = [
+        *(sys.executable, "-W", "ignore", "-m", "granian", "--interface", "wsgi", "--no-ws"),
+        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "error"),
+        *("--workers", str(processes), "--blocking-threads", str(threads), "aicost.wsgi:application"),
+    ]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = monotonic() + crowd.PATIENCE
+    while True:
+        connection = HTTPConnection("127.0.0.1", port)
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse()
+            return
+        except OSError:
+            if monotonic() > deadline:
+                raise
+            sleep(0.1)
+        finally:
+            connection.close()
+
+
+COLUMNS = ("clients", "projects", "batch", "events_per_second", "plain", "ratio", "p50_ms", "p99_ms", "busy")
+
+
+def line(cells: Iterable[Any]) -> str:
+    return "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells) + " |"
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    url = os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{folder / 'bench.sqlite3'}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "SECRET_KEY": "bench",
+        "DEBUG": "false",
+        "HTTPS": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "LOG_LEVEL": "ERROR",
+    }
+    manage(environment, "migrate", "--verbosity", "0")
+    plain.create_table(url)
+    command = [sys.executable, "-m", "tests.benchmarks.intake", "--prepare"]
+    tokens = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    rows = []
+    with server(environment) as port:
+        bench = Bench(url, port, tokens, options.seconds)
+        print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)
+        for clients, batch in product(options.clients, options.batch):
+            for row in bench.rows(clients, batch):
+                rows.append(row)
+                print(line(row.values()), flush=True)
+    bench.prove(environment)
+    database = url.partition(":")[0]
+    print(f"{database}: {bench.acknowledged:,} events acknowledged, all in the ledger, the sums proved")
+    return {"database": database, "seconds": options.seconds, "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 100, 1_000])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.prepare:
+        prepare()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measured = measure(options, Path(folder))
+    if options.json:
+        options.json.write_text(json.dumps(measured, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
