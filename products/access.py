@@ -40,6 +40,14 @@ class Caller:
         narrowed = self.token and self.token.project_id
         return projects.filter(pk=narrowed) if narrowed else projects
 
+    def at_hand(self, project_id: int) -> Project | None:
+        """The token's own project, where its user owns it: it came with the token and needs no look-up."""
+        project = self.token and self.token.project
+        if project and project.pk == project_id and project.owner_id == self.user.pk and self.user.is_active:
+            project.owner = self.user
+            return project
+        return None
+
     def require(self, need: Need) -> None:
         """Raises `PermissionDenied` where the token's scope does not reach."""
         if self.token and self.token.scope not in SCOPES[need]:
@@ -58,13 +66,17 @@ def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Proj
     """
     who: Caller = caller if isinstance(caller, Caller) else Caller(caller)
     key = _key(project_id)
-    project = who.visible().select_related("owner").filter(pk=key).first() if key else None
+    project = _seen(who, key) if key else None
     if project is None:
         raise Http404("No such product.")
     who.require(need)
     if need != "read" and not may_change(who.user, project):
         raise PermissionDenied("You may look at this product but not change it.")
     return project
+
+
+def _seen(who: Caller, key: int) -> Project | None:
+    return who.at_hand(key) or who.visible().select_related("owner").filter(pk=key).first()
 
 
 def role_in(user: Any, project: Project) -> Role | None:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.http import Http404
 
 from products import tokens
-from products.access import may_change, project_for
+from products.access import Caller, may_change, project_for
 from products.models import ApiToken, Membership, Project
 from tests.conftest import NOW
 
@@ -111,3 +111,17 @@ def test_bringing_usage_in_needs_a_product_and_its_owner_or_manager(project, own
 def test_may_change_asks_for_the_present_role(project, manager):
     Membership.objects.filter(user=manager).update(role="viewer")
     assert not may_change(manager, project)
+
+
+def test_the_product_that_came_with_its_owners_token_is_not_looked_up_again(
+    project, owner, stranger, django_assert_num_queries
+):
+    _, text = tokens.issue(owner, project=project, scope="ingest")
+    token = tokens.find(text)
+    assert token is not None
+    with django_assert_num_queries(0):
+        assert project_for(Caller(owner, token), project.pk, "ingest").owner == owner
+    with pytest.raises(Http404):
+        project_for(Caller(stranger, token), project.pk, "ingest")
+    with pytest.raises(PermissionDenied):
+        project_for(Caller(owner, token), project.pk, "change")
