@@ -5,7 +5,7 @@ of the batch is. The same event again changes nothing, whoever sends it, however
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeGuard
 from zoneinfo import ZoneInfo
 
@@ -302,6 +302,6 @@ def _booked_content(
     }
 
 
-def count(outcomes: Sequence[Outcome]) -> Counter[str]:
+def count(outcomes: Iterable[Outcome]) -> Counter[str]:
     """How many events came to each status."""
     return Counter(outcome.status for outcome in outcomes)

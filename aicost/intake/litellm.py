@@ -17,6 +17,7 @@ from products.models import Project
 @door
 def litellm_callback(request: HttpRequest, project: Project) -> HttpResponse:
     records = rows_of(request, lines_as_json=True)
-    outcomes = ledger.record(project, [read_record(record, context()) for record in records])
+    told = context()
+    outcomes = ledger.record(project, [read_record(record, told) for record in records])
     count("litellm", outcomes)
     return answer(outcomes)

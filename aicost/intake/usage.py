@@ -13,7 +13,8 @@ from products.models import Project
 @door
 def usage(request: HttpRequest, project: Project) -> HttpResponse:
     atomic = _flag(request, "atomic")
-    events = [read_row(row, context()) for row in rows_of(request)]
+    rows, told = rows_of(request), context()
+    events = [read_row(row, told) for row in rows]
     outcomes = ledger.record(project, events, atomic=atomic)
     count("usage", outcomes)
     return answer(outcomes)
