@@ -223,7 +223,8 @@ class _Batch:
                     *(event.occurred_at, billed_on, now),
                 )
             )
-        bulk.insert(CreditTransaction, COLUMNS, rows)
+        if rows:
+            bulk.insert(CreditTransaction, COLUMNS, rows)
 
     def note_first_usage(self) -> None:
         """From now on the project's billing zone is fixed: days and months have been counted in it."""
