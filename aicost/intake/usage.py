@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 
+from aicost.intake import together
 from aicost.intake.batches import answer, rows_of
 from aicost.intake.body import Refused, context, door
 from aicost.metrics import count
@@ -15,7 +16,7 @@ def usage(request: HttpRequest, project: Project) -> HttpResponse:
     atomic = _flag(request, "atomic")
     rows, told = rows_of(request), context()
     events = [read_row(row, told) for row in rows]
-    outcomes = ledger.record(project, events, atomic=atomic)
+    outcomes = ledger.record(project, events, atomic=True) if atomic else together.record(project, events)
     count("usage", outcomes)
     return answer(outcomes)
 
