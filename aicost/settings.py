@@ -83,15 +83,20 @@ TEMPLATES = [
     }
 ]
 
+LOCK_TIMEOUT: float = env.float("LOCK_TIMEOUT", default=20.0)
+"""Seconds that a writer waits for another before it gives up, and a sender is told to come again."""
+if not 0 < LOCK_TIMEOUT <= 86_400:
+    raise ImproperlyConfigured("LOCK_TIMEOUT must be a positive number of seconds, at most a day.")
+
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 # On SQLite, too: whoever closes the last connection writes the whole WAL back and waits for the disk.
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A write takes the lock when its transaction begins, so that it can wait for it (timeout, in
-    # seconds); a read that is upgraded later could only fail. WAL keeps readers out of its way.
+    # A write takes the lock when its transaction begins, so that it can wait for it (timeout); a
+    # read that is upgraded later could only fail. WAL keeps readers out of its way.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": LOCK_TIMEOUT,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
     }
 else:

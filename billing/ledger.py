@@ -10,6 +10,7 @@ from typing import Literal, TypeGuard
 from zoneinfo import ZoneInfo
 
 import msgspec
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -59,8 +60,16 @@ def lock(project: Project) -> Project:
     """
     rows = Project.objects.all()
     if connection.vendor == "postgresql":
+        _wait_no_longer_than(settings.LOCK_TIMEOUT)
         rows = rows.select_for_update(no_key=True)
     return rows.get(pk=project.pk)
+
+
+def _wait_no_longer_than(seconds: float) -> None:
+    """SQLite's connections wait so long anyhow; PostgreSQL's would wait for ever, each with a worker."""
+    with connection.cursor() as cursor:
+        milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(milliseconds)])
 
 
 Cost = tuple[int, str]
