@@ -42,6 +42,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in long]
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tests that make faults tell how many, and what came of them: `record_property("faults", …)`."""
+    reports = terminalreporter.stats.get("passed", [])
+    told = [
+        (report.nodeid, value)
+        for report in reports
+        for name, value in report.user_properties
+        if name == "faults"
+    ]
+    if told:
+        terminalreporter.section("faults made")
+    for test, value in told:
+        terminalreporter.write_line(f"{test}\n    {value}")
+
+
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """Stands at `NOW` until a test moves it (`clock.move_to`, `clock.shift`)."""

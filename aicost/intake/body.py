@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, OperationalError
+from django.db import DataError, Error, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -57,7 +57,7 @@ def door(view: Door) -> Callable[..., HttpResponse]:
             return view(request, project_of(request))
         except Refused as refused:
             return refusal(refused.status, refused.reason)
-        except (Http404, PermissionDenied, DatabaseError) as error:
+        except (Http404, PermissionDenied, Error) as error:
             return _refusal_of(error)
 
     return answer
@@ -77,11 +77,15 @@ def project_of(request: HttpRequest) -> Project:
 
 
 def _refusal_of(error: Exception) -> HttpResponse:
-    told = failure(error)
-    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+    if isinstance(error, DataError | IntegrityError):
         # A sum beyond 64 bits, say: the batch can never be recorded, and nothing of it was.
         log.error("a batch was refused by the database: %s", shown(str(error), 500))
         return refusal(422, "The database refused the batch; nothing of it is recorded.")
+    if isinstance(error, Error) and not isinstance(error, OperationalError):
+        # A standby that was not promoted yet, tables amid a migration: a sender told otherwise would drop it.
+        log.error("the database can't take a batch now: %s", shown(str(error), 500))
+        return refusal(503, "The database takes no usage now; try again.")
+    told = failure(error)
     return refusal(told.code.http, told.message)
 
 

@@ -1,0 +1,192 @@
+"""A database that fails at any step of a request, before or after it did what it was asked."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
+from django.db.models import Model
+from django.test import Client
+
+from billing import ledger, verification
+from billing.models import TraceSpan
+from products import tokens
+from products.models import AgentType, Project
+from tests import otlp
+from tests.factories import ProjectFactory, UserFactory, fields
+from tests.faults.injected import AFTER, BEFORE, Steps
+from tests.stored import stored
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+LAST_MONTH = "2026-02-10T08:00:00Z"
+TOLD = {
+    # Gone for now, whatever the database calls it: the same again is recorded.
+    OperationalError: 503,
+    InternalError: 503,
+    ProgrammingError: 503,
+    InterfaceError: 503,
+    # Refused for good: the same again is refused again.
+    IntegrityError: 422,
+    DataError: 422,
+}
+AT_EVERY_STEP = (OperationalError, IntegrityError)
+EARLIER = [
+    fields(eventId="known", jobId="job-1", agentType="testing", costDollars="5", occurredAt=LAST_MONTH),
+    fields(kind="job", jobId="job-2", agentType="other"),
+]
+LATER = [
+    fields(eventId="known", jobId="job-1", costDollars="5", occurredAt=LAST_MONTH, jobStatus="failed"),
+    fields(eventId="moved", jobId="job-1", agentType="brand new", costDollars="7"),
+    fields(eventId="new", runId="run-2", jobId="job-1", model="gpt-4o", inputTokens=9, costDollars=None),
+    fields(eventId="back", kind="refund", jobId="job-2", costDollars="1"),
+    fields(eventId="bought", kind="purchase", costDollars="50"),
+    fields(kind="job", jobId="job-2", jobStatus="cancelled", agentType="research"),
+]
+SPANS = [
+    otlp.request(otlp.chat(2, parent=1), otlp.chat(4, parent=3)),
+    otlp.request(otlp.agent(1, "brand new"), otlp.agent(3, "testing", error=True), otlp.chat(5, parent=3)),
+]
+UNANSWERED = ("BEGIN", "COMMIT")
+"""Whoever hears no answer to these has lost its connection; of a lost commit a test of its own tells."""
+Body = tuple[str, str, bytes]
+
+
+def usage(events: list[Any]) -> Body:
+    return "/api/v1/usage", "application/json", json.dumps(events).encode()
+
+
+def traces(message: Any) -> Body:
+    return "/v1/traces", otlp.PROTOBUF, otlp.encoded(message, otlp.PROTOBUF)
+
+
+# What is in the ledger already, and the request that meets the faults.
+REQUESTS: dict[str, tuple[list[Body], Body]] = {
+    "usage, the first of a product": ([], usage(LATER)),
+    "usage, more of it": ([usage(EARLIER)], usage(LATER)),
+    "traces, whose agents come later": ([traces(SPANS[0])], traces(SPANS[1])),
+}
+WRITTEN = {
+    *("products_agenttype", "products_pipelinerun", "products_agentjob", "billing_credittransaction"),
+    *("billing_monthlyspend", "billing_dailyspend", "billing_runspend"),
+}
+
+
+class Sender:
+    """A product of its own with some usage, and who sends it more."""
+
+    def __init__(self, owner: Any, before: list[Body]) -> None:
+        self.project: Project = ProjectFactory(owner=owner)
+        token = tokens.issue(owner, project=self.project, scope="ingest")[1]
+        self.client = Client(headers={"Authorization": f"Bearer {token}"})
+        for body in before:
+            assert self.send(body).status_code == 200
+        # The token's use is noted at its first one: from now on every request takes the same steps.
+        self.send(usage([{}]))
+
+    def send(self, body: Body) -> Any:
+        address, kind, raw = body
+        return self.client.post(address, raw, content_type=kind)
+
+    def everything(self) -> dict[str, Any]:
+        self.project.refresh_from_db()
+        slugs = AgentType.objects.filter(project=self.project).values_list("slug", flat=True)
+        return {
+            **stored(self.project),
+            "agent types": set(slugs),
+            "spans": _rows(TraceSpan, self.project),
+            "first usage": self.project.first_usage_at,
+        }
+
+
+def _rows(model: type[Model], project: Project) -> set[Any]:
+    rows = model._default_manager.filter(project=project).values()
+    return {tuple(value for name, value in row.items() if name != "project_id") for row in rows}
+
+
+@pytest.fixture
+def new_sender() -> Callable[[list[Body]], Sender]:
+    owner = UserFactory()
+    return lambda before: Sender(owner, before)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_an_error_at_any_step_records_nothing_and_the_retry_records_once(
+    name: str,
+    new_sender: Callable[[list[Body]], Sender],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Any,
+) -> None:
+    before, body = REQUESTS[name]
+    steps, unbroken = Steps(monkeypatch), new_sender(before)
+    assert steps.run(lambda: unbroken.send(body)).status_code == 200
+    whole, wanted = steps.seen, unbroken.everything()
+    assert whole[-1] == "COMMIT"
+    assert {table for table in WRITTEN if any(_writes(sql, table) for sql in whole)} == WRITTEN
+    faults = [
+        (at, when, error)
+        for at, sql in enumerate(whole)
+        for when in (BEFORE, AFTER)
+        for error in AT_EVERY_STEP
+        if when == BEFORE or not sql.startswith(UNANSWERED)
+    ]
+
+    sender = new_sender(before)
+    untouched = sender.everything()
+    for at, when, error in faults:
+        answer = steps.run(lambda: sender.send(body), at, when, error)
+        assert (answer.status_code, len(steps.seen) > at) == (TOLD[error], True), (whole[at], when, error)
+        assert answer.status_code != 503 or int(answer["Retry-After"]) > 0
+        assert sender.everything() == untouched, (whole[at], when, error)
+
+    for at in {at for at, when, _ in faults if when == AFTER}:
+        sender = new_sender(before)
+        steps.run(lambda: sender.send(body), at, AFTER, OperationalError)  # noqa: B023  # run at once
+        assert sender.send(body).status_code == 200
+        assert sender.everything() == wanted, whole[at]
+    record_property("faults", f"{len(faults)} injected at {len(whole)} steps; 0 lost, 0 doubled")
+
+
+def _writes(sql: str, table: str) -> bool:
+    return f'"{table}"' in sql and not sql.startswith("SELECT")
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_commit_whose_answer_is_lost_is_a_duplicate_at_the_retry(
+    name: str, new_sender: Callable[[list[Body]], Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, body = REQUESTS[name]
+    steps, unbroken, sender = Steps(monkeypatch), new_sender(before), new_sender(before)
+    steps.run(lambda: unbroken.send(body))
+    answer = steps.run(lambda: sender.send(body), len(steps.seen) - 1, AFTER, OperationalError)
+    assert answer.status_code == 503
+    assert sender.everything() == unbroken.everything()
+    assert sender.send(body).status_code == 200
+    assert sender.everything() == unbroken.everything()
+    with verification.snapshot():
+        assert list(verification.differences(sender.project)) == []
+
+
+@pytest.mark.parametrize("error", TOLD)
+def test_a_sender_is_told_whether_the_same_again_can_succeed(
+    error: type[Exception],
+    new_sender: Callable[[list[Body]], Sender],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise error("the words of the database")
+
+    sender = new_sender([])
+    monkeypatch.setattr(ledger, "record", broken)
+    answer = sender.send(usage(LATER))
+    assert answer.status_code == TOLD[error]
+    assert ("Retry-After" in answer) == (TOLD[error] == 503)
+    assert b"the words" not in answer.content
