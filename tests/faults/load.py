@@ -1,0 +1,166 @@
+"""Senders that never stop: each makes its own batches, and repeats one until it is acknowledged.
+
+What a sender is told it writes down only then, as a careful client would.
+"""
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from tests.faults.client import Answer, post
+from tests.faults.server import PATIENCE, Server
+from tests.model import Raw
+
+GIVES_UP = 10
+"""Each tenth batch is sent once and never again, whatever came of it."""
+AGENTS = ("testing", "research", "Zed", "other", None)
+STATUSES = (None, None, "running", "succeeded", "failed")
+
+
+def batch(sender: int, number: int) -> list[Raw]:
+    """Always the same for the same numbers. Runs, jobs and days are shared with other senders."""
+    rng = random.Random(sender * 1_000_003 + number)
+    return [_event(rng, f"s{sender}-b{number}-{n}", number) for n in range(rng.randint(1, 12))]
+
+
+def _event(rng: random.Random, event_id: str, number: int) -> Raw:
+    kind = rng.choice(["deduction"] * 6 + ["refund", "purchase", "grant"])
+    raw: Raw = {"kind": kind, "eventId": event_id, "occurredAt": _instant(rng)}
+    if kind in ("deduction", "refund"):
+        raw |= {"runId": f"r{number // 100}-{rng.randrange(3)}", "jobId": f"j{rng.randrange(5)}"}
+        raw |= _told(rng)
+    if kind == "deduction":
+        raw |= {"model": "no-such-model", "inputTokens": rng.randrange(5000), "outputTokens": 7}
+    if kind != "deduction" or rng.random() < 0.8:
+        raw["costDollars"] = f"0.{rng.randrange(1, 10**9):09}"
+    return raw
+
+
+def _instant(rng: random.Random) -> str:
+    """In a few months of the past, a leap day among their days."""
+    return f"2024-0{rng.randint(2, 4)}-{rng.randint(1, 29):02}T{rng.randrange(24):02}:00:00.000001Z"
+
+
+def _told(rng: random.Random) -> Raw:
+    told = {
+        "agentType": rng.choice(AGENTS),
+        "jobStatus": rng.choice(STATUSES),
+        "runStatus": rng.choice(STATUSES),
+        "trigger": rng.choice(["push", "manual", None]),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+@dataclass
+class Journal:
+    """What was sent to each project, and which of it was acknowledged."""
+
+    sent: dict[int, list[list[Raw]]] = field(default_factory=dict)
+    acknowledged: dict[int, list[str]] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    """How the tries ended."""
+    surprises: list[str] = field(default_factory=list)
+
+    def count(self, answer: Answer | OSError | HTTPException) -> bool:
+        """Whether the batch is acknowledged."""
+        if not isinstance(answer, Answer):
+            self.answers["no answer"] += 1
+            return False
+        self.answers[str(answer.status)] += 1
+        if answer.status == 200 and set(answer.statuses) <= {"recorded", "duplicate"}:
+            return True
+        if not answer.busy:
+            self.surprises.append(f"{answer.status} {answer.text[:500]!r}")
+        return False
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps({"sent": self.sent, "acknowledged": self.acknowledged}))
+
+    @property
+    def batches_acknowledged(self) -> int:
+        return self.answers["200"]
+
+
+class Load:
+    """Senders in threads of their own against servers that may be gone at any moment."""
+
+    def __init__(self, servers: list[Server], tokens: dict[int, str]) -> None:
+        self.servers = servers
+        self.tokens = tokens
+        self.journal = Journal()
+        self.over = Event()
+        self.senders: list[Future[None]] = []
+        for project in tokens:
+            self.journal.sent[project] = []
+            self.journal.acknowledged[project] = []
+
+    def send_on(self, sender: int) -> None:
+        project = list(self.tokens)[sender % len(self.tokens)]
+        number = 0
+        while not self.over.is_set():
+            number += 1
+            raws = batch(sender, number)
+            self.journal.sent[project].append(raws)
+            if self._deliver(project, raws, tries=1 if number % GIVES_UP == 0 else 100_000):
+                self.journal.acknowledged[project] += [raw["eventId"] for raw in raws]
+
+    def _deliver(self, project: int, raws: list[Raw], tries: int) -> bool:
+        deadline = time.monotonic() + PATIENCE
+        for attempt in range(tries):
+            server = self.servers[attempt % len(self.servers)]
+            if self.journal.count(_tried(server, self.tokens[project], raws)):
+                return True
+            assert time.monotonic() < deadline, self.journal.answers
+            self.over.wait(0.1)
+        return False
+
+    def wait_for(self, batches: int) -> None:
+        """Until so many more are acknowledged, so that a fault hits senders in full run."""
+        wanted = self.journal.batches_acknowledged + batches
+        deadline = time.monotonic() + PATIENCE
+        while self.journal.batches_acknowledged < wanted:
+            for sender in self.senders:
+                if sender.done():
+                    sender.result()
+            assert time.monotonic() < deadline, self.journal.answers
+            time.sleep(0.005)
+
+
+def _tried(server: Server, token: str, raws: list[Raw]) -> Answer | OSError | HTTPException:
+    try:
+        return post(server, token, raws)
+    except (OSError, HTTPException) as error:
+        return error
+
+
+@contextmanager
+def load(servers: list[Server], tokens: dict[int, str], senders: int) -> Iterator[Load]:
+    """Senders run while the block does. After it each has its last batch acknowledged, or given up."""
+    running = Load(servers, tokens)
+    with ThreadPoolExecutor(senders) as pool:
+        running.senders = [pool.submit(running.send_on, sender) for sender in range(senders)]
+        try:
+            yield running
+        finally:
+            running.over.set()
+    for sender in running.senders:
+        sender.result()
+
+
+def told(journal: Journal, report: dict[str, Any], faults: dict[str, int]) -> str:
+    """One line of what was done and what came of it."""
+    made = ", ".join(f"{count} × {name}" for name, count in faults.items())
+    answers = ", ".join(f"{count} × {name}" for name, count in sorted(journal.answers.items()))
+    return (
+        f"{made}; answers {answers}; {report['acknowledged']} events acknowledged, "
+        f"{len(report['lost'])} lost, {len(report['doubled'])} doubled"
+    )

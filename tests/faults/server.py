@@ -1,0 +1,155 @@
+"""A process of the product that a test may kill: a WSGI server with a fixed number of threads.
+
+    python -m tests.faults.server --threads 4
+
+It tells its port and answers until it is ended. As with servers for production each thread stays,
+and keeps its connection to the database.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120
+"""Seconds after which a test gives up on a server; none needs a tenth of it."""
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""
+
+
+class Pooled(WSGIServer):
+    """Answers by a pool of threads; more requests than threads wait in the queue."""
+
+    request_queue_size = 512
+    pool: ThreadPoolExecutor
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.pool.submit(self._answer, request, client_address)
+
+    def _answer(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except OSError:
+            pass  # the client has gone
+        finally:
+            self.shutdown_request(request)
+
+
+def serve(threads: int) -> None:
+    from aicost.wsgi import application
+
+    with make_server("127.0.0.1", 0, application, Pooled, Silent) as server:
+        assert isinstance(server, Pooled)
+        server.pool = ThreadPoolExecutor(threads)
+        sys.stdout.write(f"{server.server_port}\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+def test_database() -> str:
+    """The URL of the database that the test itself is on."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["TEST_DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def environment(database: str, **settings: str) -> dict[str, str]:
+    """The product's own settings, as for production but for TLS."""
+    ours = {
+        "DJANGO_SETTINGS_MODULE": "aicost.settings",
+        "DATABASE_URL": database,
+        "SECRET_KEY": "only-for-tests",
+        "DEBUG": "false",
+        "HTTPS": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "LOG_LEVEL": "CRITICAL",
+    }
+    return {**os.environ, **ours, **settings}
+
+
+class Server:
+    """One process of the product; it can be killed and started again, on another port then."""
+
+    def __init__(self, database: str, threads: int = 4, **settings: str) -> None:
+        self.environment = environment(database, **settings)
+        self.threads = threads
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.faults.server",
+            "--threads",
+            str(self.threads),
+        ]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline())
+
+    def end(self, signal_number: int = signal.SIGTERM) -> None:
+        if self.process:
+            self.process.send_signal(signal_number)
+            self.process.wait(PATIENCE)
+            assert self.process.stdout
+            self.process.stdout.close()
+            self.process = None
+
+    def kill(self) -> None:
+        """At once, whatever it was doing."""
+        self.end(signal.SIGKILL)
+
+    def memory(self) -> int:
+        """Bytes that the process holds now."""
+        assert self.process
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def connect(self) -> socket.socket:
+        """A plain connection, for clients that don't keep to the rules."""
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+
+
+@contextmanager
+def running(database: str, processes: int = 1, threads: int = 4, **settings: str) -> Iterator[list[Server]]:
+    """So many processes on one database; ended whatever happens inside."""
+    servers = [Server(database, threads, **settings) for _ in range(processes)]
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--threads", type=int, default=4)
+    serve(parser.parse_args().threads)
+
+
+if __name__ == "__main__":
+    main()

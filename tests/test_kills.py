@@ -1,0 +1,89 @@
+"""Servers and databases that are killed amid the load: what was acknowledged is there, once, in full."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.faults import books
+from tests.faults.load import Journal, Load, load, told
+from tests.faults.postgres import Crashing, crashing
+from tests.faults.server import running
+
+FOUND = ("lost", "doubled", "unsent", "torn", "unlike the model", "unproved")
+
+
+@contextmanager
+def on_a_database(tmp_path: Path) -> Iterator[tuple[str, Crashing | None]]:
+    """One of the test's own, of the kind that the run is for."""
+    if connection.vendor == "sqlite":
+        yield f"sqlite:///{tmp_path / 'books.sqlite3'}", None
+        return
+    with crashing() as postgres:
+        yield postgres.url, postgres
+
+
+def check_reconciled(database: str, journal: Journal, folder: Path) -> dict[str, Any]:
+    journal.write(folder / "journal.json")
+    report = books.reconcile(database, folder / "journal.json")
+    assert journal.surprises == []
+    assert {name: report[name][:5] for name in FOUND if report[name]} == {}
+    assert report["acknowledged"] > 0
+    return report
+
+
+def kill_server(busy: Load, rng: random.Random) -> None:
+    victim = rng.choice(busy.servers)
+    victim.kill()
+    victim.start()
+
+
+def kill_postgres(busy: Load, postgres: Crashing) -> None:
+    postgres.crash()
+    postgres.restart()
+
+
+def kill_backend(busy: Load, postgres: Crashing) -> None:
+    while not postgres.crash_a_backend():
+        busy.wait_for(1)
+
+
+def run_with_kills(folder: Path, kills: Counter[str], record_property: Any) -> None:
+    rng = random.Random(20260317)
+    order = sorted(kills.elements())
+    rng.shuffle(order)
+    processes = 2 if connection.vendor == "postgresql" else 1
+    with on_a_database(folder) as (database, postgres):
+        tokens = books.open_books(database, projects=2)
+        with running(database, processes) as servers:
+            with load(servers, tokens, senders=6) as busy:
+                for what in order:
+                    busy.wait_for(rng.randint(5, 40))
+                    if what == "server killed":
+                        kill_server(busy, rng)
+                    elif postgres:
+                        act = kill_postgres if what == "PostgreSQL killed" else kill_backend
+                        act(busy, postgres)
+                busy.wait_for(20)
+            report = check_reconciled(database, busy.journal, folder)
+    record_property("faults", told(busy.journal, report, kills))
+
+
+def kills(count: int) -> Counter[str]:
+    if connection.vendor == "sqlite":
+        return Counter({"server killed": count})
+    return Counter({"server killed": count, "PostgreSQL killed": count, "backend killed": count // 2})
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path, record_property: Any) -> None:
+    run_with_kills(tmp_path, kills(2), record_property)
+
+
+@pytest.mark.long
+def test_what_was_acknowledged_amid_many_kills_is_there_once(tmp_path: Path, record_property: Any) -> None:
+    run_with_kills(tmp_path, kills(20), record_property)
