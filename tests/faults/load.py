@@ -85,17 +85,14 @@ class Journal:
     def write(self, path: Path) -> None:
         path.write_text(json.dumps({"sent": self.sent, "acknowledged": self.acknowledged}))
 
-    @property
-    def batches_acknowledged(self) -> int:
-        return self.answers["200"]
-
 
 class Load:
     """Senders in threads of their own against servers that may be gone at any moment."""
 
-    def __init__(self, servers: list[Server], tokens: dict[int, str]) -> None:
+    def __init__(self, servers: list[Server], tokens: dict[int, str], pause: float = 0) -> None:
         self.servers = servers
         self.tokens = tokens
+        self.pause = pause
         self.journal = Journal()
         self.over = Event()
         self.senders: list[Future[None]] = []
@@ -112,6 +109,7 @@ class Load:
             self.journal.sent[project].append(raws)
             if self._deliver(project, raws, tries=1 if number % GIVES_UP == 0 else 100_000):
                 self.journal.acknowledged[project] += [raw["eventId"] for raw in raws]
+            self.over.wait(self.pause)
 
     def _deliver(self, project: int, raws: list[Raw], tries: int) -> bool:
         deadline = time.monotonic() + PATIENCE
@@ -123,11 +121,11 @@ class Load:
             self.over.wait(0.1)
         return False
 
-    def wait_for(self, batches: int) -> None:
-        """Until so many more are acknowledged, so that a fault hits senders in full run."""
-        wanted = self.journal.batches_acknowledged + batches
+    def wait_for(self, more: int, answer: str = "200") -> None:
+        """Until so many more batches are answered so: a fault should hit senders in full run."""
+        wanted = self.journal.answers[answer] + more
         deadline = time.monotonic() + PATIENCE
-        while self.journal.batches_acknowledged < wanted:
+        while self.journal.answers[answer] < wanted:
             for sender in self.senders:
                 if sender.done():
                     sender.result()
@@ -143,9 +141,9 @@ def _tried(server: Server, token: str, raws: list[Raw]) -> Answer | OSError | HT
 
 
 @contextmanager
-def load(servers: list[Server], tokens: dict[int, str], senders: int) -> Iterator[Load]:
+def load(servers: list[Server], tokens: dict[int, str], senders: int, pause: float = 0) -> Iterator[Load]:
     """Senders run while the block does. After it each has its last batch acknowledged, or given up."""
-    running = Load(servers, tokens)
+    running = Load(servers, tokens, pause)
     with ThreadPoolExecutor(senders) as pool:
         running.senders = [pool.submit(running.send_on, sender) for sender in range(senders)]
         try:
