@@ -61,7 +61,7 @@ def serve(threads: int) -> None:
         server.serve_forever()
 
 
-def test_database() -> str:
+def own_database() -> str:
     """The URL of the database that the test itself is on."""
     from django.db import connection
 

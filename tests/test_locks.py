@@ -1,0 +1,97 @@
+"""Senders that meet a lock: told to come again in time, with nothing recorded, and nothing lost."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from billing import ledger, rollups
+from products import tokens
+from products.models import Project
+from tests.factories import ProjectFactory, UserFactory, fields
+from tests.faults import books
+from tests.faults.client import post
+from tests.faults.load import load, told
+from tests.faults.server import Server, own_database, running
+from tests.stored import stored
+from tests.test_kills import check_reconciled
+
+SHORT = {"LOCK_TIMEOUT": "0.2"}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running(own_database(), **SHORT) as [started]:
+        yield started
+
+
+@pytest.fixture
+def projects() -> list[Project]:
+    owner = UserFactory()
+    return [ProjectFactory(owner=owner) for _ in range(2)]
+
+
+def token(project: Project) -> str:
+    return tokens.issue(project.owner, project=project, scope="ingest")[1]
+
+
+def hold_project(project: Project) -> None:
+    ledger.lock(project)
+
+
+def hold_rollups(project: Project) -> None:
+    """As a rebuild does, whichever product it is of."""
+    rollups.lock_tables()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("hold", [hold_project, hold_rollups])
+def test_a_sender_who_waits_too_long_is_told_to_come_again(
+    server: Server, projects: list[Project], hold: Callable[[Project], None]
+) -> None:
+    project, _ = projects
+    sender = token(project)
+    events = [fields(eventId="a", jobId="j", agentType="testing"), fields(eventId="b", kind="purchase")]
+    assert post(server, sender, [fields(eventId="before")]).statuses == ["recorded"]
+    before = stored(project)
+    with transaction.atomic():  # on SQLite it holds the lock on the whole database
+        hold(project)
+        assert post(server, sender, events).busy
+        assert post(server, sender, events).busy
+        assert stored(project) == before
+    assert stored(project) == before
+    assert post(server, sender, events).statuses == ["recorded", "recorded"]
+    assert post(server, sender, events).statuses == ["duplicate", "duplicate"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one lock for all products")
+def test_one_products_lock_holds_no_other_product_up(server: Server, projects: list[Project]) -> None:
+    locked, free = map(token, projects)
+    with transaction.atomic():
+        ledger.lock(projects[0])
+        for number in range(5):
+            assert post(server, locked, fields(eventId=f"e{number}")).busy
+            assert post(server, free, fields(eventId=f"e{number}")).statuses == ["recorded"]
+    assert stored(projects[0])["ledger"] == {}
+    assert len(stored(projects[1])["ledger"]) == 5
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL lets writers of other products by")
+@pytest.mark.parametrize(("processes", "settings"), [(1, {}), (2, {"LOCK_TIMEOUT": "0.01"})])
+def test_sixteen_senders_of_a_sqlite_lose_nothing(
+    tmp_path: Path, processes: int, settings: dict[str, str], record_property: Any
+) -> None:
+    """One process of 4 threads takes them all; of more, that hardly wait, some answer 503."""
+    database = f"sqlite:///{tmp_path / 'books.sqlite3'}"
+    owners = books.open_books(database, projects=2)
+    with running(database, processes, **settings) as servers:
+        with load(servers, owners, senders=16) as busy:
+            busy.wait_for(100)
+            if settings:
+                busy.wait_for(1, "503")
+        report = check_reconciled(database, busy.journal, tmp_path)
+    assert busy.journal.answers.keys() <= ({"200", "503"} if settings else {"200"})
+    record_property("faults", told(busy.journal, report, {"lock waits": busy.journal.answers["503"]}))
