@@ -4,12 +4,17 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from billing import ledger
+from billing.models import DailySpend
+from billing.reading import read
+from tests.factories import ProjectFactory, fields
 from tests.faults import books
 from tests.faults.load import Journal, Load, load, told
 from tests.faults.postgres import Crashing, crashing
@@ -35,6 +40,31 @@ def check_reconciled(database: str, journal: Journal, folder: Path) -> dict[str,
     assert {name: report[name][:5] for name in FOUND if report[name]} == {}
     assert report["acknowledged"] > 0
     return report
+
+
+@pytest.mark.django_db
+def test_the_reconciliation_finds_what_is_wrong() -> None:
+    project = ProjectFactory()
+    first, second, third = (
+        [fields(eventId="a"), fields(eventId="b")],
+        [fields(eventId="c")],
+        [fields(eventId="d")],
+    )
+    now = datetime.now(UTC)
+    ledger.record(project, [read(raw, now=now, credits_per_dollar=100) for raw in [first[0], *second]])
+
+    def found(batches: list[Any], acknowledged: list[str]) -> dict[str, list[str]]:
+        return {
+            name: rows for name, rows in books._differences(project.pk, batches, acknowledged).items() if rows
+        }
+
+    assert found([first[:1], second, third], ["a", "c"]) == {}
+    assert found([first[:1], second, third], ["a", "d"]) == {"lost": ["d"]}
+    assert found([first, second], ["a", "c"]).keys() == {"torn"}
+    assert found([first[:1]], ["a"]).keys() == {"unsent", "unlike the model"}
+    assert found([first[:1], [{**second[0], "costDollars": 2}]], []).keys() == {"unlike the model"}
+    DailySpend.objects.filter(project=project).update(transactions=3)
+    assert found([first[:1], second], ["a", "c"]).keys() == {"unlike the model", "unproved"}
 
 
 def kill_server(busy: Load, rng: random.Random) -> None:
@@ -70,6 +100,7 @@ def run_with_kills(folder: Path, kills: Counter[str], record_property: Any) -> N
                         act = kill_postgres if what == "PostgreSQL killed" else kill_backend
                         act(busy, postgres)
                 busy.wait_for(20)
+            assert busy.journal.answers["no answer"] > 0
             report = check_reconciled(database, busy.journal, folder)
     record_property("faults", told(busy.journal, report, kills))
 
