@@ -1,7 +1,9 @@
 """A PostgreSQL of a test's own that the test may kill, as durable as it is by default."""
 
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import psutil
 
 from tests import with_postgres
+from tests.faults.server import PATIENCE
 
 
 class Crashing:
@@ -30,8 +33,18 @@ class Crashing:
 
     def restart(self) -> None:
         """On the same folder: it recovers from its log."""
-        self._running.ensure_postgres_running()
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         assert with_postgres._url(self._running.get_postmaster_info()) == self.url
+
+    def _is_ready(self) -> bool:
+        try:
+            self._running.ensure_postgres_running()
+        except (AssertionError, subprocess.SubprocessError):  # still starting, or the last one still going
+            return False
+        return True
 
     def crash_a_backend(self) -> bool:
         """SIGKILL to the process of one connection; the postmaster then throws all others out, and recovers.
@@ -77,6 +90,6 @@ def crashing() -> Iterator[Crashing]:
 
 def _end(folder: Path) -> None:
     """Whatever still runs on the folder: a start that was broken off leaves a server behind."""
-    for process in psutil.process_iter(["cmdline"]):
-        if str(folder) in " ".join(process.info["cmdline"] or ()):
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or ()):
             _kill(process)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -50,9 +51,16 @@ class Pooled(WSGIServer):
             self.shutdown_request(request)
 
 
+def _end_with_the_test() -> None:
+    """A test that is killed itself ends nobody; its end of this pipe closes all the same."""
+    sys.stdin.read()
+    os._exit(1)
+
+
 def serve(threads: int) -> None:
     from aicost.wsgi import application
 
+    Thread(target=_end_with_the_test, daemon=True).start()
     with make_server("127.0.0.1", 0, application, Pooled, Silent) as server:
         assert isinstance(server, Pooled)
         server.pool = ThreadPoolExecutor(threads)
@@ -105,7 +113,12 @@ class Server:
             str(self.threads),
         ]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
@@ -114,8 +127,9 @@ class Server:
         if self.process:
             self.process.send_signal(signal_number)
             self.process.wait(PATIENCE)
-            assert self.process.stdout
-            self.process.stdout.close()
+            for pipe in (self.process.stdin, self.process.stdout):
+                assert pipe
+                pipe.close()
             self.process = None
 
     def kill(self) -> None:
