@@ -14,7 +14,7 @@ test: lint
 	$(BIN)/pytest -n 2
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2
 
-# What takes minutes: long property runs on both databases.
+# What takes minutes: long property runs, kills by the dozen and floods, on both databases.
 test-long: $(VENV)/.test
 	$(BIN)/pytest -n 2 --long -m long
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m long
