@@ -24,6 +24,15 @@ def day_of(instant: datetime, tz: ZoneInfo) -> date:
     return instant.astimezone(tz).date()
 
 
+def part_of_day(instant: datetime, tz: ZoneInfo) -> float:
+    """How much of its calendar day in `tz` has elapsed, from 0 to 1; days may have 23 or 25 hours."""
+    day = day_of(instant, tz)
+    start, end = (
+        datetime.combine(one, time.min, tz).astimezone(UTC) for one in (day, day + timedelta(days=1))
+    )
+    return (instant - start) / (end - start)
+
+
 def month_of(day: date) -> date:
     return day.replace(day=1)
 
