@@ -242,6 +242,13 @@ class AgentJob(Told):
                 name="job_finish_has_a_day",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["project", "last_event_at"],
+                name="job_running",
+                condition=Q(status=Status.RUNNING),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.job_id

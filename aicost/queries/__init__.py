@@ -5,6 +5,7 @@ billing zone. `month` is the first day of a month, the present one where it is l
 """
 
 from aicost.queries.changes import AgentTypeChange, Changes, changes
+from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
 from aicost.queries.lines import Deduction, RunCost, deductions, newest, recent, top_runs
 from aicost.queries.month import (
     AgentTypeSpend,
@@ -32,6 +33,7 @@ __all__ = [
     "AgentTypeChange",
     "AgentTypeSpend",
     "Baseline",
+    "BudgetForecast",
     "Changes",
     "CreditsIn",
     "Deduction",
@@ -41,8 +43,10 @@ __all__ = [
     "ProjectSpend",
     "Revenue",
     "RunCost",
+    "RunningJobs",
     "Spend",
     "UnpricedModel",
+    "budget_forecast",
     "budget_history",
     "changes",
     "daily_spend",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from aicost.queries.forecast import BudgetForecast, budget_forecast, earliest_day
 from aicost.queries.months import this_month, today
 from aicost.queries.series import Spend, day_range, days_with_usage, filled
 from billing import budgets, money, periods
@@ -141,22 +142,27 @@ class MonthPage:
     """The whole month before, without its limit."""
     baseline: Baseline
     daily: list[Spend]
+    forecast: BudgetForecast | None
+    """Of the present month alone."""
 
 
 def month_page(project: Project, days: int, month: date | None = None) -> MonthPage:
-    """Summary, comparison and daily series together, in three queries."""
+    """Summary, comparison, daily series and forecast together: three queries, in the present month four."""
     shown = month or this_month(project)
     first, last = periods.same_days_before(shown, today(project))
     previous = periods.month_of(first)
     limits = budgets.limits_of(project, [shown, previous])
     agents = _agents(project, [shown, previous])
     span = day_range(project, days, month)
-    found = days_with_usage(project, min(first, span[0]), span[-1])
+    present = shown == this_month(project)
+    earliest = [first, span[0], *([earliest_day(project)] if present else [])]
+    found = days_with_usage(project, min(earliest), span[-1])
     return MonthPage(
         summary=_summed(shown, agents[shown], limits[shown]),
         before=_summed(previous, agents[previous], None),
         baseline=_baseline(first, last, found, limits[previous]),
         daily=filled(span, found),
+        forecast=budget_forecast(project, limits[shown], found) if present else None,
     )
 
 
