@@ -95,6 +95,19 @@ class UnpricedModel(Output):
     outputTokens: int
 
 
+class Forecast(Output):
+    monthEnd: Annotated[float, Field(description="The month's spend at its end, in dollars.")]
+    low: Annotated[float, Field(description="Eight of ten months end between `low` and `high`. Dollars.")]
+    high: Dollars
+    limitPassedOn: Annotated[
+        str | None, Field(description="`YYYY-MM-DD`: when the limit was, or at this pace will be, reached.")
+    ]
+    runningJobs: Annotated[int, Field(description="Jobs running now, heard of in the last 24 hours.")]
+    runningExposure: Annotated[
+        float | None, Field(description="What such jobs usually cost together, in dollars.")
+    ]
+
+
 class MonthlySummary(Output):
     month: str
     totalCost: Dollars
@@ -108,6 +121,9 @@ class MonthlySummary(Output):
     budgetLimit: Dollars | None
     budgetPct: float | None
     budgetState: BudgetState | None
+    forecast: Annotated[
+        Forecast | None, Field(description="Of the present month, once it has 3 days with spend to go by.")
+    ]
 
 
 class MonthFigures(Output):

@@ -19,6 +19,7 @@ from aicost import contract, queries
 from billing import budgets, periods
 from billing.budgets import BudgetStatus
 from billing.events import shown
+from billing.forecast import NotYet
 from billing.money import dollars, percent
 from products.access import Caller, project_for
 from products.colors import LIGHT
@@ -103,6 +104,7 @@ def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.Mon
         agentBreakdown=[_agent(summary, agent) for agent in summary.agents],
         topRuns=[_run(run) for run in queries.top_runs(project, month)],
         **_budget(summary.budget),
+        forecast=_forecast(project, summary),
     )
 
 
@@ -262,6 +264,23 @@ def _budget(budget: BudgetStatus | None) -> dict[str, Any]:
         "budgetPct": budget.percent if budget else None,
         "budgetState": budget.state if budget else None,
     }
+
+
+def _forecast(project: Project, summary: queries.MonthSummary) -> contract.Forecast | None:
+    if summary.month != queries.this_month(project):
+        return None
+    found = queries.budget_forecast(project, summary.budget.limit_nanos if summary.budget else None)
+    if isinstance(found.outlook, NotYet):
+        return None
+    outlook, running = found.outlook, found.running
+    return contract.Forecast(
+        monthEnd=dollars(outlook.month_end),
+        low=dollars(outlook.low),
+        high=dollars(outlook.high),
+        limitPassedOn=outlook.limit_passed_on.isoformat() if outlook.limit_passed_on else None,
+        runningJobs=running.jobs,
+        runningExposure=None if running.exposure is None else dollars(running.exposure),
+    )
 
 
 def _budget_figures(project: Project) -> contract.BudgetFigures:

@@ -97,8 +97,8 @@ def _leaves(schema: dict[str, Any], named: dict[str, Any] | None = None) -> Iter
     named = schema.get("$defs", {}) if named is None else named
     if "$ref" in schema:
         schema = named[schema["$ref"].removeprefix("#/$defs/")]
-    if "items" in schema:
-        yield from _leaves(schema["items"], named)
+    for within in (*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])):
+        yield from _leaves(within, named)
     for name, of in schema.get("properties", {}).items():
         yield name
         yield from _leaves(of, named)
@@ -108,7 +108,10 @@ def test_an_outline_is_nested_and_says_what_may_be_null(owner: Any) -> None:
     said = re.sub("<[^>]+>", "", unescape(section(page_of(owner), "aiCost.getMonthlySummary")))
     assert "\n  topRuns: [{\n    runId: string\n" in said
     assert "\n    startedAt: string | null  // ISO 8601 in UTC, with Z.\n" in said
-    assert '\n  budgetState: "green" | "yellow" | "red" | null\n}' in said
+    assert '\n  budgetState: "green" | "yellow" | "red" | null\n' in said
+    assert "\n  forecast: {  // Of the present month" in said
+    assert "\n    monthEnd: number  //" in said
+    assert said.count("\n  } | null\n}") == 1
 
 
 def test_limits_of_numbers_are_said(owner: Any) -> None:

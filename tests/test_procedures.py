@@ -11,6 +11,7 @@ from django.test import Client
 from aicost import queries
 from aicost.procedures import PROCEDURES
 from billing import budgets
+from billing.forecast import Forecast
 from billing.models import BudgetChange
 from billing.money import dollars
 from products import tokens
@@ -85,7 +86,7 @@ FIELDS: dict[str, Any] = {
 }
 # What there is beyond them: output may gain fields, but not by accident.
 GAINED = {
-    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste"},
+    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste", "forecast"},
     "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor", "waste"},
     "getRecentTransactions": {"model", "unpriced"},
 }
@@ -250,6 +251,23 @@ def test_the_summary_is_the_summary_of_the_pages(
             for run in queries.top_runs(busy, month)
         ],
         **as_budget(summary.budget),
+        "forecast": as_forecast(busy, summary),
+    }
+
+
+def as_forecast(project: Project, summary: queries.MonthSummary) -> dict[str, Any] | None:
+    if summary.month != MARCH:
+        return None
+    found = queries.budget_forecast(project, summary.budget.limit_nanos if summary.budget else None)
+    assert isinstance(found.outlook, Forecast)
+    day = found.outlook.limit_passed_on
+    return {
+        "monthEnd": dollars(found.outlook.month_end),
+        "low": dollars(found.outlook.low),
+        "high": dollars(found.outlook.high),
+        "limitPassedOn": day.isoformat() if day else None,
+        "runningJobs": found.running.jobs,
+        "runningExposure": dollars(found.running.exposure or 0),
     }
 
 

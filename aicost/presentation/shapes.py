@@ -58,6 +58,9 @@ def _lines(schema: Schema, named: dict[str, Schema]) -> Iterator[Line]:
         for name, of in schema["properties"].items():
             yield from _field(name, of, named)
         yield Line("}")
+    elif any("$ref" in one for one in schema.get("anyOf", [])):
+        known, *others = schema["anyOf"]
+        yield from _wrapped("", list(_lines(known, named)), "".join(f" | {_type(one)}" for one in others))
     else:
         yield Line(_type(schema))
 

@@ -62,6 +62,21 @@ export interface DayFigures {
   jobs: number;
 }
 
+export interface Forecast {
+  /** The month's spend at its end, in dollars. */
+  monthEnd: number;
+  /** Eight of ten months end between `low` and `high`. Dollars. */
+  low: number;
+  /** Dollars. */
+  high: number;
+  /** `YYYY-MM-DD`: when the limit was, or at this pace will be, reached. */
+  limitPassedOn: string | null;
+  /** Jobs running now, heard of in the last 24 hours. */
+  runningJobs: number;
+  /** What such jobs usually cost together, in dollars. */
+  runningExposure: number | null;
+}
+
 export interface MonthFigures {
   month: string;
   /** Dollars. */
@@ -86,6 +101,8 @@ export interface MonthlySummary {
   budgetLimit: number | null;
   budgetPct: number | null;
   budgetState: 'green' | 'yellow' | 'red' | null;
+  /** Of the present month, once it has 3 days with spend to go by. */
+  forecast: Forecast | null;
 }
 
 export interface NewLimit {

@@ -20,9 +20,10 @@ export const exact: [
   Same<Outputs['getMonthlySummary'], MonthlySummary>,
   Same<MonthlySummary['budgetLimit'], number | null>,
   Same<MonthlySummary['topRuns'][number]['startedAt'], string | null>,
+  Same<NonNullable<MonthlySummary['forecast']>['limitPassedOn'], string | null>,
   Same<Outputs['clearBudgetLimit']['budgetState'], 'green' | 'yellow' | 'red' | null>,
   Same<Outputs['getRecentTransactions'][number]['unpriced'], boolean>,
-] = [true, true, true, true, true, true, true, true, true];
+] = [true, true, true, true, true, true, true, true, true, true];
 
 export async function right(): Promise<string> {
   const summary = await client.aiCost.getMonthlySummary.query({ projectId });
