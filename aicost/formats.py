@@ -125,6 +125,10 @@ def short_day(value: date) -> str:
     return _date(value, "d MMM")
 
 
+def long_day(value: date) -> str:
+    return _date(value, "d MMMM")
+
+
 def weekday(value: date) -> str:
     return _date(value, "EEE d MMM y")
 

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from aicost import formats, markup, queries
+from aicost.presentation import forecast
 from billing import budgets, periods
 from billing.budgets import BudgetStatus
 from billing.models import BudgetChange
@@ -22,32 +23,45 @@ class BudgetBar:
     percent: str
     rest: str
     width: str
-    """Percent of the bar that is filled; never above 100."""
+    """Percent of the limit that is spent; never above 100."""
+    marks: forecast.Marks
 
 
-_WORDS = {
-    "green": ("circle-check", "On track"),
-    "yellow": ("triangle-alert", "Over 80\u00a0%"),
-    "red": ("octagon-alert", "Limit reached"),
-}
+_ICONS = {"green": "circle-check", "yellow": "triangle-alert", "red": "octagon-alert"}
 
 
-def bar(budget: BudgetStatus | None, month: date, *, past: bool = False) -> BudgetBar | None:
+def bar(
+    budget: BudgetStatus | None,
+    month: date,
+    *,
+    past: bool = False,
+    ahead: queries.BudgetForecast | None = None,
+) -> BudgetBar | None:
     """None without a limit."""
     if budget is None:
         return None
-    icon, title = _WORDS[budget.state]
     return BudgetBar(
         state=budget.state,
-        icon=icon,
-        title="Stayed within the limit" if past and budget.state == "green" else title,
+        icon=_ICONS[budget.state],
+        title=_title(budget, past, ahead),
         advice=_advice(budget, month, past),
         spent=formats.money(budget.spent_nanos),
         limit=formats.money(budget.limit_nanos),
         percent=formats.cut_percent(budget.cut_percent),
         rest=_rest(budget),
         width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
+        marks=forecast.marks(budget, ahead),
     )
+
+
+def _title(budget: BudgetStatus, past: bool, ahead: queries.BudgetForecast | None) -> str:
+    if budget.state == "yellow":
+        return "Over 80\u00a0%"
+    if budget.state == "red":
+        return "Limit reached"
+    if past:
+        return "Stayed within the limit"
+    return "Within the limit so far" if ahead and ahead.passes_limit else "On track"
 
 
 def _rest(budget: BudgetStatus) -> str:
@@ -83,9 +97,12 @@ class LimitChange:
 def page(project: Project) -> dict[str, Any]:
     """This month against its limit, and who changed the limit when."""
     summary = queries.month_summary(project)
+    limit = summary.budget.limit_nanos if summary.budget else None
+    ahead = queries.budget_forecast(project, limit)
     return {
         "month_name": formats.month(summary.month),
-        "budget": bar(summary.budget, summary.month),
+        "budget": bar(summary.budget, summary.month, ahead=ahead),
+        "outlook": forecast.outlook(ahead, summary.budget),
         "spent": formats.money(summary.cost),
         "history": _history(project),
     }

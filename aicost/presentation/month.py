@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicost import formats, queries
-from aicost.presentation import budget, changes, daily, kpis, tabs, unpriced, waste
+from aicost.presentation import budget, changes, daily, forecast, kpis, tabs, unpriced, waste
 from aicost.state import DashboardState, Link, link
 from billing import periods
 
@@ -18,6 +18,8 @@ class Month:
     """The way back, while a past month is shown."""
     kpis: list[kpis.Kpi]
     budget: budget.BudgetBar | None
+    outlook: forecast.Outlook | None
+    """Of the present month, where there was usage or is a limit."""
     unpriced: unpriced.Notice | None
     waste_csv: str
     waste_json: str
@@ -36,7 +38,10 @@ def month(state: DashboardState) -> dict[str, Any]:
             next=_neighbour(state, +1, "month-next"),
             present=_present(state),
             kpis=kpis.cards(summary, found.baseline),
-            budget=budget.bar(summary.budget, state.month, past=state.past_month is not None),
+            budget=budget.bar(
+                summary.budget, state.month, past=state.past_month is not None, ahead=found.forecast
+            ),
+            outlook=_outlook(state, found),
             unpriced=unpriced.notice(state.project, summary),
             waste_csv=state.export_url("waste", "csv"),
             waste_json=state.export_url("waste", "json"),
@@ -48,6 +53,13 @@ def month(state: DashboardState) -> dict[str, Any]:
         "changes": changes.what_changed(queries.changes(state.project, state.past_month)),
         "waste": waste.waste(summary, found.before),
     }
+
+
+def _outlook(state: DashboardState, found: queries.MonthPage) -> forecast.Outlook | None:
+    budgeted = found.summary.budget is not None
+    if found.forecast is None or not (state.project.first_usage_at or budgeted):
+        return None
+    return forecast.outlook(found.forecast, found.summary.budget)
 
 
 def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
