@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
+from math import sqrt
+from statistics import stdev
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,12 +49,14 @@ def test_even_days_go_on_as_they_were_and_leave_no_range() -> None:
 
 def test_of_today_only_the_part_that_has_elapsed_counts() -> None:
     days = days_of(date(2026, 2, 1), date(2026, 3, 16), 10) | {MARCH_17: 5 * DOLLAR}
-    assert told(days, MARCH_17, elapsed=0.5).month_end == 310 * DOLLAR
+    found = told(days, MARCH_17, elapsed=0.5)
+    assert found.month_end == found.low == found.high == 310 * DOLLAR
 
 
 def test_a_months_first_week_is_judged_by_the_seven_days_up_to_now() -> None:
-    days = days_of(date(2026, 1, 10), date(2026, 2, 22), 50) | days_of(date(2026, 2, 23), date(2026, 3, 2), 7)
-    assert told(days, date(2026, 3, 2)).month_end == 7 * 31 * DOLLAR
+    days = days_of(date(2026, 1, 10), date(2026, 2, 23), 50) | days_of(date(2026, 2, 25), date(2026, 3, 2), 7)
+    days[date(2026, 2, 24)] = 49 * DOLLAR
+    assert told(days, date(2026, 3, 2)).month_end == (2 * 7 + 29 * 13) * DOLLAR
 
 
 def test_from_its_second_week_on_a_month_is_judged_by_itself() -> None:
@@ -93,6 +97,15 @@ def test_a_range_widens_with_the_days_left_and_with_their_spread() -> None:
     assert width(2, date(2026, 3, 28)) < width(2, date(2026, 3, 10)) < width(6, date(2026, 3, 10))
 
 
+def test_the_range_is_the_interval_of_the_average_method() -> None:
+    days = {day: (8 + 4 * (day.day % 2)) * DOLLAR for day in periods.days_between(date(2026, 2, 1), MARCH_17)}
+    found = told(days, MARCH_17)
+    student = 1.337  # of 16 degrees of freedom, at 90 percent
+    margin = student * stdev(days.values()) * sqrt(14 + 14 * 14 / 17)
+    assert found.high - found.month_end == pytest.approx(margin, rel=0.01)
+    assert found.month_end - found.low == pytest.approx(margin, rel=0.01)
+
+
 def test_busy_days_in_a_row_say_less_than_the_same_days_mixed() -> None:
     def width(costs: list[int]) -> int:
         days = {MARCH_17 - timedelta(days=back): cost * DOLLAR for back, cost in enumerate(costs)}
@@ -122,6 +135,7 @@ def test_three_days_with_spend_are_enough_even_all_in_the_month_before() -> None
 
 def test_days_older_than_eight_weeks_are_forgotten() -> None:
     first = forecast.first_day(MARCH_17)
+    assert first == date(2026, 1, 21)
     assert forecast.forecast(
         days_of(date(2025, 1, 1), first + timedelta(days=1), 9), MARCH_17, 1.0
     ) == NotYet(2)
@@ -141,6 +155,11 @@ def test_days_older_than_eight_weeks_are_forgotten() -> None:
 def test_the_limit_is_passed_on_the_day_that_reaches_it(limit: int, day: date | None) -> None:
     days = days_of(date(2026, 2, 1), MARCH_17, 10)
     assert told(days, MARCH_17, limit=limit * DOLLAR).limit_passed_on == day
+
+
+def test_a_limit_that_is_just_reached_is_passed_on_the_day_that_did_it() -> None:
+    days = days_of(date(2026, 2, 1), date(2026, 3, 10), 10)
+    assert told(days, MARCH_17, limit=100 * DOLLAR).limit_passed_on == date(2026, 3, 10)
 
 
 def test_a_limit_that_a_refund_brought_back_was_passed_when_it_was_for_good() -> None:
