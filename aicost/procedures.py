@@ -269,7 +269,7 @@ def _budget(budget: BudgetStatus | None) -> dict[str, Any]:
 def _forecast(project: Project, summary: queries.MonthSummary) -> contract.Forecast | None:
     if summary.month != queries.this_month(project):
         return None
-    found = queries.budget_forecast(project, summary.budget.limit_nanos if summary.budget else None)
+    found = queries.budget_forecast(project, summary)
     if isinstance(found.outlook, NotYet):
         return None
     outlook, running = found.outlook, found.running

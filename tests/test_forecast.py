@@ -261,9 +261,18 @@ def _running(run: str, kind: str = "testing", **told: Any) -> Any:
     return event(kind="job", runId=run, jobId="job", agentType=kind, jobStatus="running", **told)
 
 
+def read(project: Any) -> queries.BudgetForecast:
+    return queries.budget_forecast(project, queries.month_summary(project))
+
+
+def limited(project: Any, dollars: str) -> Any:
+    budgets.set_limit(project, Decimal(dollars), by=project.owner)
+    return project
+
+
 @pytest.mark.django_db
 def test_the_forecast_reads_the_days_of_the_rollup(used: Any) -> None:
-    found = queries.budget_forecast(used, 200 * DOLLAR)
+    found = read(limited(used, "200"))
     assert found.month == date(2026, 3, 1)
     assert isinstance(found.outlook, Forecast)
     assert found.outlook.spent == 165 * DOLLAR
@@ -276,7 +285,7 @@ def test_the_forecast_reads_the_days_of_the_rollup(used: Any) -> None:
 @pytest.mark.django_db
 def test_running_jobs_count_at_the_usual_cost_of_their_kind(used: Any) -> None:
     send(used, _running("a"), _running("b", "research"), _running("c", "research"), _running("d", "design"))
-    running = queries.budget_forecast(used, None).running
+    running = read(used).running
     usual = {agent.agent_type: agent for agent in queries.month_summary(used).agents}
     before = {agent.agent_type: agent for agent in queries.month_summary(used, date(2026, 2, 1)).agents}
 
@@ -294,27 +303,28 @@ def test_a_job_silent_for_a_day_is_taken_for_lost_and_a_finished_one_is_done(use
     heard = (NOW - timedelta(hours=23, minutes=59)).isoformat()
     send(used, _running("silent", occurredAt=silent), _running("heard", occurredAt=heard), _running("done"))
     send(used, event(kind="job", runId="done", jobId="job", jobStatus="succeeded"))
-    assert queries.budget_forecast(used, None).running.jobs == 1
+    assert read(used).running.jobs == 1
 
 
 @pytest.mark.django_db
 def test_what_no_finished_job_tells_is_not_known(project: Any, clock: Any) -> None:
     send(project, _running("a"))
-    running = queries.budget_forecast(project, None).running
+    running = read(project).running
     assert (running.jobs, running.exposure) == (1, None)
 
 
 @pytest.mark.django_db
 def test_running_jobs_of_others_are_not_counted(used: Any, other_project: Any) -> None:
     send(other_project, _running("theirs"))
-    assert queries.budget_forecast(used, None).running.jobs == 0
+    assert read(used).running.jobs == 0
 
 
 @pytest.mark.django_db
 def test_a_forecast_asks_twice_however_much_there_is(used: Any) -> None:
     send(used, *[_running(f"run/{number}", kind) for number, kind in enumerate(("testing", "design") * 9)])
+    summary = queries.month_summary(used)
     with CaptureQueriesContext(connection) as asked:
-        queries.budget_forecast(used, None)
+        queries.budget_forecast(used, summary)
     assert len(asked) == 2  # days, running jobs
     with CaptureQueriesContext(connection) as asked:
         queries.month_page(used, 7)
@@ -324,13 +334,14 @@ def test_a_forecast_asks_twice_however_much_there_is(used: Any) -> None:
 @pytest.mark.django_db
 def test_running_jobs_are_found_by_their_index(used: Any) -> None:
     with CaptureQueriesContext(connection) as asked:
-        queries.budget_forecast(used, None)
+        read(used)
+    [question] = [one["sql"] for one in asked if "agentjob" in one["sql"]]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")  # few rows: else any plan would do
-            cursor.execute("EXPLAIN " + asked[1]["sql"])
-        else:
-            cursor.execute("EXPLAIN QUERY PLAN " + asked[1]["sql"])
+        cursor.execute(
+            ("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + question
+        )
         plan = str(cursor.fetchall())
     assert "job_running" in plan
 
@@ -347,11 +358,6 @@ def shown(project: Any, page: str = "ai-cost", query: str = "") -> str:
     response = client.get(reverse(page, args=[project.pk]) + query)
     assert response.status_code == 200
     return unescape(response.content.decode())
-
-
-def limited(project: Any, dollars: str) -> Any:
-    budgets.set_limit(project, Decimal(dollars), by=project.owner)
-    return project
 
 
 def mark(page: str) -> dict[str, float]:
@@ -412,7 +418,7 @@ def test_a_range_that_reaches_beyond_the_limit_is_said(project: Any, clock: Any)
     for back in range(40):
         at = (NOW - timedelta(days=back)).isoformat()
         send(project, event(occurredAt=at, costDollars=("1", "19")[back % 2], runId=f"run-{back}"))
-    found = queries.budget_forecast(project, None).outlook
+    found = read(project).outlook
     assert isinstance(found, Forecast)
     limit = (found.month_end + found.high) // 2 // DOLLAR
     assert "the limit holds, but the range reaches beyond it" in shown(limited(project, str(limit)))

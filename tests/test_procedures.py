@@ -258,7 +258,7 @@ def test_the_summary_is_the_summary_of_the_pages(
 def as_forecast(project: Project, summary: queries.MonthSummary) -> dict[str, Any] | None:
     if summary.month != MARCH:
         return None
-    found = queries.budget_forecast(project, summary.budget.limit_nanos if summary.budget else None)
+    found = queries.budget_forecast(project, summary)
     assert isinstance(found.outlook, Forecast)
     day = found.outlook.limit_passed_on
     return {

@@ -97,8 +97,7 @@ class LimitChange:
 def page(project: Project) -> dict[str, Any]:
     """This month against its limit, and who changed the limit when."""
     summary = queries.month_summary(project)
-    limit = summary.budget.limit_nanos if summary.budget else None
-    ahead = queries.budget_forecast(project, limit)
+    ahead = queries.budget_forecast(project, summary)
     return {
         "month_name": formats.month(summary.month),
         "budget": bar(summary.budget, summary.month, ahead=ahead),

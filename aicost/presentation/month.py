@@ -51,7 +51,7 @@ def month(state: DashboardState) -> dict[str, Any]:
         "chart": daily.chart(state, found.daily),
         "tabs": tabs.tabs(state, summary),
         "changes": changes.what_changed(queries.changes(state.project, state.past_month)),
-        "waste": waste.waste(summary, found.before),
+        "waste": waste.waste(summary),
     }
 
 

@@ -31,7 +31,10 @@ class Waste:
     total: WasteRow
 
 
-def waste(summary: MonthSummary, before: MonthSummary) -> Waste:
+def waste(summary: MonthSummary) -> Waste:
+    """`summary` has the month before it."""
+    before = summary.before
+    assert before
     known = {agent.agent_type: agent for agent in before.agents}
     agents = sorted(summary.agents, key=lambda one: (-one.wasted, -one.cost, one.label))
     highest = max((agent.wasted for agent in agents), default=0)

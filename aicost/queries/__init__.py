@@ -7,16 +7,9 @@ billing zone. `month` is the first day of a month, the present one where it is l
 from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
 from aicost.queries.lines import Deduction, RunCost, deductions, newest, recent, top_runs
-from aicost.queries.month import (
-    AgentTypeSpend,
-    Baseline,
-    MonthPage,
-    MonthSummary,
-    dollars_each,
-    month_page,
-    month_summary,
-)
+from aicost.queries.month import AgentTypeSpend, MonthSummary, dollars_each, month_summary
 from aicost.queries.months import month_from, this_month, today
+from aicost.queries.page import Baseline, MonthPage, month_page
 from aicost.queries.portfolio import (
     CreditsIn,
     Portfolio,

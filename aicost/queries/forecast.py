@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Count
 from django.utils import timezone
 
-from aicost.queries.months import this_month, today
+from aicost.queries.month import MonthSummary
+from aicost.queries.months import today
 from aicost.queries.series import Spend, days_with_usage
 from billing import forecast, periods
 from billing.forecast import Forecast, NotYet
-from billing.models import MonthlySpend
 from products.models import AgentJob, Project, Status
 
 SILENCE = timedelta(hours=24)
@@ -37,19 +37,19 @@ class BudgetForecast:
 
 
 def budget_forecast(
-    project: Project, limit: int | None, days: Mapping[date, Spend] | None = None
+    project: Project, summary: MonthSummary, days: Mapping[date, Spend] | None = None
 ) -> BudgetForecast:
-    """Of the present month. `days` are those from `earliest_day` on, where the caller has them already."""
-    now = timezone.now()
+    """Of the present month, which `summary` is. `days` are those from `earliest_day` on, where known."""
     day = today(project)
     if days is None:
         days = days_with_usage(project, earliest_day(project), day)
     costs = {one: spend.cost for one, spend in days.items()}
-    elapsed = periods.part_of_day(now, periods.zone(project.time_zone))
+    elapsed = periods.part_of_day(timezone.now(), periods.zone(project.time_zone))
+    limit = summary.budget.limit_nanos if summary.budget else None
     return BudgetForecast(
-        month=periods.month_of(day),
+        month=summary.month,
         outlook=forecast.forecast(costs, day, elapsed, limit),
-        running=_running_jobs(project),
+        running=_running_jobs(project, summary.usual_costs),
     )
 
 
@@ -57,30 +57,12 @@ def earliest_day(project: Project) -> date:
     return forecast.first_day(today(project))
 
 
-def _running_jobs(project: Project) -> RunningJobs:
-    """Each job that runs at the usual cost of its agent type: cost ÷ finished jobs, this month and last."""
+def _running_jobs(project: Project, usual_costs: Mapping[str, int]) -> RunningJobs:
+    heard_since = timezone.now() - SILENCE
     running = AgentJob.objects.filter(
-        project=project, status=Status.RUNNING, last_event_at__gte=timezone.now() - SILENCE
-    )
-    rows = list(
-        running.order_by()
-        .values("agent_type")
-        .annotate(
-            number=Count("pk"),
-            cost=_of_its_type(project, Sum("cost_nanos")),
-            finished=_of_its_type(project, Sum(F("succeeded_jobs") + F("failed_jobs") + F("cancelled_jobs"))),
-        )
-        .values_list("number", "cost", "finished")
-    )
-    known = [number * max(cost, 0) // finished for number, cost, finished in rows if finished]
-    jobs = sum(number for number, *_ in rows)
+        project=project, status=Status.RUNNING, last_event_at__gte=heard_since
+    ).values_list("agent_type__slug")
+    rows = list(running.annotate(number=Count("pk")).order_by())
+    known = [number * usual_costs[kind] for kind, number in rows if kind in usual_costs]
+    jobs = sum(number for _, number in rows)
     return RunningJobs(jobs, sum(known) if known or not jobs else None)
-
-
-def _of_its_type(project: Project, total: Sum) -> Subquery:
-    """A sum over this month and the last."""
-    month = this_month(project)
-    spend = MonthlySpend.objects.filter(
-        project=project, month__in=[periods.shift(month, -1), month], agent_type=OuterRef("agent_type")
-    )
-    return Subquery(spend.values("agent_type").annotate(total=total).values("total"))

@@ -1,11 +1,10 @@
-"""A month: its sums by agent type, its budget, and the days that its KPIs are compared with."""
+"""A month: its sums by agent type, and its budget."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
-from aicost.queries.forecast import BudgetForecast, budget_forecast, earliest_day
-from aicost.queries.months import this_month, today
-from aicost.queries.series import Spend, day_range, days_with_usage, filled
+from aicost.queries.months import this_month
 from billing import budgets, money, periods
 from billing.budgets import BudgetStatus
 from billing.models import MonthlySpend
@@ -51,6 +50,8 @@ class MonthSummary:
     agents: list[AgentTypeSpend]
     """By cost, highest first, then label."""
     budget: BudgetStatus | None
+    before: "MonthSummary | None"
+    """The whole month before, without its limit."""
 
     @property
     def tokens(self) -> int:
@@ -72,6 +73,16 @@ class MonthSummary:
     def wasted(self) -> int:
         return self.failed_cost + self.cancelled_cost
 
+    @property
+    def usual_costs(self) -> dict[str, int]:
+        """What a finished job of an agent type cost on average, in this month and the one before."""
+        costs: defaultdict[str, int] = defaultdict(int)
+        jobs: defaultdict[str, int] = defaultdict(int)
+        for agent in [*self.agents, *(self.before.agents if self.before else ())]:
+            costs[agent.agent_type] += agent.cost
+            jobs[agent.agent_type] += agent.jobs
+        return {name: max(costs[name], 0) // number for name, number in jobs.items() if number}
+
     def share(self, agent: AgentTypeSpend) -> float:
         """Percent of the month's cost."""
         return money.percent(agent.cost, self.cost)
@@ -84,11 +95,31 @@ def dollars_each(cost: int, number: int) -> float | None:
 
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
     month = month or this_month(project)
-    return _month_summary(project, month, budgets.limit_of(project, month))
+    return summary_of(project, month, budgets.limit_of(project, month))
 
 
-def _month_summary(project: Project, month: date, limit: int | None) -> MonthSummary:
-    return _summed(month, _agents(project, [month])[month], limit)
+def summary_of(project: Project, month: date, limit: int | None) -> MonthSummary:
+    """`month_summary` where the month's limit is known already."""
+    previous = periods.shift(month, -1)
+    found = _agents(project, [previous, month])
+    return _summed(month, found[month], limit, _summed(previous, found[previous]))
+
+
+def _summed(
+    month: date, agents: list[AgentTypeSpend], limit: int | None = None, before: MonthSummary | None = None
+) -> MonthSummary:
+    cost = sum(agent.cost for agent in agents)
+    return MonthSummary(
+        month=month,
+        cost=cost,
+        input_tokens=sum(agent.input_tokens for agent in agents),
+        output_tokens=sum(agent.output_tokens for agent in agents),
+        jobs=sum(agent.jobs for agent in agents),
+        unpriced=sum(agent.unpriced for agent in agents),
+        agents=sorted(agents, key=lambda agent: (-agent.cost, agent.label, agent.agent_type)),
+        budget=budgets.status(limit, cost),
+        before=before,
+    )
 
 
 def _agents(project: Project, months: list[date]) -> dict[date, list[AgentTypeSpend]]:
@@ -103,77 +134,3 @@ def _agents(project: Project, months: list[date]) -> dict[date, list[AgentTypeSp
         jobs = ok + failed + cancelled
         found[month].append(AgentTypeSpend(slug, label, color, cost, into, out, jobs, ok, *rest))
     return found
-
-
-def _summed(month: date, agents: list[AgentTypeSpend], limit: int | None) -> MonthSummary:
-    agents.sort(key=lambda agent: (-agent.cost, agent.label, agent.agent_type))
-    cost = sum(agent.cost for agent in agents)
-    return MonthSummary(
-        month=month,
-        cost=cost,
-        input_tokens=sum(agent.input_tokens for agent in agents),
-        output_tokens=sum(agent.output_tokens for agent in agents),
-        jobs=sum(agent.jobs for agent in agents),
-        unpriced=sum(agent.unpriced for agent in agents),
-        agents=agents,
-        budget=budgets.status(limit, cost),
-    )
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What a month's KPIs are compared with: whole days of the month before, both included."""
-
-    first: date
-    last: date
-    cost: int
-    tokens: int
-    jobs: int
-    budget: BudgetStatus | None
-    """These days' spend against the limit of their own month."""
-
-
-@dataclass(frozen=True)
-class MonthPage:
-    """What the dashboard shows of a month besides its tabs."""
-
-    summary: MonthSummary
-    before: MonthSummary
-    """The whole month before, without its limit."""
-    baseline: Baseline
-    daily: list[Spend]
-    forecast: BudgetForecast | None
-    """Of the present month alone."""
-
-
-def month_page(project: Project, days: int, month: date | None = None) -> MonthPage:
-    """Summary, comparison, daily series and forecast together: three queries, in the present month four."""
-    shown = month or this_month(project)
-    first, last = periods.same_days_before(shown, today(project))
-    previous = periods.month_of(first)
-    limits = budgets.limits_of(project, [shown, previous])
-    agents = _agents(project, [shown, previous])
-    span = day_range(project, days, month)
-    present = shown == this_month(project)
-    earliest = [first, span[0], *([earliest_day(project)] if present else [])]
-    found = days_with_usage(project, min(earliest), span[-1])
-    return MonthPage(
-        summary=_summed(shown, agents[shown], limits[shown]),
-        before=_summed(previous, agents[previous], None),
-        baseline=_baseline(first, last, found, limits[previous]),
-        daily=filled(span, found),
-        forecast=budget_forecast(project, limits[shown], found) if present else None,
-    )
-
-
-def _baseline(first: date, last: date, found: dict[date, Spend], limit: int | None) -> Baseline:
-    days = [spend for day, spend in found.items() if first <= day <= last]
-    cost = sum(day.cost for day in days)
-    return Baseline(
-        first=first,
-        last=last,
-        cost=cost,
-        tokens=sum(day.tokens for day in days),
-        jobs=sum(day.jobs for day in days),
-        budget=budgets.status(limit, cost),
-    )
