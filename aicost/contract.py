@@ -1,11 +1,13 @@
 """What the procedures take and give, declared once: validation, documentation and TypeScript come from it."""
 
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from billing.budgets import MAX_LIMIT_DOLLARS
+from billing.events import ID_LENGTH, MAX_DOLLARS
 
 Month = Annotated[str, Field(description="`YYYY-MM`; without it the present month.")]
 ProjectId = Annotated[str, Field(description="The product's id.")]
@@ -47,6 +49,37 @@ class NewLimit(OfProject):
         Field(gt=0, le=MAX_LIMIT_DOLLARS, allow_inf_nan=False, description="Dollars, at most two decimals."),
         AfterValidator(_two_decimals),
     ]
+
+
+NANO_DOLLAR = 1e-9
+
+
+def _without_control_characters(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+class Estimated(OfProject):
+    estimateDollars: Annotated[
+        float, Field(ge=0, le=MAX_DOLLARS, allow_inf_nan=False, description="What is about to be spent.")
+    ] = 0
+
+
+class ToReserve(OfProject):
+    estimateDollars: Annotated[
+        float,
+        Field(ge=NANO_DOLLAR, le=MAX_DOLLARS, allow_inf_nan=False, description="What is to be reserved."),
+    ]
+    reservationId: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=ID_LENGTH,
+            description="An id of your own, so that asking again is safe; without it one is made.",
+        ),
+        AfterValidator(_without_control_characters),
+    ] = ""
 
 
 class Output(BaseModel):
@@ -156,6 +189,25 @@ class BudgetFigures(Output):
     budgetLimit: Dollars | None
     budgetPct: float | None
     budgetState: BudgetState | None
+
+
+class BudgetAnswer(Output):
+    allowed: bool
+    budgetLimit: Dollars | None
+    spent: Annotated[float, Field(description="Dollars, this month.")]
+    reserved: Annotated[float, Field(description="Dollars that reservations hold now.")]
+    remaining: Annotated[
+        float | None,
+        Field(description="Dollars: limit less spent. The part in `reserved` is spoken for."),
+    ]
+    state: BudgetState | None
+
+
+class ReservationAnswer(BudgetAnswer):
+    reservationId: Annotated[
+        str | None, Field(description="Send it with the usage; null where it is not allowed.")
+    ]
+    expiresAt: Instant | None
 
 
 class Transaction(Output):

@@ -11,17 +11,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from pydantic import TypeAdapter
 from pydantic import ValidationError as InvalidInput
 
 from aicost import contract, queries
-from billing import budgets, periods
+from billing import budgets, periods, spending
 from billing.budgets import BudgetStatus
 from billing.events import shown
 from billing.forecast import NotYet
-from billing.money import dollars, percent
-from products.access import Caller, project_for
+from billing.money import dollars, nanos_from_dollars, percent
+from products.access import Caller, Need, project_for
 from products.colors import LIGHT
 from products.models import Project
 
@@ -38,6 +38,8 @@ class Procedure:
     """None: it takes no input, and ignores what is sent."""
     output: TypeAdapter[Any]
     function: Callable[..., Any]
+    need: Need
+    """What its function asks of the caller, for those who document it."""
 
     @property
     def help(self) -> str:
@@ -75,14 +77,20 @@ PROCEDURES: dict[str, Procedure] = {}
 """By their path, in the order in which they are documented."""
 
 
-def procedure(kind: Kind) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+_USUAL_NEED: dict[Kind, Need] = {"query": "read", "mutation": "change"}
+
+
+def procedure(kind: Kind, need: Need | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers a function under `aiCost.` and its name in camelCase; answers the function."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         head, *rest = function.__name__.split("_")
         name = f"aiCost.{head}{''.join(word.capitalize() for word in rest)}"
         hints = inspect.get_annotations(function, eval_str=True)
-        PROCEDURES[name] = Procedure(name, kind, hints.get("given"), TypeAdapter(hints["return"]), function)
+        output = TypeAdapter(hints["return"])
+        PROCEDURES[name] = Procedure(
+            name, kind, hints.get("given"), output, function, need or _USUAL_NEED[kind]
+        )
         return function
 
     return register
@@ -161,6 +169,34 @@ def clear_budget_limit(caller: Caller, given: contract.OfProject) -> contract.Bu
     project = project_for(caller, given.projectId, "change")
     budgets.set_limit(project, None, by=caller.user)
     return _budget_figures(project)
+
+
+@procedure("query", need="ask")
+def check_budget(caller: Caller, given: contract.Estimated) -> contract.BudgetAnswer:
+    """Ask before spending whether the budget allows an estimate. Changes nothing and holds nothing."""
+    project = project_for(caller, given.projectId, "ask")
+    answer = spending.check(project, _nanos(given.estimateDollars))
+    return contract.BudgetAnswer(**_answer(answer))
+
+
+@procedure("mutation", need="reserve")
+def reserve_budget(caller: Caller, given: contract.ToReserve) -> contract.ReservationAnswer:
+    """Ask as `checkBudget` does and, if allowed, hold the estimate for 15 minutes.
+
+    It ends earlier when usage with its `reservationId` arrives. The same `reservationId` again
+    replaces what it holds. Needs the product's owner or a manager, and a token the scope `write` or `ingest`.
+    """
+    project = project_for(caller, given.projectId, "reserve")
+    if project.archived_at:
+        raise PermissionDenied("This product is archived and takes no usage.")
+    estimate = _nanos(given.estimateDollars)
+    answer = spending.reserve(project, estimate, by=caller.user, reservation_id=given.reservationId)
+    held = answer.reservation
+    return contract.ReservationAnswer(
+        **_answer(answer),
+        reservationId=held.reservation_id if held else None,
+        expiresAt=_instant(held.expires_at) if held else None,
+    )
 
 
 @procedure("query")
@@ -285,6 +321,24 @@ def _forecast(project: Project, summary: queries.MonthSummary) -> contract.Forec
 
 def _budget_figures(project: Project) -> contract.BudgetFigures:
     return contract.BudgetFigures(projectId=str(project.pk), **_budget(queries.month_summary(project).budget))
+
+
+def _nanos(dollars: float) -> int:
+    """Of the shortest decimal form, which is what the sender wrote; rounded once, half to even."""
+    return nanos_from_dollars(Decimal(repr(dollars)))
+
+
+def _answer(answer: spending.Answer) -> dict[str, Any]:
+    standing = answer.standing
+    limit, remaining = standing.limit_nanos, standing.remaining_nanos
+    return {
+        "allowed": answer.allowed,
+        "budgetLimit": None if limit is None else dollars(limit),
+        "spent": dollars(standing.spent_nanos),
+        "reserved": dollars(standing.held_nanos),
+        "remaining": None if remaining is None else dollars(remaining),
+        "state": standing.state,
+    }
 
 
 def _instant(at: datetime) -> str:

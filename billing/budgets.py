@@ -73,7 +73,7 @@ def limits_of(project: Project, months: Sequence[date]) -> dict[date, int | None
         end = periods.month_end(month, zone)
         limits[f"limit_{number}"] = _value_now() if end > now else _value_before(end)
     found = Project.objects.filter(pk=project.pk).annotate(**limits).values_list(*limits).get()
-    return {month: _nanos(value) for month, value in zip(months, found, strict=True)}
+    return {month: nanos_of(value) for month, value in zip(months, found, strict=True)}
 
 
 def _value_now() -> Subquery:
@@ -85,7 +85,7 @@ def _value_before(end: datetime) -> Subquery:
     return Subquery(changes.order_by("-changed_at", "-pk").values("new_limit_nanos")[:1])
 
 
-def _nanos(value: str | int | None) -> int | None:
+def nanos_of(value: str | int | None) -> int | None:
     """Of a setting's text, or of the history's number."""
     return money.nanos_from_dollars(Decimal(value)) if isinstance(value, str) else value
 

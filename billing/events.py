@@ -31,6 +31,7 @@ FIELDS = (
     *TOKEN_FIELDS,
     "costDollars",
     "credits",
+    "reservationId",
 )
 
 
@@ -84,6 +85,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens = NO_TOKENS
     stated_nanos: int | None = None
     """The cost that the sender stated; None where it is to be computed."""
+    reservation_id: str = ""
+    """What was reserved for this usage, and ends with it."""
     booked_before: Tokens = NO_TOKENS
     """Counts of the same model call that stand in the ledger already: the price is that of the
     whole call less that of these."""

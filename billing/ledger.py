@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing import bulk, money, periods, pricing, rollups
+from billing import bulk, money, periods, pricing, reservations, rollups
 from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
@@ -129,6 +129,7 @@ class _Batch:
         ]
         if not heard:
             return verdicts
+        reservations.end(self.project, (event for _, event in heard))
         new = [
             position
             for position, event in heard

@@ -188,7 +188,11 @@ class BillingSetting(models.Model):
 
 
 class BudgetChange(models.Model):
-    """Who changed a project's monthly limit, when, from what to what. None is no limit."""
+    """Who changed a project's monthly limit or its policy, when, from what to what. None is no limit."""
+
+    class Policy(models.TextChoices):
+        DENY = "deny", "deny"
+        WARN = "warn", "only warn"
 
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="budget_changes", db_index=False
@@ -199,6 +203,12 @@ class BudgetChange(models.Model):
     )
     old_limit_nanos = models.BigIntegerField(null=True)
     new_limit_nanos = models.BigIntegerField(null=True)
+    policy = models.CharField(
+        max_length=4,
+        choices=Policy,
+        blank=True,
+        help_text="The policy from then on, where it is this that changed.",
+    )
     note = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -261,6 +271,34 @@ class PriceOverride(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} from {self.starts_on}"
+
+
+class BudgetReservation(models.Model):
+    """An estimate that counts against the budget until its usage arrives or it expires."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="budget_reservations", db_index=False
+    )
+    reservation_id = CodePointCharField("reservation ID", max_length=200)
+    estimate_nanos = models.BigIntegerField(help_text="Nano-dollars (10⁻⁹ USD).")
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["project", "reservation_id"], name="reservation_once"),
+            models.CheckConstraint(
+                condition=Q(estimate_nanos__gt=0, estimate_nanos__lte=10**15), name="reservation_estimate"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "expires_at"], name="reservation_standing")]
+
+    def __str__(self) -> str:
+        return self.reservation_id
 
 
 def _sum_field(**kwargs: Any) -> models.BigIntegerField:

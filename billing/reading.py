@@ -103,7 +103,7 @@ def _read_job(kind: str, get: Get, latest: datetime, credits_per_dollar: int) ->
 
 def _read_credit(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
     """A purchase or grant: credits coming in, of no run or job."""
-    for field in (*RUN_AND_JOB_FIELDS, "model"):
+    for field in (*RUN_AND_JOB_FIELDS, "model", "reservationId"):
         if get(field) is not None:
             raise EventError(field, f"a {kind} belongs to no run or job and can't have it")
     _refuse_tokens(kind, _tokens(get))
@@ -127,7 +127,8 @@ _READERS = {
 
 
 def _told(get: Get, latest: datetime) -> dict[str, Any]:
-    """What the event tells of its run and job."""
+    """What the event tells of its run and job, and of what was reserved for it."""
+    reservation_id = get("reservationId")
     return {
         "run_id": _id("runId", get("runId")),
         "trigger": _text("trigger", get("trigger"), TRIGGER_LENGTH),
@@ -138,6 +139,7 @@ def _told(get: Get, latest: datetime) -> dict[str, Any]:
         "job_status": _status("jobStatus", get("jobStatus")),
         "job_started_at": _instant("jobStartedAt", get("jobStartedAt"), latest),
         "job_finished_at": _instant("jobFinishedAt", get("jobFinishedAt"), latest),
+        "reservation_id": "" if reservation_id is None else _id("reservationId", reservation_id),
     }
 
 

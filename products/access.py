@@ -8,15 +8,19 @@ from django.http import Http404
 
 from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
-Need = Literal["read", "change", "ingest"]
+Need = Literal["read", "ask", "change", "reserve", "ingest"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
 SCOPES: dict[Need, set[str]] = {
     "read": {ApiToken.Scope.READ, ApiToken.Scope.WRITE},
+    "ask": {ApiToken.Scope.READ, ApiToken.Scope.WRITE, ApiToken.Scope.INGEST},
     "change": {ApiToken.Scope.WRITE},
+    "reserve": {ApiToken.Scope.WRITE, ApiToken.Scope.INGEST},
     "ingest": {ApiToken.Scope.INGEST},
 }
 """What a token's scope has to be. A right is the token's scope and its user's present role."""
+LOOKING: set[Need] = {"read", "ask"}
+"""What everybody who sees a project may do; the rest is for its owner and managers."""
 
 
 class Unauthenticated(PermissionDenied):
@@ -70,7 +74,7 @@ def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Proj
     if project is None:
         raise Http404("No such product.")
     who.require(need)
-    if need != "read" and not may_change(who.user, project):
+    if need not in LOOKING and not may_change(who.user, project):
         raise PermissionDenied("You may look at this product but not change it.")
     return project
 

@@ -12,8 +12,8 @@ from products.models import ApiToken, Project
 
 SCOPES = {
     ApiToken.Scope.READ: "reads figures",
-    ApiToken.Scope.WRITE: "reads figures and changes budgets",
-    ApiToken.Scope.INGEST: "only brings usage in, for one product",
+    ApiToken.Scope.WRITE: "reads figures, reserves and changes budgets",
+    ApiToken.Scope.INGEST: "only brings usage in and asks and reserves budget, for one product",
 }
 """What a token may do, within what its user may do at the time."""
 

@@ -15,6 +15,7 @@ from django.test import Client
 from aicost.callers import BAD_TOKENS_A_MINUTE
 from aicost.procedures import PROCEDURES
 from billing import budgets
+from billing.models import BudgetReservation
 from products import tokens
 from products.models import ApiToken, Membership, Project
 from tests.calls import OK, READ, SEND, call, jsonrpc, strict, trpc
@@ -37,6 +38,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "aiCost.setBudgetLimit": {"limitDollars": 250},
     "aiCost.clearBudgetLimit": {},
 }
+# These may also be called by the tokens that bring usage in.
+ASKS: dict[str, dict[str, Any]] = {"aiCost.checkBudget": {"estimateDollars": 1}}
+RESERVES: dict[str, dict[str, Any]] = {"aiCost.reserveBudget": {"estimateDollars": 1}}
+OF_A_PRODUCT = {**READS, **ASKS, **CHANGES, **RESERVES}
 OWNED = "aiCost.getCrossProjectSummary"
 
 
@@ -220,14 +225,17 @@ TABLE: dict[str, tuple[str, str, Any]] = {
 
 
 def test_the_table_knows_every_procedure() -> None:
-    assert {*READS, *CHANGES, OWNED} == set(PROCEDURES)
-    assert set(CHANGES) == {name for name, one in PROCEDURES.items() if one.kind == "mutation"}
+    assert {*OF_A_PRODUCT, OWNED} == set(PROCEDURES)
+    assert {*CHANGES, *RESERVES} == {name for name, one in PROCEDURES.items() if one.kind == "mutation"}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("description", TABLE)
 def test_the_table(cast: Cast, description: str, transport: str) -> None:
     reading, changing, owned = TABLE[description]
+    brings_usage = "ingest token here" in description
+    asking = OK if brings_usage and reading == FORBIDDEN else reading
+    reserving = OK if brings_usage and changing == FORBIDDEN and "demoted" not in description else changing
     caller = cast.caller(description)
     budgets.set_limit(cast.project, Decimal(100), by=cast.users["owner"])
 
@@ -236,6 +244,9 @@ def test_the_table(cast: Cast, description: str, transport: str) -> None:
         return call(caller.client, transport, name, target, **caller.headers).code
 
     assert {name: code(name, given) for name, given in READS.items()} == dict.fromkeys(READS, reading)
+    assert {name: code(name, given) for name, given in ASKS.items()} == dict.fromkeys(ASKS, asking)
+    assert {name: code(name, given) for name, given in RESERVES.items()} == dict.fromkeys(RESERVES, reserving)
+    assert BudgetReservation.objects.count() == (reserving == OK)
     assert {name: code(name, given) for name, given in CHANGES.items()} == dict.fromkeys(CHANGES, changing)
     left = {} if changing == OK else {cast.project.pk: 100 * 10**9}
     assert budgets.limits_now([cast.project]) == left
@@ -251,14 +262,14 @@ ODD_IDS = ("4711", "0", "-1", "", "abc", "9" * 30, "1\0", "x" * 100_000)
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("means", ["session + csrf", "write token", "write token for Lantern"])
-@pytest.mark.parametrize("name", [*READS, *CHANGES])
+@pytest.mark.parametrize("name", OF_A_PRODUCT)
 def test_a_product_that_is_not_theirs_is_as_one_that_is_not(
     cast: Cast, name: str, means: str, transport: str
 ) -> None:
     caller = cast.caller(f"{'owner' if 'Lantern' in means else 'stranger'}: {means}")
 
     def answer(project_id: str) -> Any:
-        given = {"projectId": project_id, **READS.get(name, {}), **CHANGES.get(name, {})}
+        given = {"projectId": project_id, **OF_A_PRODUCT[name]}
         return SEND[transport](caller.client, name, given, **caller.headers)
 
     theirs = answer(str(cast.project.pk))

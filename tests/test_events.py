@@ -18,7 +18,7 @@ JOB = {"kind": "job", "jobId": "j1"}
 GRANT = {"kind": "grant", "costDollars": "1", "runId": None}
 PURCHASE = {**GRANT, "kind": "purchase"}
 
-IDS = ("eventId", "runId", "jobId")
+IDS = ("eventId", "runId", "jobId", "reservationId")
 COUNTS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens")
 RUN_AND_JOB = {
     "runId": "r1",
@@ -32,6 +32,7 @@ RUN_AND_JOB = {
     "jobStartedAt": BASE["occurredAt"],
     "jobFinishedAt": BASE["occurredAt"],
     "model": "gpt-4o",
+    "reservationId": "s1",
 }
 INSTANTS = ("occurredAt", "runStartedAt", "runFinishedAt", "jobStartedAt", "jobFinishedAt")
 
@@ -184,8 +185,15 @@ def test_lone_surrogates_are_refused(field: str, bad: str) -> None:
 
 def test_ids_are_kept_to_the_letter() -> None:
     odd = " É\u0065\u0301 \u2028\u202e'\"\\%_/ "
-    one = event(eventId=odd, runId=odd, jobId=odd)
-    assert one.event_id == one.run_id == one.job_id == odd
+    one = event(eventId=odd, runId=odd, jobId=odd, reservationId=odd)
+    assert one.event_id == one.run_id == one.job_id == one.reservation_id == odd
+
+
+@pytest.mark.parametrize("kind", [{}, REFUND, JOB])
+def test_what_was_reserved_is_told_and_not_booked(kind: dict[str, Any]) -> None:
+    one = event(**kind, reservationId="s1")
+    assert (one.reservation_id, event(**kind).reservation_id) == ("s1", "")
+    assert one.content == event(**kind).content
 
 
 # Other text

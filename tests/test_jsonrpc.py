@@ -160,7 +160,7 @@ def test_batch_of_notifications_is_not_answered(ask: Any, mine: str, project: An
 
 
 def test_every_procedure_can_be_called(ask: Any, mine: str) -> None:
-    needed = {"projectId": mine, "limitDollars": 9.99, "days": 30}
+    needed = {"projectId": mine, "limitDollars": 9.99, "days": 30, "estimateDollars": 0.01}
     for name, one in PROCEDURES.items():
         fields = one.input.model_json_schema()["required"] if one.input else []
         answer = ask(request(name, {field: needed[field] for field in fields}))

@@ -27,6 +27,14 @@ Call = Callable[..., Told]
 FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
 
 BUDGET = {"budgetLimit": (float, None), "budgetPct": (float, None), "budgetState": (str, None)}
+STANDING = {
+    "allowed": bool,
+    "budgetLimit": float,
+    "spent": float,
+    "reserved": float,
+    "remaining": float,
+    "state": str,
+}
 # SPEC's fields, name and type; a list of one is a list of such.
 FIELDS: dict[str, Any] = {
     "getMonthlySummary": {
@@ -68,6 +76,8 @@ FIELDS: dict[str, Any] = {
     },
     "setBudgetLimit": {"projectId": str, **BUDGET},
     "clearBudgetLimit": {"projectId": str, **BUDGET},
+    "checkBudget": STANDING,
+    "reserveBudget": {**STANDING, "reservationId": str, "expiresAt": str},
     "getRecentTransactions": [
         {
             "id": str,
@@ -100,6 +110,8 @@ ARGUMENTS = {
     **OF_A_MONTH,
     "setBudgetLimit": {"limitDollars": 40},
     "clearBudgetLimit": {},
+    "checkBudget": {},
+    "reserveBudget": {"estimateDollars": 0.5},
 }
 """What each needs besides `projectId`; `getCrossProjectSummary` takes nothing."""
 
@@ -157,6 +169,7 @@ def test_every_procedure_is_one_of_the_promised() -> None:
     assert {name for name, kind in kinds.items() if kind == "mutation"} == {
         "setBudgetLimit",
         "clearBudgetLimit",
+        "reserveBudget",
     }
 
 

@@ -84,6 +84,8 @@ good_inputs = st.fixed_dictionaries(
         "month": st.just("2026-03"),
         "days": st.sampled_from([7, 14, 30, 90]),
         "limitDollars": st.sampled_from([1, 99.5, 1_000_000_000]),
+        "estimateDollars": st.sampled_from([1, 1e-9, 1_000_000]),
+        "reservationId": st.sampled_from(["a", "ü/ "]),
     },
 )
 bad_inputs = st.fixed_dictionaries(
@@ -92,6 +94,8 @@ bad_inputs = st.fixed_dictionaries(
         "month": months,
         "days": values,
         "limitDollars": st.one_of(numbers, values),
+        "estimateDollars": st.one_of(numbers, values),
+        "reservationId": values,
         "\x1b[31m": values,
     },
 )

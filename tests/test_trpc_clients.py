@@ -1,6 +1,7 @@
 """The official tRPC clients, of versions 10 and 11 with each of their links, against a running server."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     "aiCost.getCrossProjectSummary": {},
     "aiCost.setBudgetLimit": {"limitDollars": 12.34},
     "aiCost.clearBudgetLimit": {},
+    "aiCost.checkBudget": {"estimateDollars": 0.25},
+    "aiCost.reserveBudget": {"estimateDollars": 0.25, "reservationId": "call/ü"},
     "aiCost.getRecentTransactions": {},
     "aiCost.getDailySpend": {"days": 7},
 }
@@ -149,6 +152,22 @@ def test_mutations_change_the_budget_by_token(ask: Any, project: Any, manager: A
         "budgetState": None,
     }
     assert limit(project) is None
+
+
+def test_budget_is_checked_and_reserved_by_the_token_that_brings_usage(
+    ask: Any, project: Any, owner: Any
+) -> None:
+    budgets.set_limit(project, Decimal("0.4"), by=owner)
+    headers = {"Authorization": f"Bearer {tokens.issue(owner, scope='ingest', project=project)[1]}"}
+    check, reserve = (example(f"aiCost.{name}Budget", project) for name in ("check", "reserve"))
+    standing = {"budgetLimit": 0.4, "spent": 0, "remaining": 0.4, "state": "green"}
+    [free] = ask(check, headers=headers)["outcomes"]
+    assert free["data"] == {**standing, "allowed": True, "reserved": 0}
+    [held] = ask(reserve, headers=headers)["outcomes"]
+    told = {"reservationId": "call/ü", "expiresAt": "2026-03-17T12:15:00Z"}
+    assert held["data"] == {**standing, "allowed": True, "reserved": 0.25, **told}
+    [taken] = ask(check, headers=headers)["outcomes"]
+    assert taken["data"] == {**standing, "allowed": False, "reserved": 0.25}
 
 
 def test_a_session_reads_and_with_its_csrf_token_changes(ask: Any, project: Any, owner: Any) -> None:

@@ -18,7 +18,7 @@ from aicost.presentation.shapes import Field, Line
 from aicost.procedures import PROCEDURES, Procedure
 from aicost.rpc import errors, jsonrpc
 from aicost.rpc.errors import Code
-from products.access import role_in
+from products.access import Need, role_in
 from products.forms import SCOPES
 from products.models import Project
 
@@ -100,7 +100,9 @@ def _mistakes(one: Procedure) -> list[Mistake]:
         )
     if one.input and "projectId" in one.input.model_fields:
         found.append(_mistake(errors.NOT_FOUND, "There is no such product, or it is not yours to see."))
-    return [*found, _mistake(errors.FORBIDDEN, _FORBIDDEN[one.kind])]
+    if one.need in _FORBIDDEN:
+        found.append(_mistake(errors.FORBIDDEN, _FORBIDDEN[one.need]))
+    return found
 
 
 def _mistake(code: Code, when: str, jsonrpc: int | None = None) -> Mistake:
@@ -108,9 +110,10 @@ def _mistake(code: Code, when: str, jsonrpc: int | None = None) -> Mistake:
     return Mistake(code.key, code.http, code.number, jsonrpc or code.jsonrpc, when)
 
 
-_FORBIDDEN = {
-    "query": "The token's scope is ingest.",
-    "mutation": "You may only read, the token's scope is not write, or a session sent no CSRF token.",
+_FORBIDDEN: dict[Need, str] = {
+    "read": "The token's scope is ingest.",
+    "change": "You may only read, the token's scope is not write, or a session sent no CSRF token.",
+    "reserve": "You may only read, the token's scope is read, or a session sent no CSRF token.",
 }
 _MISTAKES_OF_ANY_CALL = [
     _mistake(errors.NOT_FOUND, "There is no such procedure.", jsonrpc.METHOD_NOT_FOUND),

@@ -8,7 +8,7 @@ from typing import Any
 
 from aicost.procedures import Procedure
 
-VALUES = {"days": 30, "limitDollars": 250}
+VALUES = {"days": 30, "limitDollars": 250, "estimateDollars": 1.5}
 """What the examples send besides a product's id; fields that may be left out are."""
 
 _BEARER = '-H "Authorization: Bearer $AICOST_TOKEN"'

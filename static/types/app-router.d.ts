@@ -38,6 +38,19 @@ export interface AgentTypeFigures {
   waste: Waste;
 }
 
+export interface BudgetAnswer {
+  allowed: boolean;
+  /** Dollars. */
+  budgetLimit: number | null;
+  /** Dollars, this month. */
+  spent: number;
+  /** Dollars that reservations hold now. */
+  reserved: number;
+  /** Dollars: limit less spent. The part in `reserved` is spoken for. */
+  remaining: number | null;
+  state: 'green' | 'yellow' | 'red' | null;
+}
+
 export interface BudgetFigures {
   projectId: string;
   /** Dollars. */
@@ -60,6 +73,17 @@ export interface DayFigures {
   cost: number;
   tokens: number;
   jobs: number;
+}
+
+export interface Estimated {
+  /** The product's id. */
+  projectId: string;
+  /**
+   * What is about to be spent.
+   * @minimum 0
+   * @maximum 1000000
+   */
+  estimateDollars?: number;
 }
 
 export interface Forecast {
@@ -149,6 +173,23 @@ export interface ProjectFigures {
   budgetState: 'green' | 'yellow' | 'red' | null;
 }
 
+export interface ReservationAnswer {
+  allowed: boolean;
+  /** Dollars. */
+  budgetLimit: number | null;
+  /** Dollars, this month. */
+  spent: number;
+  /** Dollars that reservations hold now. */
+  reserved: number;
+  /** Dollars: limit less spent. The part in `reserved` is spoken for. */
+  remaining: number | null;
+  state: 'green' | 'yellow' | 'red' | null;
+  /** Send it with the usage; null where it is not allowed. */
+  reservationId: string | null;
+  /** ISO 8601 in UTC, with `Z`. */
+  expiresAt: string | null;
+}
+
 export interface RunFigures {
   runId: string;
   status: string;
@@ -159,6 +200,19 @@ export interface RunFigures {
   totalTokens: number;
   /** Dollars. */
   cost: number;
+}
+
+export interface ToReserve {
+  /** The product's id. */
+  projectId: string;
+  /**
+   * What is to be reserved.
+   * @minimum 1e-09
+   * @maximum 1000000
+   */
+  estimateDollars: number;
+  /** An id of your own, so that asking again is safe; without it one is made. */
+  reservationId?: string;
 }
 
 export interface Transaction {
@@ -230,6 +284,18 @@ export type AppRouter = TRPCBuiltRouter<Root, {
     clearBudgetLimit: TRPCMutationProcedure<{
       input: OfProject;
       output: BudgetFigures;
+      meta: object;
+    }>;
+    /** Ask before spending whether the budget allows an estimate. Changes nothing and holds nothing. */
+    checkBudget: TRPCQueryProcedure<{
+      input: Estimated;
+      output: BudgetAnswer;
+      meta: object;
+    }>;
+    /** Ask as `checkBudget` does and, if allowed, hold the estimate for 15 minutes. It ends earlier when usage with its `reservationId` arrives. The same `reservationId` again replaces what it holds. Needs the product's owner or a manager, and a token the scope `write` or `ingest`. */
+    reserveBudget: TRPCMutationProcedure<{
+      input: ToReserve;
+      output: ReservationAnswer;
       meta: object;
     }>;
     /** The last 50 deductions, newest first; with `month` the newest 50 before its end. */

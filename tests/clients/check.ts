@@ -21,9 +21,13 @@ export const exact: [
   Same<MonthlySummary['budgetLimit'], number | null>,
   Same<MonthlySummary['topRuns'][number]['startedAt'], string | null>,
   Same<NonNullable<MonthlySummary['forecast']>['limitPassedOn'], string | null>,
+  Same<Inputs['checkBudget'], { projectId: string; estimateDollars?: number }>,
+  Same<Inputs['reserveBudget'], { projectId: string; estimateDollars: number; reservationId?: string }>,
+  Same<Outputs['checkBudget']['remaining'], number | null>,
+  Same<Outputs['reserveBudget']['reservationId'], string | null>,
   Same<Outputs['clearBudgetLimit']['budgetState'], 'green' | 'yellow' | 'red' | null>,
   Same<Outputs['getRecentTransactions'][number]['unpriced'], boolean>,
-] = [true, true, true, true, true, true, true, true, true, true];
+] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true];
 
 export async function right(): Promise<string> {
   const summary = await client.aiCost.getMonthlySummary.query({ projectId });
@@ -32,11 +36,14 @@ export async function right(): Promise<string> {
   const products = (await client.aiCost.getCrossProjectSummary.query()).projects.map((one) => one.name);
   const set = await client.aiCost.setBudgetLimit.mutate({ projectId, limitDollars: 12.5 });
   const cleared = await client.aiCost.clearBudgetLimit.mutate({ projectId });
+  const may: boolean = (await client.aiCost.checkBudget.query({ projectId, estimateDollars: 0.5 })).allowed;
+  const held = await client.aiCost.reserveBudget.mutate({ projectId, estimateDollars: 0.5 });
+  const until: string | null = may ? held.expiresAt : null;
   const recent = await client.aiCost.getRecentTransactions.query({ projectId });
   const days = await client.aiCost.getDailySpend.query({ projectId, days: 30 });
   const created: string | undefined = recent[0]?.createdAt;
   const states = [set.budgetState, cleared.budgetState].join();
-  return [cost, trend.length, products.join(), states, created, days[0]?.date].join();
+  return [cost, trend.length, products.join(), states, created, days[0]?.date, until].join();
 }
 
 export function said(error: unknown): string {
@@ -74,6 +81,12 @@ export async function wrong(): Promise<void> {
   await client.aiCost.setBudgetLimit.mutate({ projectId, limitDollars: '1' });
   // @ts-expect-error null takes no limit away
   await client.aiCost.setBudgetLimit.mutate({ projectId, limitDollars: null });
+  // @ts-expect-error checking holds nothing
+  await client.aiCost.checkBudget.mutate({ projectId });
+  // @ts-expect-error the estimate is missing
+  await client.aiCost.reserveBudget.mutate({ projectId });
+  // @ts-expect-error there may be no reservation
+  console.log((await client.aiCost.reserveBudget.mutate({ projectId, estimateDollars: 1 })).reservationId.length);
   // @ts-expect-error there is no such range
   await client.aiCost.getDailySpend.query({ projectId, days: 8 });
   // @ts-expect-error it takes no input

@@ -1,0 +1,111 @@
+"""Callers who reserve at the same time: together they never hold more than remains."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from aicost.procedures import PROCEDURES
+from billing import budgets, reservations, spending
+from billing.models import BudgetReservation
+from products.access import Caller
+from products.models import Project
+from tests.factories import ProjectFactory, event, send, usage
+from tests.test_concurrency import PATIENCE, at_once, check_sound, senders
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[1]
+CALLERS, TIMES = 16, 3
+DOLLAR = 10**9
+
+
+@pytest.fixture
+def limited() -> Project:
+    """A limit of forty dollars, seven of which are spent."""
+    project = ProjectFactory()
+    budgets.set_limit(project, Decimal(40), by=project.owner)
+    usage(project, costDollars="7", occurredAt=timezone.now().isoformat())
+    return project
+
+
+def check_answers(project: Project, answers: list[dict[str, Any]]) -> None:
+    """Forty-eight asked for a dollar each, and thirty-three remained: these are held, and no more."""
+    allowed = [one for one in answers if one["allowed"]]
+    assert (len(answers), len(allowed)) == (CALLERS * TIMES, 33)
+    assert all(one["reserved"] <= one["remaining"] == 33 for one in answers)
+    held = BudgetReservation.objects.filter(project=project)
+    assert set(held.values_list("reservation_id", "estimate_nanos")) == {
+        (one["reservationId"], DOLLAR) for one in allowed
+    }
+    assert spending.check(project).standing.held_nanos == 33 * DOLLAR
+
+
+def test_threads_never_hold_more_than_remains(limited: Project) -> None:
+    given = {"projectId": str(limited.pk), "estimateDollars": 1}
+
+    def ask() -> list[dict[str, Any]]:
+        reserve = PROCEDURES["aiCost.reserveBudget"]
+        return [reserve.call(Caller(limited.owner), given) for _ in range(TIMES)]
+
+    check_answers(limited, [one for answers in at_once(*[ask] * CALLERS) for one in answers])
+
+
+def test_processes_never_hold_more_than_remains(limited: Project) -> None:
+    arguments = map(str, (limited.pk, limited.owner_id, CALLERS, TIMES))
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.reserving", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TEST_DATABASE_URL": address_of_the_tests_database()},
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE * 2,
+        check=True,
+    )
+    check_answers(limited, json.loads(told.stdout))
+
+
+def address_of_the_tests_database() -> str:
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["TEST_DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:
+    def ask() -> spending.Answer:
+        return spending.reserve(limited, 20 * DOLLAR, by=limited.owner, reservation_id="mine")
+
+    answers = at_once(*[ask] * CALLERS)
+    assert all(one.allowed for one in answers)
+    assert reservations.held(limited).nanos == 20 * DOLLAR
+    assert reservations.held(limited).count == 1
+
+
+def test_callers_who_spend_what_they_reserved_meet_the_limit_exactly(limited: Project) -> None:
+    """Held becomes spent in one transaction: at no time is it both, or neither."""
+
+    def work() -> None:
+        while (answer := spending.reserve(limited, DOLLAR, by=limited.owner)).allowed:
+            assert answer.reservation
+            told = {"reservationId": answer.reservation.reservation_id, "costDollars": "1"}
+            one = event(eventId=told["reservationId"], occurredAt=timezone.now().isoformat(), **told)
+            assert send(limited, one) == ["recorded"]
+
+    def watch() -> list[int]:
+        standings = [spending.check(limited).standing for _ in range(100)]
+        return [one.spent_nanos + one.held_nanos for one in standings]
+
+    committed = at_once(watch, *[work] * (senders() - 1))[0]
+    assert max(committed) <= 40 * DOLLAR
+    assert committed == sorted(committed)
+    standing = spending.check(limited).standing
+    assert (standing.spent_nanos, standing.held_nanos) == (40 * DOLLAR, 0)
+    check_sound(limited)
