@@ -20,6 +20,7 @@ dashboard = [
     path("ai-cost/export/ledger.csv", export_views.ledger, name="export-ledger"),
     path("ai-cost/export/<str:table>.<str:form>", export_views.dashboard_table, name="export"),
     path("budget", views.budget, name="budget"),
+    path("budget/policy", views.budget_policy, name="budget-policy"),
     path("revenue", views.revenue, name="revenue"),
     path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from aicost import addresses, queries
 from aicost.pages import page
@@ -15,10 +15,11 @@ from aicost.presentation import daily, month, overview, tabs
 from aicost.presentation import portfolio as portfolio_shown
 from aicost.presentation import revenue as revenue_shown
 from aicost.presentation import runs as runs_shown
+from aicost.presentation import spending as spending_shown
 from aicost.queries import runs
 from aicost.state import DashboardState
-from billing import budgets
-from billing.forms import BudgetForm, ClearBudgetForm
+from billing import budgets, policies
+from billing.forms import BudgetForm, ClearBudgetForm, PolicyForm
 from products.access import may_change, project_for
 from products.models import Project
 
@@ -103,15 +104,38 @@ def budget(request: HttpRequest, project_id: str) -> HttpResponse:
         )
         messages.success(request, budget_shown.told(change))
         return redirect("budget", project.pk)
-    shown = {"form": form, "may_change": may_change(request.user, project)}
-    status = 422 if form.is_bound else 200
+    policy_form = PolicyForm(initial={"policy": policies.policy_of(project)})
+    return _budget_page(request, project, form, policy_form)
+
+
+@page
+@require_POST
+def budget_policy(request: HttpRequest, project_id: str) -> HttpResponse:
+    project = project_for(request.user, project_id, "change")
+    form = PolicyForm(request.POST)
+    if form.is_valid():
+        change = policies.set_policy(project, form.cleaned_data["policy"], by=request.user)
+        messages.success(request, spending_shown.told_of_policy(change))
+        return redirect("budget", project.pk)
+    return _budget_page(request, project, _present_limit(project), form)
+
+
+def _budget_page(
+    request: HttpRequest, project: Project, form: BudgetForm, policy_form: PolicyForm
+) -> HttpResponse:
+    shown = {"form": form, "policy_form": policy_form, "may_change": may_change(request.user, project)}
+    status = 422 if form.is_bound or policy_form.is_bound else 200
     return _render(request, "budget", project, shown | budget_shown.page(project), status=status)
 
 
 def _budget_form(request: HttpRequest, project: Project) -> BudgetForm:
     if request.method != "POST":
-        return BudgetForm(initial={"limit": budget_shown.typed_limit(project)})
+        return _present_limit(project)
     return (ClearBudgetForm if "clear" in request.POST else BudgetForm)(request.POST)
+
+
+def _present_limit(project: Project) -> BudgetForm:
+    return BudgetForm(initial={"limit": budget_shown.typed_limit(project)})
 
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:

@@ -5,9 +5,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from billing import budgets, money
-from billing.forms import BudgetForm
-from billing.models import BillingSetting, BudgetChange, CreditTransaction, PriceOverride
+from billing import budgets, money, policies
+from billing.forms import POLICIES, BudgetForm
+from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
 from products.admin import ReadOnlyAdmin
 
 
@@ -16,7 +16,13 @@ def _dollars(nanos: int | None) -> str:
 
 
 class BudgetSettingForm(BudgetForm, forms.ModelForm):
-    """The budget limit of a product; `BillingSettingAdmin` has it set by `budgets.set_limit`."""
+    """A product's budget limit and policy; `BillingSettingAdmin` has them set by their functions."""
+
+    policy = forms.ChoiceField(
+        choices=[("", "as it is"), *((name, f"{name}: {words}") for name, words in POLICIES.items())],
+        required=False,
+        help_text="What callers who ask before spending are told.",
+    )
 
     class Meta:
         model = BillingSetting
@@ -26,6 +32,7 @@ class BudgetSettingForm(BudgetForm, forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.fields["limit"].initial = self.instance.value
+            self.fields["policy"].initial = policies.policy_of(self.instance.project)
 
     def validate_unique(self) -> None:
         """Setting the limit of a product that has one changes it."""
@@ -33,10 +40,10 @@ class BudgetSettingForm(BudgetForm, forms.ModelForm):
 
 @admin.register(BillingSetting)
 class BillingSettingAdmin(admin.ModelAdmin):
-    """Budget limits. Every way to write one goes through `budgets.set_limit` and leaves its history."""
+    """Budget limits, and the policies beside them. Every way to write one leaves its history."""
 
     form = BudgetSettingForm
-    fields = ["project", "limit", "note"]
+    fields = ["project", "limit", "note", "policy"]
     list_display = ["project", "monthly_limit"]
     list_select_related = ["project"]
     search_fields = ["project__name"]
@@ -55,6 +62,8 @@ class BillingSettingAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: BillingSetting, form: Any, change: bool) -> None:
         data = form.cleaned_data
         budgets.set_limit(obj.project, data["limit"], by=request.user, note=data["note"])
+        if data["policy"]:
+            policies.set_policy(obj.project, data["policy"], by=request.user)
         stored = BillingSetting.objects.get(project=obj.project, key=budgets.KEY)
         obj.pk, obj.key, obj.value = stored.pk, stored.key, stored.value
 
@@ -68,7 +77,7 @@ class BillingSettingAdmin(admin.ModelAdmin):
 
 @admin.register(BudgetChange)
 class BudgetChangeAdmin(ReadOnlyAdmin):
-    list_display = ["project", "changed_at", "changed_by", "before", "after", "note"]
+    list_display = ["project", "changed_at", "changed_by", "before", "after", "policy", "note"]
     list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["project", "changed_by"]
     search_fields = ["project__name", "changed_by__username"]
@@ -105,6 +114,19 @@ class PriceOverrideAdmin(admin.ModelAdmin):
     list_select_related = ["project"]
     search_fields = ["model", "project__name"]
     autocomplete_fields = ["project"]
+
+
+@admin.register(BudgetReservation)
+class BudgetReservationAdmin(ReadOnlyAdmin):
+    list_display = ["reservation_id", "project", "estimate", "made_at", "expires_at", "made_by"]
+    list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project", "made_by"]
+    search_fields = ["reservation_id__exact"]
+    ordering = ["-expires_at", "-pk"]
+
+    @admin.display(description="estimate")
+    def estimate(self, reservation: BudgetReservation) -> str:
+        return _dollars(reservation.estimate_nanos)
 
 
 @admin.register(CreditTransaction)

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from billing import budgets
+from billing import budgets, policies
 
 
 class BudgetForm(forms.Form):
@@ -42,3 +42,16 @@ class ClearBudgetForm(BudgetForm):
 
     def clean_limit(self) -> None:  # type: ignore[override]
         return None
+
+
+POLICIES = {
+    policies.DENY: "callers are told no where the limit would be passed",
+    policies.WARN: "callers are always told yes, and how the budget stands",
+}
+"""What callers who ask before spending are told."""
+
+
+class PolicyForm(forms.Form):
+    policy = forms.ChoiceField(
+        label="Who asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
+    )

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from billing import budgets
-from billing.models import BillingSetting, BudgetChange, CreditTransaction, PriceOverride
+from billing import budgets, policies, spending
+from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
 from products import tokens
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
 from tests.factories import usage
@@ -30,7 +30,7 @@ def address(model: Any, page: str, *args: Any) -> str:
 
 EVERY_MODEL = [
     *(Project, AgentType, ApiToken, PipelineRun, AgentJob),
-    *(BillingSetting, BudgetChange, CreditTransaction, PriceOverride),
+    *(BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride),
 ]
 
 
@@ -42,14 +42,16 @@ def test_every_list_and_form_opens(admin, project, owner, model):
     PriceOverride.objects.create(
         project=project, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
     )
+    spending.reserve(project, 10**9, by=owner)
     assert admin.get(address(model, "changelist"), {"q": "x"}).status_code == 200
     assert admin.get(address(model, "change", model._default_manager.first().pk)).status_code == 200
 
 
-@pytest.mark.parametrize("model", [CreditTransaction, PipelineRun, AgentJob, BudgetChange])
+@pytest.mark.parametrize("model", [CreditTransaction, PipelineRun, AgentJob, BudgetChange, BudgetReservation])
 def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, project, owner, model):
     usage(project)
     budgets.set_limit(project, Decimal(100), by=owner)
+    spending.reserve(project, 10**9, by=owner)
     pk = model._default_manager.get().pk
     before = model._default_manager.values().get()
     assert admin.get(address(model, "add")).status_code == 403
@@ -103,6 +105,17 @@ def test_a_wrong_limit_is_refused_by_name_and_nothing_stored(admin, project, wro
     assert "limit" in response.context["adminform"].form.errors
     assert not BillingSetting.objects.exists()
     assert not BudgetChange.objects.exists()
+
+
+def test_the_policy_is_set_beside_the_limit_and_left_where_nothing_is_chosen(admin, project, superuser):
+    admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "250", "policy": "warn"})
+    assert policies.policy_of(project) == "warn"
+    assert BudgetChange.objects.values_list("changed_by", "policy").first() == (superuser.pk, "warn")
+    setting = BillingSetting.objects.get(key=budgets.KEY)
+    page = admin.get(address(BillingSetting, "change", setting.pk)).content.decode()
+    assert '<option value="warn" selected>' in page
+    admin.post(address(BillingSetting, "change", setting.pk), {"limit": "99", "policy": ""})
+    assert policies.policy_of(project) == "warn"
 
 
 def test_other_settings_are_not_shown_as_limits(admin, project):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aicost import formats, markup, queries
-from aicost.presentation import forecast
+from aicost.presentation import forecast, spending
 from billing import budgets, periods
 from billing.budgets import BudgetStatus
 from billing.models import BudgetChange
@@ -92,10 +93,12 @@ class LimitChange:
     old: str
     new: str
     note: str
+    of: str
+    """What changed."""
 
 
 def page(project: Project) -> dict[str, Any]:
-    """This month against its limit, and who changed the limit when."""
+    """This month against its limit, what is reserved, and who changed the limit or the policy when."""
     summary = queries.month_summary(project)
     ahead = queries.budget_forecast(project, summary)
     return {
@@ -103,6 +106,7 @@ def page(project: Project) -> dict[str, Any]:
         "budget": bar(summary.budget, summary.month, ahead=ahead),
         "outlook": forecast.outlook(ahead, summary.budget),
         "spent": formats.money(summary.cost),
+        "reserved": spending.reserved(project),
         "history": _history(project),
     }
 
@@ -124,16 +128,20 @@ def told(change: BudgetChange | None) -> str:
 
 def _history(project: Project) -> list[LimitChange]:
     zone = periods.zone(project.time_zone)
-    return [
-        LimitChange(
-            when=markup.moment(change.changed_at, zone),
-            who=change.changed_by.get_username() if change.changed_by else "the system",
-            old=_limit(change.old_limit_nanos),
-            new=_limit(change.new_limit_nanos),
-            note=change.note,
-        )
-        for change in queries.budget_history(project)
-    ]
+    return [_change(change, zone) for change in queries.budget_history(project)]
+
+
+def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
+    limits = _limit(change.old_limit_nanos), _limit(change.new_limit_nanos)
+    old, new = spending.policy_change(change) if change.policy else limits
+    return LimitChange(
+        when=markup.moment(change.changed_at, zone),
+        who=change.changed_by.get_username() if change.changed_by else "the system",
+        old=old,
+        new=new,
+        note=change.note,
+        of="Policy" if change.policy else "",
+    )
 
 
 def _limit(nanos: int | None) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicost import formats, queries
-from aicost.presentation import budget, changes, daily, forecast, kpis, tabs, unpriced, waste
+from aicost.presentation import budget, changes, daily, forecast, kpis, spending, tabs, unpriced, waste
 from aicost.state import DashboardState, Link, link
 from billing import periods
 
@@ -20,6 +20,8 @@ class Month:
     budget: budget.BudgetBar | None
     outlook: forecast.Outlook | None
     """Of the present month, where there was usage or is a limit."""
+    reserved: str
+    """Of the present month's budget; in a past one nothing is reserved."""
     unpriced: unpriced.Notice | None
     waste_csv: str
     waste_json: str
@@ -42,6 +44,7 @@ def month(state: DashboardState) -> dict[str, Any]:
                 summary.budget, state.month, past=state.past_month is not None, ahead=found.forecast
             ),
             outlook=_outlook(state, found),
+            reserved=spending.reserved(state.project) if summary.budget and not state.past_month else "",
             unpriced=unpriced.notice(state.project, summary),
             waste_csv=state.export_url("waste", "csv"),
             waste_json=state.export_url("waste", "json"),
