@@ -4,7 +4,7 @@ The minus is U+2212, and the space before a unit does not break.
 """
 
 from datetime import date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -35,16 +35,7 @@ def _signed(value: Decimal | int, text: str) -> str:
 
 def money(nanos: int) -> str:
     """`$1,234.56`; below a dollar as many digits as it takes not to read as nothing."""
-    dollars = _rounded(abs(billing_money.decimal_dollars(nanos)))
-    cents = dollars == round(dollars, 2)
-    places = 2 if cents else -int(dollars.as_tuple().exponent)
-    return _signed(nanos, "$" + _decimal(dollars, f"#,##0.{'0' * places}"))
-
-
-def _rounded(dollars: Decimal) -> Decimal:
-    """To cents from a dollar on, to 4 decimals below, and to two digits where these would say nothing."""
-    places = 2 if dollars >= 1 or not dollars else min(max(4, 1 - dollars.adjusted()), 9)
-    return dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+    return billing_money.text(nanos)
 
 
 def cents(nanos: int) -> str:

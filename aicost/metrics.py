@@ -1,4 +1,4 @@
-"""What the intake counts, for Prometheus, at `/metrics`.
+"""What the intake counts, and what waits in the alerts' outbox, for Prometheus, at `/metrics`.
 
 Each process counts for itself. Where a server runs several, `PROMETHEUS_MULTIPROC_DIR` names a
 folder that they share, and any of them answers for all.
@@ -18,11 +18,13 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     generate_latest,
     multiprocess,
 )
 
 from billing import ledger
+from billing.alerts import outbox
 from billing.ledger import Outcome
 
 RECEIVED = Counter(
@@ -49,7 +51,19 @@ def metrics(request: HttpRequest) -> HttpResponse:
     told = request.headers.get("Authorization", "")
     if not compare_digest(told.encode(), f"Bearer {expected}".encode()):
         return HttpResponse("Unauthorized\n", status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+    text = generate_latest(_registry()) + generate_latest(_outbox())
+    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+
+
+def _outbox() -> CollectorRegistry:
+    """Read from the database, where every process finds the same."""
+    registry = CollectorRegistry()
+    waiting = Gauge(
+        "aicost_alert_deliveries", "Budget alerts that are not sent, by state.", ["state"], registry=registry
+    )
+    for state, number in outbox.not_sent().items():
+        waiting.labels(state).set(number)
+    return registry
 
 
 def _registry() -> CollectorRegistry:

@@ -30,6 +30,21 @@ RPC_MAX_BATCH: int = env.int("RPC_MAX_BATCH", default=100)
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
 """Opens `/metrics`; without it there is no such page."""
 
+# Alerts by email need a mail server; without one nothing is queued for it.
+EMAIL_URL: str = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="AI Cost <aicost@localhost>")
+
+SITE_URL: str = env.str("SITE_URL", default="").rstrip("/")
+"""Under which address people reach this server: what messages link to."""
+if SITE_URL and not SITE_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("SITE_URL is this server's address, such as https://aicost.example.com.")
+
+WEBHOOK_ALLOW_PRIVATE: bool = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+"""Lets webhooks reach plain http and addresses that are not public."""
+
 INSTALLED_APPS = [
     "aicost",
     "billing",

@@ -14,6 +14,14 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         pre_migrate.connect(_lift_guards, sender=self)
         post_migrate.connect(_install_guards, sender=self)
+        _let_alerts_hear()
+
+
+def _let_alerts_hear() -> None:
+    from billing.alerts import crossings
+    from billing.signals import budget_moved
+
+    budget_moved.connect(crossings.hear)
 
 
 def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:

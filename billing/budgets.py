@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from billing import ledger, money, periods
+from billing import ledger, money, periods, signals
 from billing.models import BillingSetting, BudgetChange
 from products.models import Project
 
@@ -109,6 +109,7 @@ def set_limit(
     else:
         value = money.plain(money.decimal_dollars(new))
         BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
+    signals.announce(project)
     return BudgetChange.objects.create(
         project=project,
         changed_at=at or timezone.now(),

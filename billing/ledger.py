@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing import bulk, money, periods, pricing, reservations, rollups
+from billing import bulk, money, periods, pricing, reservations, rollups, signals
 from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
@@ -177,6 +177,7 @@ class _Batch:
         jobs.write()
         self.write_ledger(new, job_of, changes)
         rollups.add(self.project, agent_types, changes)
+        signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()
         return verdicts
 

@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, OuterRef, Q
 
+from billing.alerts.models import AlertDelivery, AlertSettings, BudgetAlert  # noqa: F401  # found from here
 from billing.events import ID_LENGTH
 from products.fields import CodePointCharField
 from products.models import AgentJob, AgentType, PipelineRun, Project

@@ -43,6 +43,20 @@ def plain(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def text(nanos: int) -> str:
+    """`$1,234.56`; below a dollar as many digits as it takes not to read as nothing. The minus is U+2212."""
+    amount = _rounded(abs(decimal_dollars(nanos)))
+    places = 2 if amount == round(amount, 2) else -int(amount.as_tuple().exponent)
+    sign = "\u2212" if nanos < 0 else ""
+    return f"{sign}${amount:,.{places}f}"
+
+
+def _rounded(dollars: Decimal) -> Decimal:
+    """To cents from a dollar on, to 4 decimals below, and to two digits where these would say nothing."""
+    places = 2 if dollars >= 1 or not dollars else min(max(4, 1 - dollars.adjusted()), 9)
+    return dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+
+
 def percent(part: int, whole: int) -> float:
     """`part` as percent of `whole`; 0 where the whole is not positive."""
     return part * 100 / whole if whole > 0 else 0.0

@@ -84,6 +84,9 @@ class Changes:
         }
         _add(self.by_unpriced_model[month, correction.model], gone)
 
+    def months_of_spend(self) -> set[date]:
+        return {month for (month, _), sums in self.by_agent_type.items() if sums.get("cost_nanos")}
+
     def count_job(self, before: JobBooking | None, after: JobBooking) -> None:
         """A job's finish, or its status, agent type or day having moved."""
         for booking, sign in ((before, -1), (after, 1)):

@@ -1,0 +1,129 @@
+"""What an alert says, in each of its forms."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from babel.dates import format_date, format_datetime
+from django.conf import settings
+from django.urls import reverse
+
+from billing import money, periods
+from billing.alerts.models import AlertDelivery, BudgetAlert
+from products.models import Project
+
+LOCALE = "en_US"
+_LONGEST_NAME = 80
+# Control characters end a line or a header; direction marks would turn the words around a name.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True)
+class Message:
+    """In words, for people."""
+
+    product: str
+    headline: str
+    figures: str
+    advice: str
+    counted: str
+    state: money.BudgetState
+    filled: int
+    """Percent of the bar, at most 100."""
+    dashboard_url: str
+    alerts_url: str
+
+    @property
+    def subject(self) -> str:
+        return f"{self.product}: {self.headline}"
+
+    @property
+    def line(self) -> str:
+        return " ".join(part for part in (f"{self.subject}.", self.figures, self.dashboard_url) if part)
+
+
+def message(delivery: AlertDelivery) -> Message:
+    project, alert = delivery.project, delivery.alert
+    urls = {"dashboard_url": _url("ai-cost", project), "alerts_url": _url("alerts", project)}
+    return _of_alert(project, alert, urls) if alert else _of_test(project, urls)
+
+
+def _of_alert(project: Project, alert: BudgetAlert, urls: dict[str, str]) -> Message:
+    spent, limit = alert.spent_nanos, alert.limit_nanos
+    left = limit - spent
+    rest = f"{money.text(left)} left" if left > 0 else f"{money.text(-left)} over" if left else "nothing left"
+    at = format_datetime(
+        alert.crossed_at.astimezone(periods.zone(project.time_zone)), "d MMMM y, HH:mm", locale=LOCALE
+    )
+    return Message(
+        product=printable(project.name),
+        headline=f"{alert.threshold} % of the {format_date(alert.month, 'MMMM', LOCALE)} budget is spent",
+        figures=f"{money.text(spent)} of {money.text(limit)} ({money.cut_percent(spent, limit)} %), {rest}.",
+        advice=_advice(alert),
+        counted=f"Counted on {at} ({project.time_zone}).",
+        state=money.budget_state(spent, limit),
+        filled=min(max(spent * 100 // limit, 1), 100),
+        **urls,
+    )
+
+
+def _advice(alert: BudgetAlert) -> str:
+    fresh = format_date(periods.shift(alert.month, 1), "d MMMM", LOCALE)
+    if alert.spent_nanos >= alert.limit_nanos:
+        return f"Pause or slow down the costliest agents, or raise the limit. A new month begins on {fresh}."
+    return f"Review high-cost agents and top pipelines: the budget has to last until {fresh}."
+
+
+def _of_test(project: Project, urls: dict[str, str]) -> Message:
+    return Message(
+        product=printable(project.name),
+        headline="a test of the budget alerts",
+        figures="",
+        advice="Nothing has happened. Somebody pressed “Send a test”, and it arrives.",
+        counted="",
+        state="green",
+        filled=0,
+        **urls,
+    )
+
+
+def payload(delivery: AlertDelivery) -> dict[str, Any]:
+    """A webhook's body; the same for every attempt."""
+    project, alert = delivery.project, delivery.alert
+    said = message(delivery)
+    told: dict[str, Any] = {
+        "text": _for_chats(said.line),
+        "id": str(delivery.pk),
+        "type": "budget.threshold" if alert else "budget.test",
+        "project": {"id": str(project.pk), "name": project.name},
+    }
+    if said.dashboard_url:
+        told["url"] = said.dashboard_url
+    return told | _figures(alert) if alert else told
+
+
+def _figures(alert: BudgetAlert) -> dict[str, Any]:
+    return {
+        "month": periods.month_text(alert.month),
+        "threshold": alert.threshold,
+        "crossing": alert.crossing,
+        "spent": money.dollars(alert.spent_nanos),
+        "limit": money.dollars(alert.limit_nanos),
+        "percent": float(money.cut_percent(alert.spent_nanos, alert.limit_nanos)),
+    }
+
+
+def _for_chats(text: str) -> str:
+    """Slack and those like it read `<!channel>` and `<url|text>`, and want these three escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def printable(name: str) -> str:
+    """On one line, in the direction of the text around it, and not endless."""
+    text = " ".join(_UNPRINTABLE.sub(" ", name).split())
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+
+
+def _url(name: str, project: Project) -> str:
+    """Absolute; "" where this server was not told its own address."""
+    return settings.SITE_URL + reverse(name, args=[project.pk]) if settings.SITE_URL else ""

@@ -1,0 +1,80 @@
+"""Writers and workers in processes of their own, all at once: one alert of each crossing."""
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from billing import budgets
+from billing.alerts import crossings
+from billing.alerts.models import AlertDelivery, BudgetAlert
+from tests.factories import ProjectFactory, UserFactory, usage
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 120
+"""Seconds after which a test gives a deadlock up."""
+
+
+def counts() -> list[int]:
+    """SQLite has one writer at a time, and each waits for its turn by polling."""
+    return [8, 16] if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres") else [4]
+
+
+def writers(number: int, project: Any, events: int) -> list[str]:
+    """Processes that start together, each sending so many events of a dollar; what each recorded."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.alert_writer", str(project.pk), str(number), str(events)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "AICOST_TEST_DATABASE": str(connection.settings_dict["NAME"]),
+            "EMAIL_URL": "smtp://127.0.0.1:9",
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+@pytest.fixture
+def product() -> Any:
+    return ProjectFactory(owner=UserFactory(email="owner@example.com"))
+
+
+@pytest.mark.parametrize("number", counts())
+def test_writers_that_cross_together_make_one_alert(product: Any, number: int) -> None:
+    budgets.set_limit(product, Decimal(number * 5), by=product.owner)
+    assert writers(number, product, 5) == ["5"] * number
+    first, second = BudgetAlert.objects.filter(project=product).order_by("threshold")
+    assert [(one.threshold, one.crossing) for one in (first, second)] == [(80, 1), (100, 1)]
+    assert second.told
+    messages = AlertDelivery.objects.filter(project=product)
+    assert messages.filter(alert=second).count() == 1
+    assert messages.filter(alert=first).count() == first.told
+    assert crossings.evaluate_all() == 0
+
+
+def test_workers_that_find_one_crossing_together_make_one_alert(
+    product: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash between the commit and its evaluation."""
+    budgets.set_limit(product, Decimal(10), by=product.owner)
+    with monkeypatch.context() as patched:
+        patched.setattr(crossings, "evaluate", lambda project: None)
+        usage(product, costDollars="9", occurredAt=timezone.now().isoformat())
+    assert not BudgetAlert.objects.exists()
+    assert writers(4, product, 0) == ["0"] * 4
+    assert [(one.threshold, one.crossing) for one in BudgetAlert.objects.all()] == [(80, 1)]
+    assert AlertDelivery.objects.count() == 1
