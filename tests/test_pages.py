@@ -24,7 +24,7 @@ from tests.factories import event, send, usage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
-NAMES = ("product", "ai-cost", "budget", "revenue", "connect", "runs")
+NAMES = ("product", "ai-cost", "budget", "alerts", "revenue", "connect", "runs")
 FRAGMENTS = {"month": "ai-cost-month", "daily": "ai-cost-daily", "tabs": "ai-cost-tabs"}
 TABS = ("agents", "trend", "runs", "recent")
 ODD_RUN_IDS = (
