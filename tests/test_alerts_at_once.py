@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,9 +16,10 @@ from django.db import connection
 from django.utils import timezone
 
 from billing import budgets
-from billing.alerts import crossings
+from billing.alerts import crossings, outbox
 from billing.alerts.models import AlertDelivery, BudgetAlert
 from tests.factories import ProjectFactory, UserFactory, usage
+from tests.receivers import MailServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +31,17 @@ PATIENCE = 120
 def counts() -> list[int]:
     """SQLite has one writer at a time, and each waits for its turn by polling."""
     return [8, 16] if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres") else [4]
+
+
+@pytest.fixture
+def mail(settings: Any) -> Iterator[MailServer]:
+    """Down until a test starts it."""
+    server = MailServer()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    settings.EMAIL_URL = f"smtp://127.0.0.1:{server.port}"
+    yield server
+    server.stop()
 
 
 def writers(number: int, project: Any, events: int) -> list[str]:
@@ -78,3 +94,37 @@ def test_workers_that_find_one_crossing_together_make_one_alert(
     assert writers(4, product, 0) == ["0"] * 4
     assert [(one.threshold, one.crossing) for one in BudgetAlert.objects.all()] == [(80, 1)]
     assert AlertDelivery.objects.count() == 1
+
+
+def send_at_once(senders: int) -> Counter[str]:
+    """Senders in threads of their own, all of them; how many messages came to each state."""
+    start = Barrier(senders)
+
+    def send() -> Counter[str]:
+        try:
+            start.wait(PATIENCE)
+            return outbox.send_due()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(senders) as pool:
+        became = [future.result(PATIENCE) for future in [pool.submit(send) for _ in range(senders)]]
+    return sum(became, Counter())
+
+
+def test_with_the_mail_server_down_writers_make_one_mail_that_comes_once(
+    product: Any, mail: MailServer
+) -> None:
+    number = counts()[0]
+    budgets.set_limit(product, Decimal(number * 6), by=product.owner)
+    assert writers(number, product, 5) == ["5"] * number
+    for _ in range(3):
+        assert send_at_once(4) == {"pending": 1}
+        AlertDelivery.objects.update(due_at=timezone.now())  # its pause is over
+    mail.start()
+    assert send_at_once(4) == {"sent": 1}
+    AlertDelivery.objects.update(due_at=timezone.now())
+    assert send_at_once(4) == {}
+    assert mail.recipients == ["owner@example.com"]
+    delivery = AlertDelivery.objects.get()
+    assert (delivery.state, delivery.attempts) == ("sent", 4)

@@ -48,6 +48,7 @@ class DeliveryRow:
     about: str
     channel: str
     target: str
+    """"" where it is somebody else's, and not for this person to see."""
     state: str
     word: str
     when: SafeString | str
@@ -151,7 +152,7 @@ def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
     if delivery.channel == AlertDelivery.Channel.WEBHOOK:
         return _host(delivery.target)
     own = user.email.casefold() == delivery.target.casefold()
-    return delivery.target if may_change or own else "an address"
+    return delivery.target if may_change or own else ""
 
 
 def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo) -> str:

@@ -54,7 +54,7 @@ class BudgetAlert(models.Model):
     )
     month = models.DateField(help_text="Its first day.")
     threshold = models.PositiveSmallIntegerField(help_text="Percent of the limit.")
-    crossing = models.PositiveIntegerField(help_text="The how manieth of this threshold in the month.")
+    crossing = models.PositiveIntegerField(help_text="Counted from 1 for this threshold in this month.")
     crossed_at = models.DateTimeField()
     spent_nanos = models.BigIntegerField()
     limit_nanos = models.BigIntegerField()
@@ -62,7 +62,7 @@ class BudgetAlert(models.Model):
     ended_at = models.DateTimeField(null=True, help_text="When spend had fallen below it again.")
 
     class Meta:
-        default_permissions = ("view",)
+        default_permissions = ()
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "month", "threshold", "crossing"], name="budget_alert_once"
@@ -117,7 +117,7 @@ class AlertDelivery(models.Model):
     error = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        default_permissions = ("view",)
+        default_permissions = ()
         constraints = [
             models.CheckConstraint(condition=Q(channel__in=["email", "webhook"]), name="delivery_channel"),
             models.CheckConstraint(

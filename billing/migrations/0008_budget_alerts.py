@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('month', models.DateField(help_text='Its first day.')),
                 ('threshold', models.PositiveSmallIntegerField(help_text='Percent of the limit.')),
-                ('crossing', models.PositiveIntegerField(help_text='The how manieth of this threshold in the month.')),
+                ('crossing', models.PositiveIntegerField(help_text='Counted from 1 for this threshold in this month.')),
                 ('crossed_at', models.DateTimeField()),
                 ('spent_nanos', models.BigIntegerField()),
                 ('limit_nanos', models.BigIntegerField()),
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='budget_alerts', to='products.project')),
             ],
             options={
-                'default_permissions': ('view',),
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                 ('alert', models.ForeignKey(help_text='None: a test.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='billing.budgetalert')),
             ],
             options={
-                'default_permissions': ('view',),
+                'default_permissions': (),
             },
         ),
         migrations.AddConstraint(
