@@ -33,10 +33,12 @@ def alerts(request: HttpRequest, project_id: str) -> HttpResponse:
 
 
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def show_secret(request: HttpRequest, project_id: str) -> HttpResponse:
     """It stands in the answer to the POST and in no page that is opened by the way."""
     project = project_for(request.user, project_id, need="change")
+    if request.method != "POST":  # its address, opened once more
+        return redirect("alerts", project.pk)
     return _render(request, project, secret=channels.signing_secret(project))
 
 
