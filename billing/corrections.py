@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from billing import bulk, ledger, money, rollups
+from billing import bulk, ledger, money, rollups, signals
 from billing.events import DEDUCTION, MAX_DOLLARS, Tokens
 from billing.known import KnownRun
 from billing.models import CreditTransaction
@@ -134,6 +134,7 @@ def _book(project: Project, decisions: list[Decision]) -> None:
         )
     bulk.insert(CreditTransaction, (*ledger.COLUMNS, "corrects_id"), rows)
     rollups.add(project, AgentTypes(project, ()), changes)
+    signals.announce(project, changes.months_of_spend())
 
 
 def _numbered_run(pk: int) -> KnownRun:
