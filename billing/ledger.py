@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
-from billing import bulk, money, periods, pricing, reservations, rollups, signals
+from billing import bulk, money, periods, pricing, reservations, rollups, signals, turns
 from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
@@ -48,7 +48,7 @@ def record(
     """
     costs = _costs(project, events)
     events = [_unless_absurd(event, cost) for event, cost in zip(events, costs, strict=True)]
-    with transaction.atomic():
+    with turns.writing():
         return _Batch(lock(project), events, costs).record(atomic)
 
 

@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 from functools import cached_property, reduce
 
 import msgspec
-from django.db import transaction
 from django.utils import timezone
 from msgspec.structs import asdict, astuple, replace
 
-from billing import bulk, ledger
+from billing import bulk, ledger, turns
 from billing.events import JOB, Rejection, UsageEvent
 from billing.known import FAILED, SUCCEEDED, better_name, earlier, later
 from billing.ledger import Outcome
@@ -134,7 +133,7 @@ REMEMBERED = Outcome(status="recorded")
 
 def record(project: Project, found: Sequence[Found | Rejection]) -> list[Outcome]:
     """`ledger.record` for what was found in a request; one outcome each, in their order."""
-    with transaction.atomic():
+    with turns.writing():
         ledger.lock(project)
         arrived = _by_trace(found)
         known = _remembered(project, sorted(arrived))

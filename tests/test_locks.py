@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
-from billing import ledger, rollups
+from billing import ledger, rollups, turns
 from products import tokens
 from products.models import Project
-from tests.factories import ProjectFactory, UserFactory, fields
+from tests.factories import ProjectFactory, UserFactory, event, fields, send
 from tests.faults import books
 from tests.faults.client import post
 from tests.faults.load import load, told
@@ -77,6 +77,23 @@ def test_one_products_lock_holds_no_other_product_up(server: Server, projects: l
             assert post(server, free, fields(eventId=f"e{number}")).statuses == ["recorded"]
     assert stored(projects[0])["ledger"] == {}
     assert len(stored(projects[1])["ledger"]) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_whose_turn_does_not_come_gives_up_with_nothing_recorded(
+    projects: list[Project], settings: Any
+) -> None:
+    settings.LOCK_TIMEOUT = 0.05
+    project = projects[0]
+    with turns._turn:  # as another thread would
+        if connection.vendor == "sqlite":
+            with pytest.raises(OperationalError, match="locked"):
+                send(project, event(eventId="e1"))
+        else:
+            assert send(project, event(eventId="e0")) == ["recorded"]
+        with transaction.atomic():
+            assert send(project, event(eventId="e2")) == ["recorded"]
+    assert send(project, event(eventId="e1"), event(eventId="e2")) == ["recorded", "duplicate"]
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL lets writers of other products by")
