@@ -128,8 +128,7 @@ def test_an_error_at_any_step_records_nothing_and_the_retry_records_once(
     before, body = REQUESTS[name]
     steps, unbroken = Steps(monkeypatch), new_sender(before)
     assert steps.run(lambda: unbroken.send(body)).status_code == 200
-    whole, wanted = steps.seen, unbroken.everything()
-    assert whole[-1] == "COMMIT"
+    whole, wanted = _recording(steps), unbroken.everything()
     assert {table for table in WRITTEN if any(_writes(sql, table) for sql in whole)} == WRITTEN
     faults = [
         (at, when, error)
@@ -155,6 +154,15 @@ def test_an_error_at_any_step_records_nothing_and_the_retry_records_once(
     record_property("faults", f"{len(faults)} injected at {len(whole)} steps; 0 lost, 0 doubled")
 
 
+def _recording(steps: Steps) -> list[str]:
+    """The steps up to the commit. What comes after it looks at the budget, and is nobody's loss."""
+    return steps.seen[: _commit(steps) + 1]
+
+
+def _commit(steps: Steps) -> int:
+    return len(steps.seen) - 1 - steps.seen[::-1].index("COMMIT")
+
+
 def _writes(sql: str, table: str) -> bool:
     return f'"{table}"' in sql and not sql.startswith("SELECT")
 
@@ -166,13 +174,26 @@ def test_a_commit_whose_answer_is_lost_is_a_duplicate_at_the_retry(
     before, body = REQUESTS[name]
     steps, unbroken, sender = Steps(monkeypatch), new_sender(before), new_sender(before)
     steps.run(lambda: unbroken.send(body))
-    answer = steps.run(lambda: sender.send(body), len(steps.seen) - 1, AFTER, OperationalError)
+    answer = steps.run(lambda: sender.send(body), _commit(steps), AFTER, OperationalError)
     assert answer.status_code == 503
     assert sender.everything() == unbroken.everything()
     assert sender.send(body).status_code == 200
     assert sender.everything() == unbroken.everything()
     with verification.snapshot():
         assert list(verification.differences(sender.project)) == []
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_an_error_after_the_commit_is_not_the_senders(
+    when: str, new_sender: Callable[[list[Body]], Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, unbroken, sender = Steps(monkeypatch), new_sender([]), new_sender([])
+    steps.run(lambda: unbroken.send(usage(LATER)))
+    after = range(_commit(steps) + 1, len(steps.seen))
+    assert after
+    answer = steps.run(lambda: sender.send(usage(LATER)), after[0], when, OperationalError)
+    assert (answer.status_code, len(steps.seen) > after[0]) == (200, True)
+    assert sender.everything() == unbroken.everything()
 
 
 @pytest.mark.parametrize("error", TOLD)
