@@ -2,8 +2,8 @@
 
 from django.core.exceptions import ValidationError
 
-from billing.alerts import crossings
 from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.alerts.standings import present_month
 from products.models import Project
 
 PAGE = 50
@@ -11,7 +11,7 @@ PAGE = 50
 
 def standing(project: Project) -> dict[int, BudgetAlert]:
     """The present month's thresholds that are passed, by percent."""
-    month = crossings.present_month(project)
+    month = present_month(project)
     alerts = BudgetAlert.objects.filter(project=project, month=month, ended_at=None)
     return {alert.threshold: alert for alert in alerts}
 

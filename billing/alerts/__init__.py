@@ -1,6 +1,7 @@
 """Budget alerts: a threshold is crossed, and those who want to know are told once.
 
-`crossings` decides, `outbox` sends and keeps trying, `channels` says who is told and where.
+`standings` reads, `crossings` decides, `outbox` sends and keeps trying, `channels` says who is told,
+and where.
 """
 
 

@@ -6,57 +6,21 @@ of writers who see the same threshold passed make one.
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from billing import budgets, ledger, money, periods
+from billing import budgets, ledger, periods
 from billing.alerts import outbox
-from billing.alerts.models import DEFAULT_THRESHOLDS, AlertSettings, BudgetAlert, percents
-from billing.models import BillingSetting, MonthlySpend
+from billing.alerts.models import BudgetAlert
+from billing.alerts.standings import Standing, month_at, present_month, standing_of, standings
+from billing.models import BillingSetting
 from products.models import Project
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A project's present month against its limit, and which of its thresholds stand as crossed."""
-
-    project_id: int
-    month: date
-    limit_nanos: int | None
-    spent_nanos: int
-    thresholds: Collection[int]
-    standing: frozenset[int]
-
-    def passed(self, percent: int) -> bool:
-        return self.limit_nanos is not None and self.spent_nanos * 100 >= self.limit_nanos * percent
-
-    @property
-    def crossed(self) -> list[int]:
-        return sorted(one for one in self.thresholds if self.passed(one) and one not in self.standing)
-
-    @property
-    def ended(self) -> list[int]:
-        """Armed again, also those that were taken off the list since."""
-        return [one for one in self.standing if not self.passed(one)]
-
-    @property
-    def told(self) -> int | None:
-        """The one to tell of: the highest crossed, unless a higher one stands and was told already."""
-        highest = max(self.crossed, default=0)
-        return highest if highest > max(self.standing.difference(self.ended), default=0) else None
-
-
-def present_month(project: Project) -> date:
-    return _month(project.time_zone, timezone.now())
 
 
 def hear(*, project: Project, months: Collection[date] | None, **_: Any) -> None:
@@ -68,7 +32,7 @@ def hear(*, project: Project, months: Collection[date] | None, **_: Any) -> None
 def evaluate(project: Project) -> BudgetAlert | None:
     """Write down what was crossed and what is armed again; the alert that is to be told, if there is one."""
     standing = standing_of(project)
-    if standing is None or not (standing.crossed or standing.ended):
+    if standing is None or not standing.moved:
         return None
     with transaction.atomic():
         project = ledger.lock(project)
@@ -88,11 +52,6 @@ def evaluate_all() -> int:
         except Exception:  # one product's trouble is not the others'
             log.exception("The budget of product %s could not be evaluated.", project.pk)
     return told
-
-
-def standing_of(project: Project) -> Standing | None:
-    """None for a product in the archive."""
-    return next(iter(_standings(Project.objects.filter(pk=project.pk), present_month(project))), None)
 
 
 def _settle(project: Project, found: Standing) -> BudgetAlert | None:
@@ -129,65 +88,14 @@ def _in_motion() -> Iterable[Project]:
     limited = BillingSetting.objects.filter(key=budgets.KEY).values("project")
     projects = Project.objects.live().filter(Q(pk__in=limited) | Q(pk__in=_all_standing().values("project")))
     now = timezone.now()
-    zones: dict[date, list[str]] = {}
-    for name in projects.order_by().values_list("time_zone", flat=True).distinct():
-        zones.setdefault(_month(name, now), []).append(name)
-    moved = [
-        found.project_id
-        for month, names in zones.items()
-        for found in _standings(projects.filter(time_zone__in=names), month)
-        if found.crossed or found.ended
-    ]
-    return Project.objects.filter(pk__in=moved)
+    by_month: dict[date, list[int]] = {}
+    for pk, zone in projects.order_by("pk").values_list("pk", "time_zone"):
+        by_month.setdefault(month_at(zone, now), []).append(pk)
+    found = [one for month, ids in by_month.items() for one in standings(ids, month)]
+    return Project.objects.filter(pk__in=[one.project_id for one in found if one.moved])
 
 
 def _all_standing() -> QuerySet[BudgetAlert]:
-    """Those of past months stand for ever; of these the few last days suffice for every zone."""
+    """Those of past months stand for ever; no zone's present month is older than this."""
     oldest = periods.shift(periods.month_of(timezone.now().date()), -1)
     return BudgetAlert.objects.filter(ended_at=None, month__gte=oldest)
-
-
-def _month(zone: str, now: datetime) -> date:
-    return periods.month_of(periods.day_of(now, periods.zone(zone)))
-
-
-def _standings(projects: QuerySet[Project], month: date) -> list[Standing]:
-    """In one query, and a second where thresholds stand as crossed."""
-    mine = {"project": OuterRef("pk")}
-    limit = BillingSetting.objects.filter(**mine, key=budgets.KEY).values("value")
-    spend = MonthlySpend.objects.filter(**mine, month=month).order_by().values("project")
-    thresholds = AlertSettings.objects.filter(**mine).values("thresholds")
-    crossed = BudgetAlert.objects.filter(**mine, month=month, ended_at=None)
-    rows = (
-        projects.filter(archived_at=None)
-        .annotate(
-            limit=Subquery(limit),
-            spent=Coalesce(Subquery(spend.annotate(sum=Sum("cost_nanos")).values("sum")), 0),
-            thresholds=Subquery(thresholds),
-            stands=Exists(crossed),
-        )
-        .order_by("pk")
-        .values_list("pk", "limit", "spent", "thresholds", "stands")
-    )
-    found = list(rows)
-    standing = _standing([pk for pk, *_, stands in found if stands], month)
-    return [
-        Standing(
-            project_id=pk,
-            month=month,
-            limit_nanos=None if limit is None else money.nanos_from_dollars(Decimal(limit)),
-            spent_nanos=int(spent),
-            thresholds=percents(thresholds or DEFAULT_THRESHOLDS),
-            standing=frozenset(standing.get(pk, ())),
-        )
-        for pk, limit, spent, thresholds, _ in found
-    ]
-
-
-def _standing(projects: list[int], month: date) -> dict[int, list[int]]:
-    by_project: dict[int, list[int]] = {}
-    if projects:
-        alerts = BudgetAlert.objects.filter(project__in=projects, month=month, ended_at=None)
-        for project, threshold in alerts.values_list("project", "threshold"):
-            by_project.setdefault(project, []).append(threshold)
-    return by_project

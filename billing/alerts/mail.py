@@ -5,7 +5,7 @@ import smtplib
 from email.utils import parseaddr
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from billing.alerts import Undelivered, channels
@@ -45,7 +45,6 @@ def compose(delivery: AlertDelivery) -> EmailMultiAlternatives:
             "Message-ID": f"<{delivery.pk}@{_domain()}>",
             "Auto-Submitted": "auto-generated",
         },
-        connection=get_connection(timeout=settings.EMAIL_TIMEOUT),
     )
     email.attach_alternative(render_to_string("billing/mail/alert.html", said), "text/html")
     return email
