@@ -5,15 +5,15 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from aicost import exports, queries
-from aicost.exports import Table
+from aicost import exports, queries, sheets
 from aicost.pages import page
+from aicost.sheets import Table
 from aicost.state import DashboardState
 from billing import periods
 from products.access import project_for
 from products.models import Project
 
-FORMS = {"csv": ("text/csv; charset=utf-8", exports.as_csv), "json": ("application/json", exports.as_json)}
+FORMS = {"csv": ("text/csv; charset=utf-8", sheets.as_csv), "json": ("application/json", sheets.as_json)}
 
 
 @page

@@ -1,35 +1,20 @@
 """Every table and chart as rows for machines: the same figures by the same functions, totals last.
 
-A `Table`'s text cells are safe for spreadsheets when written as CSV; numbers stay numbers.
+Costs are dollars, times ISO 8601 in UTC, days and months as they are written.
 """
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
-from io import StringIO
 from typing import Any
 
 from aicost import queries
 from aicost.queries import Portfolio, Spend
+from aicost.sheets import Cell, Lines, Table, exact
 from aicost.state import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
 from billing.models import CreditTransaction
 from products.models import Project
-
-Cell = str | int | float | None
-"""Costs are dollars, times ISO 8601 in UTC, days and months as they are written."""
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str
-    columns: Sequence[str]
-    rows: Iterable[Sequence[Cell]]
-    total: Sequence[Cell]
-    """The last line, cell for cell; None where a sum says nothing."""
 
 
 def dollars(nanos: int) -> float:
@@ -247,7 +232,7 @@ LEDGER_COLUMNS = (
 
 def ledger_lines(project: Project, month: date) -> Iterator[str]:
     """The ledger of a month as CSV, line by line in order of time, in memory that does not grow."""
-    out = _Lines()
+    out = Lines()
     yield out.line(LEDGER_COLUMNS)
     spent = 0
     tokens = [0, 0, 0, 0, 0]
@@ -270,49 +255,6 @@ def _ledger(project: Project, month: date) -> Any:
         *("job__agent_type__slug", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
         *("cache_write_1h_tokens", "output_tokens", "cost_source", "amount_nanos"),
     )
-
-
-class Exact(str):
-    """A decimal number in text, every digit of it: no spreadsheet formula, whatever it begins with."""
-
-
-def exact(nanos: int) -> Exact:
-    return Exact(money.plain(money.decimal_dollars(nanos)))
-
-
-def as_csv(table: Table) -> str:
-    out = _Lines()
-    return "".join(out.line(row) for row in (table.columns, *table.rows, table.total))
-
-
-def as_json(table: Table) -> str:
-    named = [dict(zip(table.columns, row, strict=True)) for row in (*table.rows, table.total)]
-    return json.dumps({"name": table.name, "rows": named[:-1], "total": named[-1]})
-
-
-class _Lines:
-    """CSV a line at a time."""
-
-    def __init__(self) -> None:
-        self._buffer = StringIO()
-        self._writer = csv.writer(self._buffer)
-
-    def line(self, cells: Sequence[Cell]) -> str:
-        self._buffer.seek(0)
-        self._buffer.truncate()
-        self._writer.writerow([_safe(cell) for cell in cells])
-        return self._buffer.getvalue()
-
-
-def _safe(cell: Cell) -> Cell:
-    """Text that a spreadsheet would run as a formula gets a quote in front of it."""
-    if (
-        isinstance(cell, str)
-        and not isinstance(cell, Exact)
-        and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    ):
-        return f"'{cell}"
-    return cell
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from aicost.procedures import PROCEDURES, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import Procedure
 
 HEAD = """\
 // Made by `manage.py export_types` from the server's own definitions; not to be edited.

@@ -6,19 +6,18 @@ of the batch is. The same event again changes nothing, whoever sends it, however
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeGuard
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 import msgspec
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from billing import bulk, money, periods, pricing, reservations, rollups, signals, turns
-from billing.events import JOB, MAX_DOLLARS, Rejection, UsageEvent
+from billing import bulk, costs, periods, reservations, rollups, signals, turns
+from billing.costs import Cost
+from billing.events import JOB, Rejection, UsageEvent
 from billing.known import KnownJob
 from billing.models import CreditTransaction
-from billing.own_prices import OwnPrices
 from billing.registers import AgentTypes, Jobs, Runs
 from products.models import Project
 
@@ -46,10 +45,10 @@ def record(
     Rejections and conflicts are reported and the rest recorded together; with `atomic` nothing is
     recorded if there are any. An exception (a lost connection, a sum beyond 64 bits) records nothing.
     """
-    costs = _costs(project, events)
-    events = [_unless_absurd(event, cost) for event, cost in zip(events, costs, strict=True)]
+    found = costs.find(project, events)
+    events = [costs.unless_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with turns.writing():
-        return _Batch(lock(project), events, costs).record(atomic)
+        return _Batch(lock(project), events, found).record(atomic)
 
 
 def lock(project: Project) -> Project:
@@ -70,41 +69,6 @@ def _wait_no_longer_than(seconds: float) -> None:
     with connection.cursor() as cursor:
         milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(milliseconds)])
-
-
-Cost = tuple[int, str]
-"""Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
-
-
-def _costs(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Cost]:
-    """Found before the lock is taken: nobody should wait for it."""
-    zone = periods.zone(project.time_zone)
-    own = OwnPrices(project, {event.model for event in events if _is_to_be_priced(event)})
-    return [_cost(event, own, zone) for event in events]
-
-
-def _is_to_be_priced(event: UsageEvent | Rejection) -> TypeGuard[UsageEvent]:
-    return isinstance(event, UsageEvent) and event.kind != JOB and event.stated_nanos is None
-
-
-def _cost(event: UsageEvent | Rejection, own: OwnPrices, zone: ZoneInfo) -> Cost:
-    if isinstance(event, Rejection) or event.kind == JOB:
-        return 0, ""
-    if event.stated_nanos is not None:
-        return event.stated_nanos, CreditTransaction.CostSource.REPORTED.value
-    rates = own.rates(event.model, periods.day_of(event.occurred_at, zone)) if own else None
-    nanos = pricing.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before, rates)
-    if nanos is None:
-        return 0, CreditTransaction.CostSource.UNPRICED.value
-    return nanos, CreditTransaction.CostSource.COMPUTED.value
-
-
-def _unless_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
-    """Sound token counts can cost more than any one event may; it alone is refused, not its batch."""
-    if isinstance(event, Rejection) or cost[0] <= MAX_DOLLARS * money.NANOS_PER_DOLLAR:
-        return event
-    reason = f"its tokens cost more than {MAX_DOLLARS:,} dollars by the price of {event.model}"
-    return Rejection(event_id=event.event_id, field="model", reason=reason)
 
 
 class _Batch:

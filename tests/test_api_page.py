@@ -23,7 +23,8 @@ from django.urls import reverse
 
 from aicost.presentation import api as api_shown
 from aicost.presentation.examples import VALUES, Site
-from aicost.procedures import PROCEDURES, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import Procedure
 from aicost.rpc import errors
 from products import tokens
 from tests.clients.node import FOLDER, executable

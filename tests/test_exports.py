@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from aicost import exports, queries
+from aicost import exports, queries, sheets
 from tests.conftest import NOW
 from tests.factories import event, send, usage
 
@@ -56,7 +56,7 @@ def test_csv_and_json_say_the_same(get, busy, table):
     assert as_csv[0] == list(as_json["total"])
     assert len(as_csv) == len(as_json["rows"]) + 2
     for line, told in zip(as_csv[1:], [*as_json["rows"], as_json["total"]], strict=True):
-        cells = [exports._safe(value) for value in told.values()]
+        cells = [sheets.safe(value) for value in told.values()]
         assert line == ["" if value is None else str(value) for value in cells]
 
 

@@ -14,7 +14,8 @@ from django.core.cache import cache
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import transaction
 
-from aicost.procedures import PROCEDURES, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import Procedure
 from billing import budgets
 from products import tokens
 from products.access import Caller

@@ -15,7 +15,8 @@ from aicost.callers import BAD_TOKENS_A_MINUTE
 from aicost.presentation import examples, shapes
 from aicost.presentation.examples import Example, Site
 from aicost.presentation.shapes import Field, Line
-from aicost.procedures import PROCEDURES, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import Procedure
 from aicost.rpc import errors, jsonrpc
 from aicost.rpc.errors import Code
 from products.access import Need, role_in

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aicost.procedures import Procedure
+from aicost.registry import Procedure
 
 VALUES = {"days": 30, "limitDollars": 250, "estimateDollars": 1.5}
 """What the examples send besides a product's id; fields that may be left out are."""

@@ -9,7 +9,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost.procedures import PROCEDURES, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import Procedure
 from aicost.rpc.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,

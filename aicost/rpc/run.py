@@ -10,7 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
 from aicost.callers import caller_of, require_csrf
-from aicost.procedures import UNDEFINED, Procedure
+from aicost.registry import UNDEFINED, Procedure
 from aicost.rpc.errors import (
     BAD_REQUEST,
     FORBIDDEN,

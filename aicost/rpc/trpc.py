@@ -15,7 +15,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost.procedures import PROCEDURES, UNDEFINED, Procedure
+from aicost.procedures import PROCEDURES
+from aicost.registry import UNDEFINED, Procedure
 from aicost.rpc.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,

@@ -1,0 +1,39 @@
+"""The ledger, prices, budgets with their alerts, and the rollups that every page reads."""
+
+from billing.alerts.models import AlertDelivery, AlertSettings, BudgetAlert
+from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
+from billing.models.ledger import CreditTransaction, LedgerIsAppendOnly, LedgerQuerySet, corrections
+from billing.models.prices import MAX_RATE, PriceOverride
+from billing.models.rollups import (
+    INT64_SAFE,
+    DailyAgentSpend,
+    DailySpend,
+    MonthlyCredits,
+    MonthlySpend,
+    RunSpend,
+    UnpricedUsage,
+)
+from billing.models.spans import TraceSpan
+
+__all__ = [
+    "INT64_SAFE",
+    "MAX_RATE",
+    "AlertDelivery",
+    "AlertSettings",
+    "BillingSetting",
+    "BudgetAlert",
+    "BudgetChange",
+    "BudgetReservation",
+    "CreditTransaction",
+    "DailyAgentSpend",
+    "DailySpend",
+    "LedgerIsAppendOnly",
+    "LedgerQuerySet",
+    "MonthlyCredits",
+    "MonthlySpend",
+    "PriceOverride",
+    "RunSpend",
+    "TraceSpan",
+    "UnpricedUsage",
+    "corrections",
+]

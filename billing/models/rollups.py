@@ -1,0 +1,136 @@
+"""The sums that every page reads; what each must hold says `billing.truth`."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from products.fields import CodePointCharField
+from products.models import AgentType, PipelineRun, Project
+
+INT64_SAFE = 9_000_000_000_000_000_000
+"""No sum may leave this range: beyond it SQLite would go on in floating point."""
+
+
+def _sum_field(**kwargs: Any) -> models.BigIntegerField:
+    return models.BigIntegerField(default=0, **kwargs)
+
+
+def _in_range(*fields: str, name: str) -> models.CheckConstraint:
+    condition = Q()
+    for field in fields:
+        condition &= Q(**{f"{field}__gte": -INT64_SAFE, f"{field}__lte": INT64_SAFE})
+    return models.CheckConstraint(condition=condition, name=name)
+
+
+class Spend(models.Model):
+    """Sums of deductions less refunds. Tokens are those of deductions; input includes cached ones."""
+
+    cost_nanos = _sum_field()
+    input_tokens = _sum_field()
+    output_tokens = _sum_field()
+    transactions = _sum_field(help_text="Deductions and refunds.")
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+
+class MonthlySpend(Spend):
+    """By month and agent type. Jobs count in the month in which they finished."""
+
+    pk = models.CompositePrimaryKey("project", "month", "agent_type")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    agent_type = models.ForeignKey(
+        AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    unpriced = _sum_field(help_text="Deductions whose cost is not known.")
+    succeeded_jobs = _sum_field()
+    failed_jobs = _sum_field()
+    cancelled_jobs = _sum_field()
+    failed_cost_nanos = _sum_field(help_text="The part of the cost that went into jobs that failed.")
+    cancelled_cost_nanos = _sum_field(help_text="The part that went into jobs that were cancelled.")
+
+    class Meta(Spend.Meta):
+        constraints = [
+            _in_range("cost_nanos", "input_tokens", "output_tokens", name="monthly_spend_range"),
+            _in_range("failed_cost_nanos", "cancelled_cost_nanos", name="monthly_waste_range"),
+        ]
+
+
+class DailySpend(Spend):
+    """By day. `jobs` are those that finished on it."""
+
+    pk = models.CompositePrimaryKey("project", "day")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField()
+    jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="daily_spend_range")]
+
+
+class DailyAgentSpend(Spend):
+    """By day and agent type: what parts of months are compared by. `jobs` are those that finished on it."""
+
+    pk = models.CompositePrimaryKey("project", "day", "agent_type")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField()
+    agent_type = models.ForeignKey(
+        AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [
+            _in_range("cost_nanos", "input_tokens", "output_tokens", name="daily_agent_spend_range")
+        ]
+
+
+class RunSpend(Spend):
+    """By month and pipeline run. The key serves a run's page, an index of its own the costliest."""
+
+    pk = models.CompositePrimaryKey("project", "run", "month")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    run = models.ForeignKey(
+        PipelineRun, on_delete=models.PROTECT, related_name="spend", db_constraint=False, db_index=False
+    )
+    month = models.DateField(help_text="Its first day.")
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="run_spend_range")]
+        indexes = [models.Index(fields=["project", "month", "-cost_nanos"], name="run_spend_costliest")]
+
+
+class UnpricedUsage(models.Model):
+    """Deductions whose cost is not known, by month and model: what is missing from the figures."""
+
+    pk = models.CompositePrimaryKey("project", "month", "model")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    model = CodePointCharField(max_length=200, blank=True)
+    transactions = _sum_field()
+    input_tokens = _sum_field()
+    output_tokens = _sum_field()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [_in_range("input_tokens", "output_tokens", name="unpriced_usage_range")]
+
+
+class MonthlyCredits(models.Model):
+    """Credits coming in, by month."""
+
+    pk = models.CompositePrimaryKey("project", "month")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    purchased_nanos = _sum_field()
+    granted_nanos = _sum_field()
+    transactions = _sum_field(help_text="Purchases and grants.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [_in_range("purchased_nanos", "granted_nanos", name="monthly_credits_range")]
