@@ -1,5 +1,6 @@
 """A PostgreSQL of a test's own that the test may kill, as durable as it is by default."""
 
+import atexit
 import shutil
 import subprocess
 import tempfile
@@ -83,6 +84,7 @@ def crashing() -> Iterator[Crashing]:
             yield server
         finally:
             running.cleanup()
+            atexit.unregister(running._cleanup)
             _end(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
