@@ -1,7 +1,7 @@
 """Writers of one process take turns on SQLite, which knows no queue of its own.
 
 There whoever waits for the lock looks for it again after up to a tenth of a second, and whoever comes
-anew takes it before: of sixteen busy threads one wrote nearly all, and another waited for minutes.
+anew takes it before: of sixteen busy threads one wrote nearly all, and others waited until it had ended.
 """
 
 from collections.abc import Iterator
