@@ -11,6 +11,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.defaults import page_not_found
 
+from products.models import Project
+
 View = Callable[..., HttpResponseBase]
 
 
@@ -32,3 +34,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Also Django's own handler of status 400, whose exceptions say nothing to people."""
     wrong = exception.message_dict if isinstance(exception, ValidationError) else {}
     return render(request, "400.html", {"wrong": [(k, " ".join(v)) for k, v in wrong.items()]}, status=400)
+
+
+def render_product(
+    request: HttpRequest, name: str, project: Project, shown: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """`name` is the template's, and tells the sidebar which of its links is the current one."""
+    return render(request, f"aicost/{name}.html", {"project": project, "here": name, **shown}, status=status)

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 
-from aicost import account, alert_views, api_page, connect, export_views, views
+from aicost import account, alert_views, api_page, budget_views, connect, export_views, views
 from aicost.health import healthz, readyz
 from aicost.intake.litellm import litellm_callback
 from aicost.intake.traces import traces
@@ -19,8 +19,9 @@ dashboard = [
     path("ai-cost/tabs", views.dashboard_tabs, name="ai-cost-tabs"),
     path("ai-cost/export/ledger.csv", export_views.ledger, name="export-ledger"),
     path("ai-cost/export/<str:table>.<str:form>", export_views.dashboard_table, name="export"),
-    path("budget", views.budget, name="budget"),
-    path("budget/policy", views.budget_policy, name="budget-policy"),
+    path("budget", budget_views.budget, name="budget"),
+    path("budget/limit", budget_views.limit, name="budget-limit"),
+    path("budget/policy", budget_views.budget_policy, name="budget-policy"),
     path("alerts", alert_views.alerts, name="alerts"),
     path("alerts/secret", alert_views.show_secret, name="alert-secret"),
     path("alerts/test/<str:channel>", alert_views.send_test, name="alert-test"),
