@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from aicost import exports, queries, sheets
+from aicost import exports, queries, run_exports, sheets
 from aicost.pages import page
 from aicost.sheets import Table
 from aicost.state import DashboardState
@@ -13,7 +13,10 @@ from billing import periods
 from products.access import project_for
 from products.models import Project
 
-FORMS = {"csv": ("text/csv; charset=utf-8", sheets.as_csv), "json": ("application/json", sheets.as_json)}
+FORMS = {
+    "csv": ("text/csv; charset=utf-8", sheets.csv_lines),
+    "json": ("application/json", sheets.json_lines),
+}
 
 
 @page
@@ -49,11 +52,46 @@ def revenue(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
     return _download(exports.revenue(project), form, f"{_slug(project)}-revenue")
 
 
+@page
+@require_safe
+def pipelines(request: HttpRequest, project_id: str, form: str) -> StreamingHttpResponse:
+    project = project_for(request.user, project_id)
+    return _stream(run_exports.pipelines(project), form, f"{_slug(project)}-pipelines")
+
+
+@page
+@require_safe
+def run_table(request: HttpRequest, project_id: str, table: str, form: str) -> StreamingHttpResponse:
+    """The run is named by the parameter `run`: its id may hold anything."""
+    project = project_for(request.user, project_id)
+    make = run_exports.OF_RUN.get(table)
+    if make is None:
+        raise Http404("No such table.")
+    return _stream(make(project, request.GET.get("run", "")), form, f"{_slug(project)}-run-{table}")
+
+
+@page
+@require_safe
+def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
+    project = project_for(request.user, project_id)
+    return _download(run_exports.limits(project), form, f"{_slug(project)}-limits")
+
+
 def _download(table: Table, form: str, name: str) -> HttpResponse:
+    kind, write = _form(form)
+    return HttpResponse("".join(write(table)), content_type=kind, headers=_as_file(f"{name}.{form}"))
+
+
+def _stream(table: Table, form: str, name: str) -> StreamingHttpResponse:
+    """However large."""
+    kind, write = _form(form)
+    return StreamingHttpResponse(write(table), content_type=kind, headers=_as_file(f"{name}.{form}"))
+
+
+def _form(form: str) -> tuple[str, Any]:
     if form not in FORMS:
         raise Http404("No such format.")
-    kind, write = FORMS[form]
-    return HttpResponse(write(table), content_type=kind, headers=_as_file(f"{name}.{form}"))
+    return FORMS[form]
 
 
 def _as_file(name: str) -> dict[str, str]:

@@ -4,12 +4,12 @@ Costs are dollars, times ISO 8601 in UTC, days and months as they are written.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from aicost import queries
 from aicost.queries import Portfolio, Spend
-from aicost.sheets import Cell, Lines, Table, exact
+from aicost.sheets import Cell, Lines, Table, exact, instant
 from aicost.state import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
@@ -74,7 +74,7 @@ def runs(state: DashboardState) -> Table:
             one.run_id,
             one.status,
             one.trigger,
-            _instant(one.started_at),
+            instant(one.started_at),
             one.job_count,
             one.tokens,
             dollars(one.cost),
@@ -108,7 +108,7 @@ def recent(state: DashboardState) -> Table:
     )
     rows = [
         (
-            *(one.event_id, _instant(one.occurred_at), one.run_id, one.job_id, one.agent_type, one.model),
+            *(one.event_id, instant(one.occurred_at), one.run_id, one.job_id, one.agent_type, one.model),
             *(one.input_tokens, one.output_tokens, None if one.unpriced else dollars(one.cost)),
         )
         for one in found
@@ -241,7 +241,7 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
         spend = {"deduction": nanos, "refund": -nanos}.get(kind, 0)
         spent += spend
         tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
-        told = (event_id, kind, _instant(at), day.isoformat(), run or "", job or "", agent or "", model)
+        told = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)
         yield out.line((*told, *counts, source, exact(nanos), exact(spend)))
     yield out.line(("total", None, None, None, None, None, None, None, *tokens, None, None, exact(spent)))
 
@@ -255,7 +255,3 @@ def _ledger(project: Project, month: date) -> Any:
         *("job__agent_type__slug", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
         *("cache_write_1h_tokens", "output_tokens", "cost_source", "amount_nanos"),
     )
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

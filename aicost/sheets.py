@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import StringIO
 
 from billing import money
@@ -28,14 +29,31 @@ def exact(nanos: int) -> Exact:
     return Exact(money.plain(money.decimal_dollars(nanos)))
 
 
-def as_csv(table: Table) -> str:
+def csv_lines(table: Table) -> Iterator[str]:
+    """Line by line; the total is looked at after the last row."""
     out = Lines()
-    return "".join(out.line(row) for row in (table.columns, *table.rows, table.total))
+    yield out.line(table.columns)
+    for row in table.rows:
+        yield out.line(row)
+    yield out.line(table.total)
 
 
-def as_json(table: Table) -> str:
-    named = [dict(zip(table.columns, row, strict=True)) for row in (*table.rows, table.total)]
-    return json.dumps({"name": table.name, "rows": named[:-1], "total": named[-1]})
+def json_lines(table: Table) -> Iterator[str]:
+    """One JSON object, a row a line; the total is looked at after the last row."""
+    yield f'{{"name": {json.dumps(table.name)}, "rows": ['
+    between = "\n"
+    for row in table.rows:
+        yield between + _named(table, row)
+        between = ",\n"
+    yield f'\n], "total": {_named(table, table.total)}}}'
+
+
+def _named(table: Table, row: Sequence[Cell]) -> str:
+    return json.dumps(dict(zip(table.columns, row, strict=True)))
+
+
+def instant(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Lines:

@@ -30,6 +30,9 @@ dashboard = [
     path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),
     path("connect/arrived", connect.arrived, name="connect-arrived"),
+    path("pipelines.<str:form>", export_views.pipelines, name="export-runs"),
+    path("run/<str:table>.<str:form>", export_views.run_table, name="export-run"),
+    path("budget.<str:form>", export_views.limits, name="export-limits"),
     path("pipelines/", views.pipelines, name="runs"),
     # A run's id is whatever its sender told, slashes included.
     path("pipelines/<path:run_id>/", views.pipeline, name="run"),

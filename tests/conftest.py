@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 import time_machine
 
@@ -12,6 +13,13 @@ import time_machine
 
 NOW = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
 """A Tuesday in the middle of a month, where the frozen clock stands."""
+
+
+# How long an example takes is a matter of the machine; tests hold no timings. "Too slow" is one, too.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 def missing(what: str, how: str) -> NoReturn:

@@ -334,7 +334,7 @@ def python(code: Path) -> str:
 def booked(project: Any) -> list[tuple[str, str, int]]:
     assert not list(verification.differences(project))
     rows = CreditTransaction.objects.filter(project=project)
-    return list(rows.values_list("job__run__run_id", "model", "amount_nanos"))
+    return sorted(rows.values_list("job__run__run_id", "model", "amount_nanos"))
 
 
 @REALLY

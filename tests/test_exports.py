@@ -1,7 +1,9 @@
 """Exports show the figures of the pages, totals last, safe for spreadsheets, however large."""
 
 import csv
+import html
 import json
+import re
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -9,7 +11,10 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from aicost import exports, queries, sheets
+from aicost import addresses, exports, queries, sheets
+from aicost.queries import runs
+from aicost.run_exports import RUN_COLUMNS
+from billing import budgets
 from tests.conftest import NOW
 from tests.factories import event, send, usage
 
@@ -128,3 +133,66 @@ def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
     assert next(lines).startswith("eventId,")
     with django_assert_max_num_queries(1):
         assert len(list(lines)) == 26
+
+
+# ---- Runs, one run, and limits
+
+
+def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch):
+    monkeypatch.setattr(runs, "PAGE", 2)
+    for number in range(5):
+        start = f"2026-03-0{number + 1}T00:00:00Z"
+        usage(project, runId=f"run {number}", runStartedAt=start, costDollars="0.5", inputTokens=3)
+    usage(project, kind="refund", runId="only refunds", jobId="j", costDollars="0.25")
+    lines = rows(get("export-runs", project.pk, "csv"))
+    assert lines[0] == list(RUN_COLUMNS)
+    numbered = [line[0] for line in lines if line[0].startswith("run ")]
+    assert numbered == [f"run {number}" for number in (4, 3, 2, 1, 0)]
+    assert "only refunds" in [line[0] for line in lines]
+    total = lines[-1]
+    assert total[:5] == ["total", "", "", "", ""]
+    assert int(total[5]) == sum(int(line[5]) for line in lines[1:-1])
+    assert float(total[7]) == sum(float(line[7]) for line in lines[1:-1])
+
+
+@pytest.mark.parametrize("table", ["jobs", "deductions"])
+def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, busy, table):
+    as_csv = rows(get("export-run", busy.pk, table, "csv", query="?run=r1"))
+    as_json = json.loads(
+        b"".join(get("export-run", busy.pk, table, "json", query="?run=r1").streaming_content)
+    )
+    assert as_csv[0] == list(as_json["total"])
+    assert [row for row in as_json["rows"] if None not in row.values()]
+    assert as_json["total"]["cost"] == sum(row["cost"] or 0 for row in as_json["rows"])
+    assert as_json["total"]["cost"] == runs.run_detail(busy, "r1").run.cost / 10**9
+    assert len(as_csv) == len(as_json["rows"]) + 2
+
+
+def test_an_unpriced_deduction_of_a_run_has_no_cost(get, busy):
+    lines = rows(get("export-run", busy.pk, "deductions", "csv", query="?run=r1"))
+    assert {line[0]: line[-1] for line in lines[1:]} == {"a": "1.25", "e": "", "total": "1.25"}
+
+
+@pytest.mark.parametrize("address", ["jobs.csv?run=none", "jobs.csv", "lines.csv?run=r1", "jobs.xml?run=r1"])
+def test_what_a_run_has_not_is_not_found(client, busy, viewer, address):
+    client.force_login(viewer)
+    assert client.get(f"/dashboard/products/{busy.pk}/run/{address}").status_code == 404
+
+
+def test_odd_ids_of_runs_are_named_by_the_links_of_their_pages(client, busy, viewer):
+    client.force_login(viewer)
+    odd = "a/../b?c=d&e #é+ %2F"
+    usage(busy, runId=odd, costDollars="2")
+    page = client.get(addresses.run_url(busy, odd)).content.decode()
+    links = re.findall(r'href="([^"]*/run/jobs\.csv[^"]*)"', page)
+    assert len(links) == 1
+    lines = rows(client.get(html.unescape(links[0])))
+    assert lines[-1][-1] == "2.0"
+
+
+def test_the_history_of_limits_is_downloaded_with_who_and_why(get, busy, owner):
+    budgets.set_limit(busy, Decimal("99.5"), by=owner, note="=SUM()")
+    budgets.set_limit(busy, None, by=owner)
+    cleared, first = rows(get("export-limits", busy.pk, "csv"))[1:-1]
+    assert cleared[1:] == ["owner", "99.5", "", "", ""]
+    assert first[1:] == ["owner", "", "99.5", "", "'=SUM()"]

@@ -1,5 +1,6 @@
 """The read side of pipeline runs: the list, and one run with its jobs and deductions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from django.db.models import Count, F, Q, Sum
 from django.http import Http404
 
 from aicost.queries import Deduction, RunCost, deductions
-from billing.models import CreditTransaction, RunSpend
+from billing.models import CreditTransaction, LedgerQuerySet, RunSpend
 from products.models import AgentJob, PipelineRun, Project
 
 PAGE = 50
@@ -46,6 +47,17 @@ def run_page(project: Project, after: Cursor | None = None) -> RunPage:
         shown += runs.filter(started_at=None).order_by("run_id")[:PAGE]
     last = shown[-1] if more else None
     return RunPage(_with_spend(project, shown), Cursor(last.started_at, last.run_id) if last else None)  # type: ignore[arg-type]
+
+
+def every_run(project: Project) -> Iterator[RunCost]:
+    """All of them as `run_page` orders them, a page at a time."""
+    after: Cursor | None = None
+    while True:
+        page = run_page(project, after)
+        yield from page.runs
+        if page.older is None:
+            return
+        after = page.older
 
 
 def _with_spend(project: Project, runs: list[PipelineRun]) -> list[RunCost]:
@@ -100,22 +112,36 @@ class RunDetail:
 
 def run_detail(project: Project, run_id: str) -> RunDetail:
     """Raises `Http404` where the project has no such run."""
-    run = PipelineRun.objects.filter(project=project, run_id=run_id).first()
-    if not run:
-        raise Http404("No such pipeline run.")
-    jobs = AgentJob.objects.filter(project=project, run=run)
-    ledger = CreditTransaction.objects.filter(project=project, job__in=jobs.values("pk"))
-    refunds = ledger.filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
-    newest = ledger.deductions().order_by("-occurred_at", "event_id")
+    run = run_named(project, run_id)
+    refunds = _ledger_of(run).filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
     return RunDetail(
         run=_with_spend(project, [run])[0],
-        jobs=_jobs(run),
-        deductions=deductions(newest[:DEDUCTIONS_SHOWN]),
+        jobs=list(jobs_of(run, JOBS_SHOWN)),
+        deductions=deductions(deductions_of(run)[:DEDUCTIONS_SHOWN]),
         refunded=int(refunds["total"]),
     )
 
 
-def _jobs(run: PipelineRun) -> list[JobCost]:
+def run_named(project: Project, run_id: str) -> PipelineRun:
+    """Raises `Http404` where the project has no such run."""
+    run = PipelineRun.objects.filter(project=project, run_id=run_id).first()
+    if not run:
+        raise Http404("No such pipeline run.")
+    return run
+
+
+def _ledger_of(run: PipelineRun) -> LedgerQuerySet:
+    jobs = AgentJob.objects.filter(project=run.project_id, run=run)
+    return CreditTransaction.objects.filter(project=run.project_id, job__in=jobs.values("pk"))
+
+
+def deductions_of(run: PipelineRun) -> LedgerQuerySet:
+    """Newest first."""
+    return _ledger_of(run).deductions().order_by("-occurred_at", "event_id")
+
+
+def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
+    """A run's jobs, the costliest first."""
     deducted = Q(transactions__kind="deduction")
     jobs = (
         AgentJob.objects.filter(project=run.project_id, run=run)
@@ -134,7 +160,7 @@ def _jobs(run: PipelineRun) -> list[JobCost]:
         )
         .order_by(F("refunded") - F("spent"), "job_id")
     )
-    return [
+    return (
         JobCost(
             job_id=job.job_id,
             agent_type=job.agent_type.slug,
@@ -148,5 +174,5 @@ def _jobs(run: PipelineRun) -> list[JobCost]:
             output_tokens=int(job.out),
             cost=int(job.spent) - int(job.refunded),
         )
-        for job in jobs[:JOBS_SHOWN]
-    ]
+        for job in jobs[:most].iterator(chunk_size=2_000)
+    )
