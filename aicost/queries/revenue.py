@@ -1,0 +1,51 @@
+"""A product's credits coming in, what is left of them, and how long that lasts."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from aicost.queries.months import today
+from billing.models import DailySpend, MonthlyCredits, MonthlySpend
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class CreditsIn:
+    month: date
+    purchased: int
+    granted: int
+
+
+@dataclass(frozen=True)
+class Revenue:
+    """Credits coming in, what is left of them, and how long that lasts."""
+
+    months: list[CreditsIn]
+    """Newest first; only months in which something came in."""
+    balance: int
+    spent_in_30_days: int
+    """Spend of the last 30 full days."""
+
+    @property
+    def days_left(self) -> float | None:
+        """At the rate of the last 30 full days; None where nothing was spent in them."""
+        if self.spent_in_30_days <= 0:
+            return None
+        return max(self.balance * 30 / self.spent_in_30_days, 0.0)
+
+
+def revenue(project: Project) -> Revenue:
+    months = [
+        CreditsIn(*row)
+        for row in MonthlyCredits.objects.filter(project=project)
+        .order_by("-month")
+        .values_list("month", "purchased_nanos", "granted_nanos")
+    ]
+    spent = MonthlySpend.objects.filter(project=project).values_list("cost_nanos", flat=True)
+    yesterday = today(project) - timedelta(days=1)
+    days = DailySpend.objects.filter(project=project, day__range=(yesterday - timedelta(days=29), yesterday))
+    return Revenue(
+        months=months,
+        # Summed here and not in SQL, whose whole numbers end at 64 bits.
+        balance=sum(row.purchased + row.granted for row in months) - sum(spent),
+        spent_in_30_days=sum(days.values_list("cost_nanos", flat=True)),
+    )
