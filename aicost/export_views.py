@@ -5,8 +5,9 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from aicost import exports, queries, run_exports, sheets
+from aicost import exports, portfolio_export, queries, run_exports, sheets
 from aicost.pages import page
+from aicost.portfolio_state import PortfolioState
 from aicost.sheets import Table
 from aicost.state import DashboardState
 from billing import periods
@@ -41,8 +42,9 @@ def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
 @page
 @require_safe
 def portfolio(request: HttpRequest, form: str) -> HttpResponse:
+    state = PortfolioState.read(request.GET)
     visible = Project.objects.visible_to(request.user).live()
-    return _download(exports.portfolio(queries.portfolio(visible)), form, "portfolio")
+    return _download(portfolio_export.portfolio(state.of(queries.portfolio(visible))), form, "portfolio")
 
 
 @page

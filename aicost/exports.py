@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from aicost import queries
-from aicost.queries import Portfolio, Spend
+from aicost.queries import Spend
 from aicost.sheets import Cell, Lines, Table, exact, instant
 from aicost.state import DashboardState
 from billing import money, periods
@@ -181,29 +181,6 @@ OF_DASHBOARD = {
     "waste": waste,
     "changes": changes,
 }
-
-
-def portfolio(found: Portfolio) -> Table:
-    columns = (
-        "projectId",
-        "name",
-        "cost",
-        "pctOfTotal",
-        "tokens",
-        "jobs",
-        "budgetLimit",
-        "budgetPct",
-        "budgetState",
-    )
-    rows = []
-    for one in found.projects:
-        budget = one.budget
-        limit = (dollars(budget.limit_nanos), budget.percent, budget.state) if budget else (None, None, None)
-        figures = (dollars(one.cost), found.share(one), one.tokens, one.jobs)
-        rows.append((str(one.project.pk), one.project.name, *figures, *limit))
-    share = money.percent(found.cost, found.cost)
-    total = ("total", None, dollars(found.cost), share, found.tokens, found.jobs, None, None, None)
-    return Table("portfolio", columns, rows, total)
 
 
 def revenue(project: Project) -> Table:

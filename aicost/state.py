@@ -1,5 +1,6 @@
 """What the dashboard shows, as its address says it: the open tab, the chart's days, the month."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Self
@@ -36,8 +37,8 @@ class DashboardState:
         month = queries.month_from(project, params.get("month"))
         return cls(
             project,
-            tab=_one_of("tab", params.get("tab", "agents"), {name: name for name in TABS}),
-            days=_one_of("range", params.get("range", "30"), RANGES),
+            tab=one_of("tab", params.get("tab", "agents"), {name: name for name in TABS}),
+            days=one_of("range", params.get("range", "30"), RANGES),
             past_month=None if month == queries.this_month(project) else month,
         )
 
@@ -81,7 +82,8 @@ class DashboardState:
         return f"?{urlencode(told)}" if told else ""
 
 
-def _one_of(name: str, text: str, known: dict[str, Any]) -> Any:
+def one_of(name: str, text: str, known: Mapping[str, Any]) -> Any:
+    """Raises `ValidationError` naming the parameter."""
     if text not in known:
         raise ValidationError({name: f"must be one of {', '.join(known)}"})
     return known[text]

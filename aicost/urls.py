@@ -42,6 +42,7 @@ dashboard = [
 urlpatterns = [
     path("", views.portfolio, name="portfolio"),
     path("dashboard/products/<str:project_id>/", include(dashboard)),
+    path("portfolio/products", views.portfolio_products, name="portfolio-products"),
     path("portfolio.<str:form>", export_views.portfolio, name="export-portfolio"),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),

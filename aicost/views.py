@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from aicost import addresses, queries
 from aicost.pages import page, render_product
+from aicost.portfolio_state import PortfolioState
 from aicost.presentation import daily, month, overview, tabs
 from aicost.presentation import portfolio as portfolio_shown
 from aicost.presentation import revenue as revenue_shown
@@ -20,8 +21,13 @@ from products.models import Project
 @page
 @require_safe
 def portfolio(request: HttpRequest) -> HttpResponse:
-    visible = Project.objects.visible_to(request.user).live().select_related("owner")
-    return render(request, "aicost/portfolio.html", portfolio_shown.portfolio(queries.portfolio(visible)))
+    return _portfolio(request, "portfolio")
+
+
+@page
+@require_safe
+def portfolio_products(request: HttpRequest) -> HttpResponse:
+    return _portfolio(request, "_products")
 
 
 @page
@@ -84,6 +90,13 @@ def revenue(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id)
     shown = revenue_shown.revenue(queries.revenue(project), queries.today(project))
     return render_product(request, "revenue", project, {"revenue": shown})
+
+
+def _portfolio(request: HttpRequest, name: str) -> HttpResponse:
+    state = PortfolioState.read(request.GET)
+    visible = Project.objects.visible_to(request.user).live().select_related("owner")
+    shown = portfolio_shown.portfolio(queries.portfolio(visible), state)
+    return render(request, f"aicost/{name}.html", {"here": "portfolio", "portfolio": shown})
 
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:

@@ -28,7 +28,7 @@ class BudgetBar:
     marks: forecast.Marks
 
 
-_ICONS = {"green": "circle-check", "yellow": "triangle-alert", "red": "octagon-alert"}
+ICONS = {"green": "circle-check", "yellow": "triangle-alert", "red": "octagon-alert"}
 
 
 def bar(
@@ -43,8 +43,8 @@ def bar(
         return None
     return BudgetBar(
         state=budget.state,
-        icon=_ICONS[budget.state],
-        title=_title(budget, past, ahead),
+        icon=ICONS[budget.state],
+        title=title(budget, past=past, passes=ahead is not None and ahead.passes_limit),
         advice=_advice(budget, month, past),
         spent=formats.money(budget.spent_nanos),
         limit=formats.money(budget.limit_nanos),
@@ -55,14 +55,15 @@ def bar(
     )
 
 
-def _title(budget: BudgetStatus, past: bool, ahead: queries.BudgetForecast | None) -> str:
+def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> str:
+    """`passes`: at the present pace the limit will not hold."""
     if budget.state == "yellow":
         return "Over 80\u00a0%"
     if budget.state == "red":
         return "Limit reached"
     if past:
         return "Stayed within the limit"
-    return "Within the limit so far" if ahead and ahead.passes_limit else "On track"
+    return "Within the limit so far" if passes else "On track"
 
 
 def _rest(budget: BudgetStatus) -> str:

@@ -1,4 +1,4 @@
-"""All products that a person may see, with totals."""
+"""The products that a person may see, or those of a budget state, with totals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 from django.urls import reverse
 
 from aicost import formats, markup
-from aicost.presentation import axis, budget
-from aicost.presentation.budget import BudgetBar
+from aicost.portfolio_state import PortfolioState
+from aicost.presentation import arrangement, axis, budget
 from aicost.queries import Portfolio, ProjectSpend, Spend
+from billing import money
+from billing.budgets import BudgetStatus
+from billing.forecast import NEEDED, Forecast, NotYet
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,27 @@ class Bar:
     x: int
     y: str
     """From above, of 20."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    state: str
+    icon: str
+    title: str
+    percent: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How a month will end; where there is no forecast, `missing` says why."""
+
+    month_end: str
+    range: str = ""
+    of_limit: str = ""
+    passing: str = ""
+    passes: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,17 +53,26 @@ class ProductRow:
     width: str
     tokens: str
     jobs: str
-    budget: BudgetBar | None
+    budget: Limit | None
+    ahead: Ahead
     trend: list[Bar]
     trend_words: str
 
 
-def portfolio(found: Portfolio) -> dict[str, Any]:
-    highest = max((row.cost for row in found.projects), default=0)
+def portfolio(found: Portfolio, state: PortfolioState) -> dict[str, Any]:
+    """What `_products.html` prints."""
+    shown = state.of(found)
+    highest = max((row.cost for row in shown.projects), default=0)
     return {
-        "products": [_product_row(found, row, highest) for row in found.projects],
-        "totals": _totals(found),
-        "here": "portfolio",
+        "any": bool(found.projects),
+        "products": [_product_row(shown, row, highest) for row in shown.projects],
+        "totals": _totals(shown),
+        "filters": arrangement.filters(state, found),
+        "columns": arrangement.columns(state),
+        "order": arrangement.order_words(state),
+        "filtered": arrangement.filtered(state, shown, found),
+        "csv": state.export_url("csv"),
+        "json": state.export_url("json"),
     }
 
 
@@ -54,10 +87,47 @@ def _product_row(found: Portfolio, row: ProjectSpend, highest: int) -> ProductRo
         width=axis.width(row.cost, highest),
         tokens=markup.tokens(row.tokens),
         jobs=formats.count(row.jobs),
-        budget=budget.bar(row.budget, row.trend[-1].start),
+        budget=_limit(row.budget, row.will_pass) if row.budget else None,
+        ahead=_ahead(row),
         trend=sparkline(row.trend),
         trend_words="; ".join(f"{formats.short_month(m.start)} {formats.money(m.cost)}" for m in row.trend),
     )
+
+
+def _limit(status: BudgetStatus, passes: bool) -> Limit:
+    return Limit(
+        state=status.state,
+        icon=budget.ICONS[status.state],
+        title=budget.title(status, passes=passes),
+        percent=formats.cut_percent(status.cut_percent),
+        limit=formats.money(status.limit_nanos),
+    )
+
+
+def _ahead(row: ProjectSpend) -> Ahead:
+    if isinstance(row.outlook, NotYet):
+        so_far = row.outlook.days_with_spend or "none"
+        return Ahead("", missing=f"It needs {NEEDED} days with spend, {so_far} so far.")
+    ahead = row.outlook
+    ends = formats.money_short(ahead.low), formats.money_short(ahead.high)
+    plain = Ahead(markup.money(ahead.month_end), " to ".join(ends))
+    if row.budget is None:
+        return plain
+    of_limit = money.cut_percent(ahead.month_end, row.budget.limit_nanos)
+    return Ahead(
+        plain.month_end,
+        plain.range,
+        of_limit=formats.cut_percent(of_limit),
+        passing=_passing(ahead, row),
+        passes=row.will_pass or row.reached,
+    )
+
+
+def _passing(ahead: Forecast, row: ProjectSpend) -> str:
+    if ahead.limit_passed_on is None:
+        return "the limit holds"
+    day = formats.short_day(ahead.limit_passed_on)
+    return f"reached on {day}" if row.reached else f"passes it on {day}"
 
 
 def sparkline(trend: list[Spend]) -> list[Bar]:
@@ -70,21 +140,27 @@ def sparkline(trend: list[Spend]) -> list[Bar]:
 
 
 def _totals(found: Portfolio) -> dict[str, Any]:
-    states = [row.budget.state for row in found.projects if row.budget]
+    limited = [row for row in found.projects if row.budget]
+    known, month_end = len(found.forecasts), found.month_end
+    every = known == len(found.projects)
     return {
         "cost": markup.money(found.cost),
         "tokens": markup.tokens(found.tokens),
         "jobs": formats.count(found.jobs),
         "products": formats.plural(len(found.projects), "product"),
-        "limited": f"{len(states)} of {len(found.projects)}",
+        "limited": f"{len(limited)} of {len(found.projects)}",
         "share": formats.percent(100.0 if found.cost > 0 else 0.0),
-        "attention": _attention(states.count("red"), states.count("yellow"), len(states)),
+        "attention": _attention(limited),
+        "month_end": formats.NONE if month_end is None else markup.money(month_end),
+        "forecast_of": "" if every else f"of {known} of {formats.plural(len(found.projects), 'product')}",
     }
 
 
-def _attention(red: int, yellow: int, limited: int) -> str:
-    said = [f"{red} at the limit"] if red else []
-    said += [f"{yellow} over 80 %"] if yellow else []
-    if said:
-        return ", ".join(said)
-    return "all on track" if limited else "no limits set"
+def _attention(limited: list[ProjectSpend]) -> str:
+    counts = {
+        "at the limit": sum(row.reached for row in limited),
+        "over 80\u00a0%": sum(row.budget.state == "yellow" for row in limited if row.budget),
+        "will pass it": sum(row.will_pass for row in limited),
+    }
+    said = [f"{number} {words}" for words, number in counts.items() if number]
+    return ", ".join(said) or ("all on track" if limited else "no limits set")

@@ -4,6 +4,7 @@ Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in 
 billing zone. `month` is the first day of a month, the present one where it is left out.
 """
 
+from aicost.queries.arrangement import arranged, counts
 from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
 from aicost.queries.limits import budget_history
@@ -33,9 +34,11 @@ __all__ = [
     "RunningJobs",
     "Spend",
     "UnpricedModel",
+    "arranged",
     "budget_forecast",
     "budget_history",
     "changes",
+    "counts",
     "daily_spend",
     "deductions",
     "dollars_each",

@@ -1,6 +1,6 @@
 """How a product's month will end, and what the jobs that are running now may add."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from aicost.queries.month import MonthSummary
 from aicost.queries.months import today
-from aicost.queries.series import Spend, days_with_usage
+from aicost.queries.series import Spend, costs_by_day, days_with_usage
 from billing import forecast, periods
 from billing.forecast import Forecast, NotYet
 from products.models import AgentJob, Project, Status
@@ -44,13 +44,30 @@ def budget_forecast(
     if days is None:
         days = days_with_usage(project, earliest_day(project), day)
     costs = {one: spend.cost for one, spend in days.items()}
-    elapsed = periods.part_of_day(timezone.now(), periods.zone(project.time_zone))
     limit = summary.budget.limit_nanos if summary.budget else None
     return BudgetForecast(
         month=summary.month,
-        outlook=forecast.forecast(costs, day, elapsed, limit),
+        outlook=_outlook(project, costs, limit),
         running=_running_jobs(project, summary.usual_costs),
     )
+
+
+def outlooks(projects: Sequence[Project], limits: Mapping[int, int]) -> dict[int, Forecast | NotYet]:
+    """`budget_forecast`'s outlook of each project, in one query; `limits` are those in force, by project."""
+    if not projects:
+        return {}
+    # Zones stand on different days: a day more than a project needs changes nothing in its forecast.
+    first, last = min(map(earliest_day, projects)), max(map(today, projects))
+    costs = costs_by_day([project.pk for project in projects], first, last)
+    return {
+        project.pk: _outlook(project, costs.get(project.pk, {}), limits.get(project.pk))
+        for project in projects
+    }
+
+
+def _outlook(project: Project, costs: Mapping[date, int], limit: int | None) -> Forecast | NotYet:
+    elapsed = periods.part_of_day(timezone.now(), periods.zone(project.time_zone))
+    return forecast.forecast(costs, today(project), elapsed, limit)
 
 
 def earliest_day(project: Project) -> date:

@@ -1,14 +1,14 @@
 """Several products side by side, each in its own present month."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
+from aicost.queries.forecast import outlooks
 from aicost.queries.months import this_month
 from aicost.queries.series import Spend, trends
 from billing import budgets, money, periods
 from billing.budgets import BudgetStatus
+from billing.forecast import Forecast, NotYet
 from products.models import Project
 
 
@@ -22,12 +22,26 @@ class ProjectSpend:
     jobs: int
     budget: BudgetStatus | None
     trend: list[Spend]
+    outlook: Forecast | NotYet
+
+    @property
+    def forecast(self) -> Forecast | None:
+        return self.outlook if isinstance(self.outlook, Forecast) else None
+
+    @property
+    def reached(self) -> bool:
+        return self.budget is not None and self.budget.state == "red"
+
+    @property
+    def will_pass(self) -> bool:
+        """Its limit is not reached yet, and will be."""
+        ahead = self.forecast
+        return not self.reached and ahead is not None and ahead.limit_passed_on is not None
 
 
 @dataclass(frozen=True)
 class Portfolio:
     projects: list[ProjectSpend]
-    """By cost, highest first, then name."""
 
     @property
     def cost(self) -> int:
@@ -41,25 +55,54 @@ class Portfolio:
     def jobs(self) -> int:
         return sum(project.jobs for project in self.projects)
 
+    @property
+    def forecasts(self) -> list[Forecast]:
+        """Of the products for which there is one."""
+        return [project.forecast for project in self.projects if project.forecast]
+
+    @property
+    def month_end(self) -> int | None:
+        """The sum of the forecasts; None where there is none at all."""
+        found = self.forecasts
+        return sum(ahead.month_end for ahead in found) if found else None
+
     def share(self, project: ProjectSpend) -> float:
         return money.percent(project.cost, self.cost)
 
 
 def portfolio(projects: Iterable[Project]) -> Portfolio:
-    """Spend of several products; near a month's end their zones may stand in different months."""
+    """Spend of several products, by cost, highest first, then name.
+
+    Near a month's end their zones may stand in different months. Four queries, however many products.
+    """
     projects = list(projects)
-    by_month: defaultdict[date, list[Project]] = defaultdict(list)
-    for project in projects:
-        by_month[this_month(project)].append(project)
     limits = budgets.limits_now(projects)
-    found = []
-    for month, group in by_month.items():
-        months = periods.months_ending(month, periods.TREND_MONTHS)
-        by_project = trends([project.pk for project in group], months)
-        for project in group:
-            trend = by_project[project.pk]
-            now = trend[-1]
-            budget = budgets.status(limits.get(project.pk), now.cost)
-            found.append(ProjectSpend(project, now.cost, now.tokens, now.jobs, budget, trend))
+    ahead = outlooks(projects, limits)
+    trend = _trends(projects)
+    found = [
+        _project_spend(project, trend[project.pk], limits.get(project.pk), ahead[project.pk])
+        for project in projects
+    ]
     found.sort(key=lambda row: (-row.cost, row.project.name, row.project.pk))
     return Portfolio(found)
+
+
+def _project_spend(
+    project: Project, trend: list[Spend], limit: int | None, ahead: Forecast | NotYet
+) -> ProjectSpend:
+    now = trend[-1]
+    budget = budgets.status(limit, now.cost)
+    return ProjectSpend(project, now.cost, now.tokens, now.jobs, budget, trend, ahead)
+
+
+def _trends(projects: list[Project]) -> dict[int, list[Spend]]:
+    """Six months of each project, ending with its own present one, in one query."""
+    if not projects:
+        return {}
+    present = {project.pk: this_month(project) for project in projects}
+    # No two zones are more than 26 hours apart: the present months are one, or one and the one before.
+    found = trends(present, periods.months_ending(max(present.values()), periods.TREND_MONTHS + 1))
+    return {
+        pk: [spend for spend in found[pk] if spend.start <= month][-periods.TREND_MONTHS :]
+        for pk, month in present.items()
+    }

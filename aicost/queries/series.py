@@ -1,5 +1,6 @@
 """Spend by day and by month, zero-filled, oldest first."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -74,6 +75,17 @@ def days_with_usage(project: Project, first: date, last: date) -> dict[date, Spe
         "day", "cost_nanos", "input_tokens", "output_tokens", "jobs"
     )
     return {day: Spend(day, cost, into + out, jobs) for day, cost, into, out, jobs in rows}
+
+
+def costs_by_day(projects: Iterable[int], first: date, last: date) -> dict[int, dict[date, int]]:
+    """What each project spent on which day, in one query; days and projects without usage are left out."""
+    rows = DailySpend.objects.filter(project__in=projects, day__range=(first, last)).values_list(
+        "project_id", "day", "cost_nanos"
+    )
+    found: defaultdict[int, dict[date, int]] = defaultdict(dict)
+    for project, day, cost in rows:
+        found[project][day] = cost
+    return found
 
 
 def filled(span: list[date], found: dict[date, Spend]) -> list[Spend]:

@@ -42,11 +42,12 @@ function showOpenTab() {
 document.addEventListener("htmx:afterSettle", showOpenTab);
 showOpenTab();
 
-// The way back to the present is gone once it is taken: its neighbour gets the focus.
+// Some links are gone, or out of sight, once they are taken: a neighbour gets the focus.
+const HEIRS = [["month-present", "#month-previous"], ["show-all", "#state-all"], ["by-sort-", "#sorting summary"]];
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  if (detail.requestConfig?.elt?.id === "month-present") {
-    document.getElementById("month-previous").focus({ preventScroll: true });
-  }
+  const taken = detail.requestConfig?.elt?.id;
+  const heir = taken && HEIRS.find(([id]) => taken.startsWith(id));
+  if (heir) document.querySelector(heir[1])?.focus({ preventScroll: true });
 });
 
 // An answer for a part that has been replaced since is not wanted any more.
