@@ -128,13 +128,16 @@ class UnpricedModel(Output):
     outputTokens: int
 
 
-class Forecast(Output):
+class Outlook(Output):
     monthEnd: Annotated[float, Field(description="The month's spend at its end, in dollars.")]
     low: Annotated[float, Field(description="Eight of ten months end between `low` and `high`. Dollars.")]
     high: Dollars
     limitPassedOn: Annotated[
         str | None, Field(description="`YYYY-MM-DD`: when the limit was, or at this pace will be, reached.")
     ]
+
+
+class Forecast(Outlook):
     runningJobs: Annotated[int, Field(description="Jobs running now, heard of in the last 24 hours.")]
     runningExposure: Annotated[
         float | None, Field(description="What such jobs usually cost together, in dollars.")
@@ -175,6 +178,7 @@ class ProjectFigures(Output):
     budgetLimit: Dollars | None
     budgetPct: float | None
     budgetState: BudgetState | None
+    forecast: Annotated[Outlook | None, Field(description="Once there are 3 days with spend to go by.")]
 
 
 class CrossProjectSummary(Output):

@@ -14,7 +14,7 @@ from aicost import contract, queries
 from aicost.registry import PROCEDURES, procedure
 from billing import budgets, periods, spending
 from billing.budgets import BudgetStatus
-from billing.forecast import NotYet
+from billing.forecast import Forecast, NotYet
 from billing.money import dollars, nanos_from_dollars, percent
 from products.access import Caller, project_for
 from products.colors import LIGHT
@@ -75,6 +75,7 @@ def get_cross_project_summary(caller: Caller) -> contract.CrossProjectSummary:
                 totalTokens=one.tokens,
                 jobCount=one.jobs,
                 **_budget(one.budget),
+                forecast=contract.Outlook(**_outlook(one.forecast)) if one.forecast else None,
             )
             for one in portfolio.projects
         ],
@@ -235,15 +236,21 @@ def _forecast(project: Project, summary: queries.MonthSummary) -> contract.Forec
     found = queries.budget_forecast(project, summary)
     if isinstance(found.outlook, NotYet):
         return None
-    outlook, running = found.outlook, found.running
+    running = found.running
     return contract.Forecast(
-        monthEnd=dollars(outlook.month_end),
-        low=dollars(outlook.low),
-        high=dollars(outlook.high),
-        limitPassedOn=outlook.limit_passed_on.isoformat() if outlook.limit_passed_on else None,
+        **_outlook(found.outlook),
         runningJobs=running.jobs,
         runningExposure=None if running.exposure is None else dollars(running.exposure),
     )
+
+
+def _outlook(ahead: Forecast) -> dict[str, Any]:
+    return {
+        "monthEnd": dollars(ahead.month_end),
+        "low": dollars(ahead.low),
+        "high": dollars(ahead.high),
+        "limitPassedOn": ahead.limit_passed_on.isoformat() if ahead.limit_passed_on else None,
+    }
 
 
 def _budget_figures(project: Project) -> contract.BudgetFigures:

@@ -11,7 +11,7 @@ from django.test import Client
 from aicost import queries
 from aicost.procedures import PROCEDURES
 from billing import budgets
-from billing.forecast import Forecast
+from billing.forecast import Forecast, NotYet
 from billing.models import BudgetChange
 from billing.money import dollars
 from products import tokens
@@ -98,6 +98,7 @@ FIELDS: dict[str, Any] = {
 GAINED = {
     "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste", "forecast"},
     "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor", "waste"},
+    "getCrossProjectSummary.projects": {"forecast"},
     "getRecentTransactions": {"model", "unpriced"},
 }
 OF_A_MONTH = {
@@ -272,15 +273,21 @@ def as_forecast(project: Project, summary: queries.MonthSummary) -> dict[str, An
     if summary.month != MARCH:
         return None
     found = queries.budget_forecast(project, summary)
-    assert isinstance(found.outlook, Forecast)
-    day = found.outlook.limit_passed_on
     return {
-        "monthEnd": dollars(found.outlook.month_end),
-        "low": dollars(found.outlook.low),
-        "high": dollars(found.outlook.high),
-        "limitPassedOn": day.isoformat() if day else None,
+        **as_outlook(found.outlook),
         "runningJobs": found.running.jobs,
         "runningExposure": dollars(found.running.exposure or 0),
+    }
+
+
+def as_outlook(ahead: Forecast | NotYet) -> dict[str, Any]:
+    assert isinstance(ahead, Forecast)
+    day = ahead.limit_passed_on
+    return {
+        "monthEnd": dollars(ahead.month_end),
+        "low": dollars(ahead.low),
+        "high": dollars(ahead.high),
+        "limitPassedOn": day.isoformat() if day else None,
     }
 
 
@@ -579,6 +586,7 @@ def test_the_cross_project_summary_is_the_portfolio_of_what_one_owns(
                 "totalTokens": one.tokens,
                 "jobCount": one.jobs,
                 **as_budget(one.budget),
+                "forecast": as_outlook(one.outlook) if one.project == busy else None,
             }
             for one in portfolio.projects
         ],

@@ -160,6 +160,17 @@ export interface OfProject {
   projectId: string;
 }
 
+export interface Outlook {
+  /** The month's spend at its end, in dollars. */
+  monthEnd: number;
+  /** Eight of ten months end between `low` and `high`. Dollars. */
+  low: number;
+  /** Dollars. */
+  high: number;
+  /** `YYYY-MM-DD`: when the limit was, or at this pace will be, reached. */
+  limitPassedOn: string | null;
+}
+
 export interface ProjectFigures {
   projectId: string;
   name: string;
@@ -171,6 +182,8 @@ export interface ProjectFigures {
   budgetLimit: number | null;
   budgetPct: number | null;
   budgetState: 'green' | 'yellow' | 'red' | null;
+  /** Once there are 3 days with spend to go by. */
+  forecast: Outlook | null;
 }
 
 export interface ReservationAnswer {
