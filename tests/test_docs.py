@@ -6,6 +6,7 @@ from pathlib import Path
 from django.core.management import get_commands
 
 from aicost.procedures import PROCEDURES
+from aicost.queries.arrangement import ORDERS, STATES
 from billing.events import FIELDS, KINDS
 from billing.importing import FORMATS
 
@@ -44,3 +45,8 @@ def test_example_settings_are_settings_of_the_table():
     for line in (ROOT / ".env.example").read_text().splitlines():
         if line and not line.startswith("#"):
             assert f"| `{line.partition('=')[0]}` |" in README
+
+
+def test_readme_names_every_order_and_state_of_the_portfolio():
+    for name in (*ORDERS, *STATES):
+        assert f"`{name}`" in README, name

@@ -109,8 +109,7 @@ def _ahead(row: ProjectSpend) -> Ahead:
         so_far = row.outlook.days_with_spend or "none"
         return Ahead("", missing=f"It needs {NEEDED} days with spend, {so_far} so far.")
     ahead = row.outlook
-    ends = formats.money_short(ahead.low), formats.money_short(ahead.high)
-    plain = Ahead(markup.money(ahead.month_end), " to ".join(ends))
+    plain = Ahead(markup.money(ahead.month_end), _range(ahead))
     if row.budget is None:
         return plain
     of_limit = money.cut_percent(ahead.month_end, row.budget.limit_nanos)
@@ -121,6 +120,12 @@ def _ahead(row: ProjectSpend) -> Ahead:
         passing=_passing(ahead, row),
         passes=row.will_pass or row.reached,
     )
+
+
+def _range(ahead: Forecast) -> str:
+    """ "" where its ends read the same."""
+    low, high = formats.money_short(ahead.low), formats.money_short(ahead.high)
+    return f"{low} to {high}" if low != high else ""
 
 
 def _passing(ahead: Forecast, row: ProjectSpend) -> str:
