@@ -4,18 +4,16 @@ A function takes the caller and the validated input, and raises Django's own exc
 for a product that the caller may not see, `PermissionDenied`, `ValidationError` naming a field.
 """
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from aicost import contract, queries
+from aicost import answers, contract, queries
 from aicost.registry import PROCEDURES, procedure
 from billing import budgets, periods, spending
-from billing.budgets import BudgetStatus
-from billing.forecast import Forecast, NotYet
-from billing.money import dollars, nanos_from_dollars, percent
+from billing.money import dollars, nanos_from_dollars
 from products.access import Caller, project_for
 from products.colors import LIGHT
 from products.models import Project
@@ -34,12 +32,12 @@ def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.Mon
         totalTokens=summary.tokens,
         totalJobs=summary.jobs,
         unpricedTransactions=summary.unpriced,
-        unpricedModels=_unpriced(project, summary),
-        waste=_waste(summary),
-        agentBreakdown=[_agent(summary, agent) for agent in summary.agents],
-        topRuns=[_run(run) for run in queries.top_runs(project, month)],
-        **_budget(summary.budget),
-        forecast=_forecast(project, summary),
+        unpricedModels=answers.unpriced(project, summary),
+        waste=answers.waste(summary),
+        agentBreakdown=[answers.agent(summary, agent) for agent in summary.agents],
+        topRuns=[answers.run(run) for run in queries.top_runs(project, month)],
+        **answers.budget(summary.budget),
+        forecast=answers.forecast(project, summary),
     )
 
 
@@ -74,8 +72,8 @@ def get_cross_project_summary(caller: Caller) -> contract.CrossProjectSummary:
                 cost=dollars(one.cost),
                 totalTokens=one.tokens,
                 jobCount=one.jobs,
-                **_budget(one.budget),
-                forecast=contract.Outlook(**_outlook(one.forecast)) if one.forecast else None,
+                **answers.budget(one.budget),
+                forecast=contract.Outlook(**answers.outlook(one.forecast)) if one.forecast else None,
             )
             for one in portfolio.projects
         ],
@@ -123,7 +121,7 @@ def reserve_budget(caller: Caller, given: contract.ToReserve) -> contract.Reserv
     return contract.ReservationAnswer(
         **_answer(answer),
         reservationId=held.reservation_id if held else None,
-        expiresAt=_instant(held.expires_at) if held else None,
+        expiresAt=answers.instant(held.expires_at) if held else None,
     )
 
 
@@ -144,7 +142,7 @@ def get_recent_transactions(caller: Caller, given: contract.OfMonth) -> list[con
             outputTokens=one.output_tokens,
             cost=dollars(one.cost),
             unpriced=one.unpriced,
-            createdAt=_instant(one.occurred_at),
+            createdAt=answers.instant(one.occurred_at),
         )
         for one in queries.recent(project, month)
     ]
@@ -171,90 +169,9 @@ def _project_and_month(
     return project, queries.month_from(project, given.month) if told else None
 
 
-def _agent(summary: queries.MonthSummary, agent: queries.AgentTypeSpend) -> contract.AgentTypeFigures:
-    return contract.AgentTypeFigures(
-        agentType=agent.agent_type,
-        agentLabel=agent.label,
-        agentColor=LIGHT[agent.color],
-        totalJobs=agent.jobs,
-        cost=dollars(agent.cost),
-        pctOfTotal=summary.share(agent),
-        inputTokens=agent.input_tokens,
-        outputTokens=agent.output_tokens,
-        successRate=agent.success_rate,
-        waste=_waste(agent),
-    )
-
-
-def _waste(of: queries.MonthSummary | queries.AgentTypeSpend) -> contract.Waste:
-    return contract.Waste(
-        failedCost=dollars(of.failed_cost),
-        cancelledCost=dollars(of.cancelled_cost),
-        wastedPct=percent(of.wasted, of.cost),
-        costPerJob=queries.dollars_each(of.cost, of.jobs),
-        costPerSucceededJob=queries.dollars_each(of.cost, of.succeeded_jobs),
-    )
-
-
-def _unpriced(project: Project, summary: queries.MonthSummary) -> list[contract.UnpricedModel]:
-    """Mostly there is none, and then nothing is asked for."""
-    found = queries.unpriced_models(project, summary.month) if summary.unpriced else []
-    return [
-        contract.UnpricedModel(
-            model=one.model,
-            transactions=one.transactions,
-            inputTokens=one.input_tokens,
-            outputTokens=one.output_tokens,
-        )
-        for one in found
-    ]
-
-
-def _run(run: queries.RunCost) -> contract.RunFigures:
-    return contract.RunFigures(
-        runId=run.run_id,
-        status=run.status,
-        trigger=run.trigger,
-        startedAt=_instant(run.started_at) if run.started_at else None,
-        jobCount=run.job_count,
-        totalTokens=run.tokens,
-        cost=dollars(run.cost),
-    )
-
-
-def _budget(budget: BudgetStatus | None) -> dict[str, Any]:
-    return {
-        "budgetLimit": dollars(budget.limit_nanos) if budget else None,
-        "budgetPct": budget.percent if budget else None,
-        "budgetState": budget.state if budget else None,
-    }
-
-
-def _forecast(project: Project, summary: queries.MonthSummary) -> contract.Forecast | None:
-    if summary.month != queries.this_month(project):
-        return None
-    found = queries.budget_forecast(project, summary)
-    if isinstance(found.outlook, NotYet):
-        return None
-    running = found.running
-    return contract.Forecast(
-        **_outlook(found.outlook),
-        runningJobs=running.jobs,
-        runningExposure=None if running.exposure is None else dollars(running.exposure),
-    )
-
-
-def _outlook(ahead: Forecast) -> dict[str, Any]:
-    return {
-        "monthEnd": dollars(ahead.month_end),
-        "low": dollars(ahead.low),
-        "high": dollars(ahead.high),
-        "limitPassedOn": ahead.limit_passed_on.isoformat() if ahead.limit_passed_on else None,
-    }
-
-
 def _budget_figures(project: Project) -> contract.BudgetFigures:
-    return contract.BudgetFigures(projectId=str(project.pk), **_budget(queries.month_summary(project).budget))
+    status = queries.month_summary(project).budget
+    return contract.BudgetFigures(projectId=str(project.pk), **answers.budget(status))
 
 
 def _nanos(dollars: float) -> int:
@@ -273,7 +190,3 @@ def _answer(answer: spending.Answer) -> dict[str, Any]:
         "remaining": None if remaining is None else dollars(remaining),
         "state": standing.state,
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

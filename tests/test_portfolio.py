@@ -132,6 +132,7 @@ def test_a_row_tells_point_range_and_the_day_on_which_the_limit_is_passed(
     assert brisk.limit_passed_on == NOW.date().replace(day=26)
     assert "passes it on 26 Mar" in row(page, "Brisk")
     assert "Within the limit so far" in row(page, "Brisk")
+    assert " to " not in row(page, "Brisk")  # each day cost the same
     assert spent
     assert spent.limit_passed_on == NOW.date().replace(day=12)
     assert "reached on 12 Mar" in row(page, "Spent")
