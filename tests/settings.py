@@ -16,6 +16,9 @@ from aicost.settings import *  # noqa: F403
 from aicost.settings import DATABASES, INSTALLED_APPS, STORAGES
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # No test cuts the power; those that kill a server run it with the product's own settings.
+    options = DATABASES["default"]["OPTIONS"]
+    options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
     # The process id keeps two runs on one machine apart.
     DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"}
 

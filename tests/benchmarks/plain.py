@@ -105,7 +105,7 @@ def _is_sqlite(url: str) -> bool:
 def _sqlite(url: str) -> sqlite3.Connection:
     """As durable, and as patient, as the product's."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20, isolation_level=None)
-    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
     return connection
 
 
