@@ -1,13 +1,22 @@
-"""A person's own API tokens: listed, made, revoked."""
+"""What is a person's own: API tokens, sign-ins and sessions, the password."""
+
+from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from aicost import formats, sessions
 from aicost.pages import page
+from aicost.presentation import audit as audit_shown
 from aicost.presentation import tokens as tokens_shown
-from products import tokens
+from aicost.queries.alerts import page_from
+from products import audit, tokens
 from products.forms import OwnTokenForm
 from products.models import ApiToken
 
@@ -29,6 +38,41 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     token = ApiToken.objects.filter(user=request.user.pk, pk=token_id).first()
     if token is None:
         raise Http404("No such token.")
-    tokens.revoke(token)
+    tokens.revoke(token, by=request.user)
     messages.success(request, f"“{token}” is revoked: nobody can use it any more.")
     return redirect("tokens")
+
+
+@page
+@require_safe
+def security(request: HttpRequest) -> HttpResponse:
+    parts = audit_shown.own_sign_ins(request.user, page_from(request.GET.get("page")))
+    return render(request, "aicost/security.html", {"here": "security", **parts})
+
+
+@page
+@require_POST
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    ended = sessions.end_others(request.user, keep=request.session.session_key)
+    audit.note(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
+    told = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
+    messages.success(request, told)
+    return redirect("security")
+
+
+@page
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Every other session has the hash of the former password, and ends by it."""
+    person: Any = request.user
+    form = PasswordChangeForm(person, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render(request, "aicost/password.html", {"here": "security", "form": form}, status=status)
+    with transaction.atomic():
+        user = form.save()
+        audit.note(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
+    update_session_auth_hash(request, user)
+    messages.success(request, "The password is changed. Your other sessions have ended.")
+    return redirect("security")

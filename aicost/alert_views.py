@@ -27,7 +27,7 @@ def alerts(request: HttpRequest, project_id: str) -> HttpResponse:
     form = AlertForm(request.POST)
     if not form.is_valid():
         return _render(request, project, form=form, status=422)
-    form.save(project)
+    form.save(project, request.user)
     messages.success(request, "The alerts are saved.")
     return redirect("alerts", project.pk)
 

@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
+from aicost.origins import address_of
 from aicost.rpc.errors import TooManyBadTokens
-from billing.events import shown
 from products import tokens
 from products.access import Caller, Unauthenticated
 from products.models import ApiToken
+from products.wording import shown
 
 log = logging.getLogger("aicost.access")
 
@@ -59,7 +60,7 @@ def _by_token(request: HttpRequest, header: str) -> Caller:
 
 
 def _count_bad_token(request: HttpRequest) -> None:
-    address = shown(request.META.get("REMOTE_ADDR", ""))
+    address = address_of(request) or shown(request.META.get("REMOTE_ADDR", ""))
     key = f"bad-tokens:{address}"
     cache.add(key, 0, timeout=60)
     try:

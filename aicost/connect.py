@@ -48,6 +48,7 @@ def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] 
             project=project,
             newest=newest_told(request.POST),
             name=shown.token_name(project),
+            by=request.user,
         )
     except tokens.MadeAlready:
         return None

@@ -8,6 +8,8 @@ from django.views.decorators.http import require_safe
 from aicost import exports, portfolio_export, queries, run_exports, sheets
 from aicost.pages import page
 from aicost.portfolio_state import PortfolioState
+from aicost.presentation import audit as audit_shown
+from aicost.queries import audit as audit_queries
 from aicost.sheets import Table
 from aicost.state import DashboardState
 from billing import periods
@@ -77,6 +79,16 @@ def run_table(request: HttpRequest, project_id: str, table: str, form: str) -> S
 def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
     project = project_for(request.user, project_id)
     return _download(run_exports.limits(project), form, f"{_slug(project)}-limits")
+
+
+@page
+@require_safe
+def audit_log(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
+    project = project_for(request.user, project_id, need="oversee")
+    kind = audit_queries.kind_from(request.GET.get("kind"))
+    lines = sheets.csv_rows(audit_shown.COLUMNS, audit_shown.rows(project, kind))
+    name = f"{_slug(project)}-audit{kind and f'-{kind}'}.csv"
+    return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
 
 
 def _download(table: Table, form: str, name: str) -> HttpResponse:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.defaults import page_not_found
 
+from aicost import denials
 from products.models import Project
 
 View = Callable[..., HttpResponseBase]
@@ -25,9 +26,17 @@ def page(view: View) -> View:
         except ValidationError as error:
             return bad_request(request, error)
         except Http404 as error:  # here, so that it reads the same with DEBUG
+            denials.note(error, _asked(request))
             return page_not_found(request, error)
+        except PermissionDenied as error:
+            denials.note(error, _asked(request))
+            raise
 
     return answer
+
+
+def _asked(request: HttpRequest) -> str:
+    return f"{request.method} {request.path}"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,5 +1,6 @@
 """Django settings; every knob comes from the environment or from `.env` beside `manage.py`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -45,6 +46,16 @@ if SITE_URL and not SITE_URL.startswith(("https://", "http://")):
 WEBHOOK_ALLOW_PRIVATE: bool = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 """Lets webhooks reach plain http and addresses that are not public."""
 
+TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
+"""How many proxies stand before this server, each adding its caller's address to X-Forwarded-For."""
+if TRUSTED_PROXIES < 0:
+    raise ImproperlyConfigured("TRUSTED_PROXIES is the number of proxies before this server, from 0.")
+
+AUDIT_RETENTION_DAYS: int = env.int("AUDIT_RETENTION_DAYS", default=400)
+"""`prune_audit` drops what is older."""
+if not 1 <= AUDIT_RETENTION_DAYS <= 36_500:
+    raise ImproperlyConfigured("AUDIT_RETENTION_DAYS must be a number of days from 1 to 36500.")
+
 INSTALLED_APPS = [
     "aicost",
     "billing",
@@ -54,6 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "axes",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
@@ -68,6 +80,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "aicost.origins.OriginMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -76,6 +89,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "aicost.htmx.HtmxAuthMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "aicost.urls"
@@ -125,6 +139,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# A name and an address together: neither the office behind one address nor an attacked account is
+# locked out as a whole. Tries during the pause don't prolong it.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "aicost.origins.address_or_none"
+AXES_LOCKOUT_CALLABLE = "aicost.sign_in.paused"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
+AXES_VERBOSE = False
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "portfolio"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -181,6 +211,11 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "aicost.sessions"
+SESSION_MAX_AGE_HOURS: int = env.int("SESSION_MAX_AGE_HOURS", default=336)
+"""After which one signs in again, however busy the session was."""
+if not 1 <= SESSION_MAX_AGE_HOURS <= 8_760:
+    raise ImproperlyConfigured("SESSION_MAX_AGE_HOURS must be a number of hours from 1 to 8760, a year.")
+SESSION_COOKIE_AGE = SESSION_MAX_AGE_HOURS * 3600
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

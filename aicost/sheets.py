@@ -29,13 +29,18 @@ def exact(nanos: int) -> Exact:
     return Exact(money.plain(money.decimal_dollars(nanos)))
 
 
+def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """Line by line, where there is nothing to sum."""
+    out = Lines()
+    yield out.line(columns)
+    for row in rows:
+        yield out.line(row)
+
+
 def csv_lines(table: Table) -> Iterator[str]:
     """Line by line; the total is looked at after the last row."""
-    out = Lines()
-    yield out.line(table.columns)
-    for row in table.rows:
-        yield out.line(row)
-    yield out.line(table.total)
+    yield from csv_rows(table.columns, table.rows)
+    yield Lines().line(table.total)
 
 
 def json_lines(table: Table) -> Iterator[str]:

@@ -1,8 +1,9 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
-from aicost import account, alert_views, api_page, budget_views, connect, export_views, views
+from aicost import account, alert_views, api_page, budget_views, connect, export_views, member_views, views
 from aicost.health import healthz, readyz
 from aicost.intake.litellm import litellm_callback
 from aicost.intake.traces import traces
@@ -26,6 +27,11 @@ dashboard = [
     path("alerts/secret", alert_views.show_secret, name="alert-secret"),
     path("alerts/test/<str:channel>", alert_views.send_test, name="alert-test"),
     path("alerts/deliveries/<uuid:delivery_id>/send", alert_views.send_again, name="alert-send-again"),
+    path("members", member_views.members, name="members"),
+    path("members/<int:user_id>/role", member_views.set_role, name="member-role"),
+    path("members/<int:user_id>/remove", member_views.remove, name="member-remove"),
+    path("audit", member_views.audit_log, name="audit"),
+    path("audit.csv", export_views.audit_log, name="export-audit"),
     path("revenue", views.revenue, name="revenue"),
     path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),
@@ -56,6 +62,11 @@ urlpatterns = [
     path("api/", api_page.api, name="api"),
     path("account/tokens", account.own_tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke", account.revoke_token, name="revoke-token"),
+    path("account/security", account.security, name="security"),
+    path("account/security/end-sessions", account.end_sessions, name="end-sessions"),
+    path("account/password", account.password, name="password"),
+    # One page for it, which also writes it down.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

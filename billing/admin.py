@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from billing import budgets, money, policies
+from billing import budgets, money, own_prices, policies
 from billing.forms import POLICIES, BudgetForm
 from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
 from products.admin import ReadOnlyAdmin
@@ -114,6 +114,16 @@ class PriceOverrideAdmin(admin.ModelAdmin):
     list_select_related = ["project"]
     search_fields = ["model", "project__name"]
     autocomplete_fields = ["project"]
+
+    def save_model(self, request: HttpRequest, obj: PriceOverride, form: Any, change: bool) -> None:
+        own_prices.keep(obj, by=request.user)
+
+    def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
+        own_prices.drop(obj, by=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PriceOverride]) -> None:
+        for override in queryset.select_related("project"):
+            own_prices.drop(override, by=request.user)
 
 
 @admin.register(BudgetReservation)

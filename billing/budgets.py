@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from billing import ledger, money, periods, signals
 from billing.models import BillingSetting, BudgetChange
+from products import audit
 from products.models import Project
 
 KEY = "ai_budget_monthly_limit"
@@ -110,11 +111,18 @@ def set_limit(
         value = money.plain(money.decimal_dollars(new))
         BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
     signals.announce(project)
+    at = at or timezone.now()
+    told = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"
+    audit.note(audit.Kind.BUDGET_CHANGED, by=by, project=project, detail=told, at=at)
     return BudgetChange.objects.create(
         project=project,
-        changed_at=at or timezone.now(),
+        changed_at=at,
         changed_by=by,
         old_limit_nanos=old,
         new_limit_nanos=new,
         note=note,
     )
+
+
+def _dollars(nanos: int | None) -> str:
+    return "no limit" if nanos is None else f"${money.plain(money.decimal_dollars(nanos))}"

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from products.wording import shown as shown
+
 ID_LENGTH = 200
 TEXT_LENGTH = 200
 TRIGGER_LENGTH = 100
@@ -109,11 +111,3 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str = ""
     origin: str = ""
     """`file:line` for files, empty for requests."""
-
-
-def shown(value: object, longest: int = 80) -> str:
-    """A sender's value as a message may repeat it: one line, short."""
-    text = value if isinstance(value, str) else repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1])
-    return text if len(text) <= longest else text[: longest - 1] + "…"

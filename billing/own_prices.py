@@ -1,10 +1,14 @@
-"""A project's own prices: dated overrides of the price list, set in admin."""
+"""A project's own prices: dated overrides of the price list, set in admin by the functions below."""
 
 from collections.abc import Collection
 from datetime import date
+from typing import Any
+
+from django.db import transaction
 
 from billing.models import PriceOverride
 from billing.pricing import Rates
+from products import audit
 from products.models import Project
 
 
@@ -35,3 +39,20 @@ def _rates(row: PriceOverride) -> Rates:
         cache_write=row.cache_write_rate,
         cache_write_1h=row.cache_write_1h_rate,
     )
+
+
+@transaction.atomic
+def keep(override: PriceOverride, *, by: Any) -> None:
+    override.save()
+    audit.note(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_told(override))
+
+
+@transaction.atomic
+def drop(override: PriceOverride, *, by: Any) -> None:
+    audit.note(audit.Kind.PRICE_REMOVED, by=by, project=override.project, detail=_told(override))
+    override.delete()
+
+
+def _told(override: PriceOverride) -> str:
+    prices = f"{override.input_rate} / {override.output_rate} dollars a million tokens"
+    return f"{override.model} from {override.starts_on}: {prices}"

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from billing import budgets, ledger
 from billing.models import BillingSetting, BudgetChange
+from products import audit
 from products.models import Project
 
 KEY = "ai_budget_policy"
@@ -39,6 +40,7 @@ def set_policy(project: Project, policy: str, *, by: Any) -> BudgetChange | None
     if policy_of(project) == policy:
         return None
     BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": policy})
+    audit.note(audit.Kind.POLICY_CHANGED, by=by, project=project, detail=policy)
     limit = budgets.limits_now([project]).get(project.pk)
     return BudgetChange.objects.create(
         project=project,

@@ -8,7 +8,7 @@ from django.http import Http404
 
 from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
-Need = Literal["read", "ask", "change", "reserve", "ingest"]
+Need = Literal["read", "ask", "change", "reserve", "ingest", "oversee"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
 SCOPES: dict[Need, set[str]] = {
@@ -17,10 +17,14 @@ SCOPES: dict[Need, set[str]] = {
     "change": {ApiToken.Scope.WRITE},
     "reserve": {ApiToken.Scope.WRITE, ApiToken.Scope.INGEST},
     "ingest": {ApiToken.Scope.INGEST},
+    "oversee": set(),
 }
 """What a token's scope has to be. A right is the token's scope and its user's present role."""
 LOOKING: set[Need] = {"read", "ask"}
-"""What everybody who sees a project may do; the rest is for its owner and managers."""
+"""What everybody who sees a project may do; to oversee it is for its owner, the rest for managers, too."""
+
+
+BEYOND_SCOPE = "A token with the scope {} may not do this."
 
 
 class Unauthenticated(PermissionDenied):
@@ -55,28 +59,56 @@ class Caller:
     def require(self, need: Need) -> None:
         """Raises `PermissionDenied` where the token's scope does not reach."""
         if self.token and self.token.scope not in SCOPES[need]:
-            raise PermissionDenied(f"A token with the scope {self.token.scope} may not do this.")
+            raise PermissionDenied(BEYOND_SCOPE.format(self.token.scope))
 
     def __str__(self) -> str:
         token = f" by token {self.token.pk}" if self.token else ""
         return f"user {self.user.pk}{token}"
 
 
+class Unseen(Http404):
+    """A product that the caller may not see, or that is none: both read the same."""
+
+    def __init__(self, caller: Caller, project_id: int | None) -> None:
+        super().__init__("No such product.")
+        self.caller = caller
+        self.project_id = project_id
+
+
+class NotAllowed(PermissionDenied):
+    """A product that the caller sees, but may not do this to."""
+
+    def __init__(self, reason: str, caller: Caller, project_id: int) -> None:
+        super().__init__(reason)
+        self.caller = caller
+        self.project_id = project_id
+
+
 def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Project:
     """The project with that id, for a user or `Caller` who may see it.
 
-    Raises `Http404` for strangers exactly as for a project that does not exist, and
-    `PermissionDenied` for those who may see it but not do what they need to.
+    Raises `Unseen`, an `Http404`, for strangers exactly as for a project that does not exist, and
+    `NotAllowed`, a `PermissionDenied`, for those who may see it but not do what they need to.
     """
     who: Caller = caller if isinstance(caller, Caller) else Caller(caller)
     key = _key(project_id)
     project = _seen(who, key) if key else None
     if project is None:
-        raise Http404("No such product.")
-    who.require(need)
-    if need not in LOOKING and not may_change(who.user, project):
-        raise PermissionDenied("You may look at this product but not change it.")
+        raise Unseen(who, key)
+    if reason := _against(who, project, need):
+        raise NotAllowed(reason, who, project.pk)
     return project
+
+
+def _against(who: Caller, project: Project, need: Need) -> str:
+    """What speaks against it; "" for nothing."""
+    if who.token and who.token.scope not in SCOPES[need]:
+        return BEYOND_SCOPE.format(who.token.scope)
+    if need == "oversee" and not may_oversee(who.user, project):
+        return "The audit log is for the owner of this product."
+    if need not in (*LOOKING, "oversee") and not may_change(who.user, project):
+        return "You may look at this product but not change it."
+    return ""
 
 
 def _seen(who: Caller, key: int) -> Project | None:
@@ -94,6 +126,11 @@ def role_in(user: Any, project: Project) -> Role | None:
 def may_change(user: Any, project: Project) -> bool:
     """Owners and managers change the budget, tokens and members."""
     return role_in(user, project) in ("owner", "manager")
+
+
+def may_oversee(user: Any, project: Project) -> bool:
+    """Who signed in and what was denied is for the owner, and for superusers, who read everything."""
+    return bool(project.owner_id == user.pk or user.is_superuser)
 
 
 def _key(project_id: int | str) -> int | None:

@@ -5,9 +5,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
 
-from products import tokens
+from products import archive, members, tokens
+from products.audit import AuditEntry
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
 
 admin.site.site_header = "AI Cost administration"
@@ -55,15 +55,40 @@ class ProjectAdmin(admin.ModelAdmin):
         """A product with usage is archived; and so that none slips into a selection, one at a time."""
         return bool(obj and not obj.first_usage_at and super().has_delete_permission(request, obj))
 
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        if change and "owner" in form.changed_data:
+            members.hand_over(Project.objects.get(pk=obj.pk), obj.owner, by=request.user)
+        super().save_model(request, obj, form, change)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Memberships, by the functions that the page of members has, too."""
+        formset.save(commit=False)
+        for gone in formset.deleted_objects:
+            members.remove(gone.project, gone.user, by=request.user)
+        for changed, fields in formset.changed_objects:
+            _change_membership(changed, fields, request.user)
+        for new in formset.new_objects:
+            members.add(new.project, new.user, new.role, by=request.user)
+
     @admin.action(description="Archive selected products", permissions=["change"])
     def archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
-        number = projects.filter(archived_at=None).update(archived_at=timezone.now())
+        number = sum(archive.put_away(project, by=request.user) for project in projects)
         self.message_user(request, f"{number} archived.")
 
     @admin.action(description="Take selected products out of the archive", permissions=["change"])
     def take_out_of_the_archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
-        number = projects.exclude(archived_at=None).update(archived_at=None)
+        number = sum(archive.take_out(project, by=request.user) for project in projects)
         self.message_user(request, f"{number} taken out of the archive.")
+
+
+def _change_membership(membership: Membership, fields: list[str], by: Any) -> None:
+    project, user, role = membership.project, membership.user, membership.role
+    if "user" in fields:
+        former = Membership.objects.select_related("user").get(pk=membership.pk).user
+        members.remove(project, former, by=by)
+        members.add(project, user, role, by=by)
+    else:
+        members.set_role(project, user, role, by=by)
 
 
 @admin.register(AgentType)
@@ -135,7 +160,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return False  # revoked ones stay, so that one can see what a leaked one could do
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        text = tokens.make(obj)
+        text = tokens.make(obj, by=request.user)
         self.message_user(
             request,
             f"The token, which is shown only now: {text}",
@@ -146,7 +171,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     @admin.action(description="Revoke selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
         for token in chosen:
-            tokens.revoke(token)
+            tokens.revoke(token, by=request.user)
         self.message_user(request, f"{len(chosen)} revoked.")
 
 
@@ -166,3 +191,13 @@ class AgentJobAdmin(ReadOnlyAdmin):
     list_select_related = ["project", "run", "agent_type"]
     search_fields = ["job_id__exact", "run__run_id__exact"]
     ordering = ["-pk"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["at", "kind", "who_name", "about", "project", "address", "detail", "times", "last_at"]
+    list_filter = ["kind", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["about", "project"]
+    search_fields = ["who_name", "about__username__exact", "address__exact"]
+    ordering = ["-at", "-pk"]
+    exclude = ["once"]

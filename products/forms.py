@@ -1,14 +1,14 @@
-"""The form by which people make API tokens of their own."""
+"""The forms by which people make API tokens of their own, and owners and managers add members."""
 
 from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
-from products import tokens
-from products.models import ApiToken, Project
+from products import members, tokens
+from products.models import ApiToken, Membership, Project
 
 SCOPES = {
     ApiToken.Scope.READ: "reads figures",
@@ -79,6 +79,7 @@ class OwnTokenForm(forms.Form):
                 newest=newest_told(self.data),
                 name=given["name"],
                 expires_at=lifetime and timezone.now() + lifetime,
+                by=self.user,
             )
         except tokens.MadeAlready:
             self.add_error(None, MADE_ALREADY)
@@ -95,3 +96,36 @@ def newest_told(data: Any) -> int:
     """The newest token of the person's when the form was drawn; 0 where it doesn't say."""
     told = data.get("newest", "")
     return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else 0
+
+
+ROLES = {
+    Membership.Role.VIEWER: "reads everything",
+    Membership.Role.MANAGER: "changes the budget, alerts, tokens and members, too",
+}
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(
+        choices=ROLES.items(), widget=forms.RadioSelect, initial=Membership.Role.VIEWER.value
+    )
+
+
+class MemberForm(RoleForm):
+    """Says no where `members.add` does."""
+
+    person = forms.CharField(
+        label="Username or email address",
+        max_length=254,
+        error_messages={"required": "Say whom to add."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+    field_order = ("person", "role")
+
+    def add(self, project: Project, by: Any) -> Membership | None:
+        """None, with the reason among the errors, where this person can't be added."""
+        try:
+            person = members.find(self.cleaned_data["person"])
+            return members.add(project, person, self.cleaned_data["role"], by=by)
+        except ValidationError as error:
+            self.add_error("person", error)
+            return None

@@ -7,6 +7,8 @@ there the guards are lifted before each `migrate`.
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from products import audit
+
 Statements = dict[str, list[str]]
 """SQL by database vendor, each statement safe to run twice."""
 
@@ -102,6 +104,20 @@ FIXED_ZONE: Statements = {
     ],
 }
 
+AUDIT: Statements = {
+    "postgresql": postgresql_trigger(
+        "products_audit_append_only",
+        audit.TABLE,
+        audit.EVENTS,
+        "STATEMENT",
+        f"RAISE EXCEPTION '{audit.REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
+    ),
+    "sqlite": [
+        sqlite_trigger("products_audit_append_only", audit.TABLE, audit.EVENTS, "", audit.REFUSAL),
+    ],
+}
+"""Old entries are dropped, and of those that count the count grows; what an entry says stays."""
+
 GUARDS = [
     FIXED_ZONE,
     references(
@@ -115,3 +131,6 @@ GUARDS = [
 def install_products(connection: BaseDatabaseWrapper) -> None:
     for guard in GUARDS:
         install(connection, guard)
+    # Not there yet while the first migrations run.
+    if audit.TABLE in connection.introspection.table_names():
+        install(connection, AUDIT)

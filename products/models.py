@@ -8,8 +8,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from products import agent_types, colors
+from products.audit import AuditEntry  # noqa: F401  # found from here
 from products.fields import CodePointCharField
 
 TOLD_ID_LENGTH = 200
@@ -107,6 +109,12 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=7, choices=Role)
+    joined_at = models.DateTimeField(
+        null=True,
+        default=timezone.now,
+        editable=False,
+        help_text="Unknown of members from before it was kept.",
+    )
 
     class Meta:
         constraints = [

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
+from products import audit
 from products.access import may_change
 from products.models import ApiToken, Project
 
@@ -32,11 +33,12 @@ def issue(
     project: Project | None = None,
     name: str = "",
     expires_at: datetime | None = None,
+    by: Any = None,
 ) -> tuple[ApiToken, str]:
     """Make a token and its text, which nobody can read again. Raises `PermissionDenied` as `check` does."""
     check(user, scope=scope, project=project)
     token = ApiToken(user=user, scope=scope, project=project, name=name, expires_at=expires_at)
-    return token, make(token)
+    return token, make(token, by=by)
 
 
 def newest(user: Any) -> int:
@@ -73,11 +75,13 @@ def check(user: Any, *, scope: str, project: Project | None) -> None:
             raise PermissionDenied("An ingest token needs the owner or a manager of its product.")
 
 
-def make(token: ApiToken) -> str:
+@transaction.atomic
+def make(token: ApiToken, *, by: Any = None) -> str:
     """Give a token that was checked its secret, save it, and answer its text."""
     secret = secrets.token_bytes(32)
     token.token_hash = _hash(secret)
     token.save()
+    _note(audit.Kind.TOKEN_MADE, token, by)
     return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("=")
 
 
@@ -91,10 +95,17 @@ def find(text: str) -> ApiToken | None:
     return tokens.select_related("user", "project").filter(token_hash=_hash(secret)).first()
 
 
-def revoke(token: ApiToken) -> None:
+@transaction.atomic
+def revoke(token: ApiToken, *, by: Any = None) -> None:
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
+        _note(audit.Kind.TOKEN_REVOKED, token, by)
+
+
+def _note(kind: audit.Kind, token: ApiToken, by: Any) -> None:
+    told = f"{token.scope} “{token}” of {token.user}"
+    audit.note(kind, by=by, about=token.user, project=token.project, detail=told)
 
 
 def _hash(secret: bytes) -> str:

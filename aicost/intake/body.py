@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from aicost import denials
 from aicost.callers import caller_of
 from aicost.rpc.errors import failure
 from billing.events import shown
@@ -58,6 +59,7 @@ def door(view: Door) -> Callable[..., HttpResponse]:
         except Refused as refused:
             return refusal(refused.status, refused.reason)
         except (Http404, PermissionDenied, Error) as error:
+            denials.note(error, f"{request.method} {request.path}")
             return _refusal_of(error)
 
     return answer

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
+from aicost import denials
 from aicost.callers import caller_of, require_csrf
 from aicost.registry import UNDEFINED, Procedure
 from aicost.rpc.errors import (
@@ -63,6 +64,7 @@ class Request:
             told = failure(error)
             if told.code in (UNAUTHORIZED, FORBIDDEN, NOT_FOUND):
                 self._log_denial(procedure, told)
+                denials.note(error, procedure.name)
             raise told from error
 
     def _log_denial(self, procedure: Procedure, told: Failure) -> None:

@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 from billing import ledger, signals
 from billing.alerts import peers
 from billing.alerts.models import AlertSettings
+from products import audit
 from products.models import Membership, Project
 
 MOST_THRESHOLDS = 10
@@ -35,6 +36,7 @@ def change(
     email_people: bool,
     email_more: Sequence[str],
     webhook_url: str,
+    by: Any = None,
 ) -> None:
     """Raises `ValidationError` for what may not be; the caller has checked that the person may do this."""
     stored = {
@@ -44,8 +46,20 @@ def change(
         "webhook_url": check_webhook(webhook_url),
     }
     project = ledger.lock(project)
-    AlertSettings.objects.update_or_create(project=project, defaults=stored)
+    chosen, _ = AlertSettings.objects.update_or_create(project=project, defaults=stored)
+    audit.note(audit.Kind.ALERTS_CHANGED, by=by, project=project, detail=_told(chosen))
     signals.announce(project)
+
+
+def _told(choice: AlertSettings) -> str:
+    """Without addresses and the webhook's URL, which is a secret."""
+    percents = ", ".join(str(percent) for percent in choice.percents)
+    ways = {
+        "the owner and managers by email": choice.email_people,
+        f"{len(choice.more_addresses)} more by email": choice.more_addresses,
+        "a webhook": choice.webhook_url,
+    }
+    return f"at {percents} %: {', '.join(way for way, used in ways.items() if used) or 'nobody'}"
 
 
 def check_thresholds(percents: Iterable[int]) -> list[int]:

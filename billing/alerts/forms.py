@@ -1,5 +1,7 @@
 """The form for a product's alerts: text as people type it, checked by `channels`."""
 
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -55,5 +57,5 @@ class AlertForm(forms.Form):
     def clean_webhook_url(self) -> str:
         return channels.check_webhook(self.cleaned_data["webhook_url"])
 
-    def save(self, project: Project) -> None:
-        channels.change(project, **self.cleaned_data)
+    def save(self, project: Project, by: Any) -> None:
+        channels.change(project, **self.cleaned_data, by=by)

@@ -1,0 +1,41 @@
+"""The audit log as a product's owner, and as each person, may read it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+
+from products.audit import PERSONAL, SIGN_INS, AuditEntry, Kind
+from products.models import Membership, Project
+
+PAGE = 50
+
+
+def of_product(project: Project, kind: str = "") -> QuerySet[AuditEntry]:
+    """Newest first: what was done to it, and what its present people did that is of no product."""
+    people = Membership.objects.filter(project=project).values("user")
+    theirs = Q(about=project.owner_id) | Q(about__in=people)
+    entries = AuditEntry.objects.filter(Q(project=project) | Q(project=None, kind__in=PERSONAL) & theirs)
+    return _newest_first(entries.filter(kind=kind) if kind else entries)
+
+
+def sign_ins_of(user: Any) -> QuerySet[AuditEntry]:
+    """Of a person's account, newest first."""
+    return _newest_first(AuditEntry.objects.filter(about=user, kind__in=SIGN_INS))
+
+
+def _newest_first(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    return entries.select_related("about").order_by("-at", "-pk")
+
+
+def page(entries: QuerySet[AuditEntry], number: int) -> tuple[list[AuditEntry], bool]:
+    """A page of them, and whether there are older ones."""
+    found = list(entries[(number - 1) * PAGE : number * PAGE + 1])
+    return found[:PAGE], len(found) > PAGE
+
+
+def kind_from(text: str | None) -> str:
+    """ "" for all. Raises `ValidationError` naming `kind`."""
+    if text and text not in Kind.values:
+        raise ValidationError({"kind": "must be one of the kinds that the page offers"})
+    return text or ""
