@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import DatabaseError
+from django.db import Error
 
 from products import audit
 from products.access import NotAllowed, Unseen
@@ -17,7 +17,7 @@ def note(error: Exception, asked: str) -> None:
         return
     try:
         _note(error, asked)
-    except DatabaseError:
+    except Error:
         log.exception("a denial could not be noted")
 
 

@@ -16,7 +16,7 @@ from aicost.queries.alerts import page_from
 from products import members as acts
 from products.access import may_change, project_for
 from products.forms import MemberForm, RoleForm
-from products.models import Membership, Project
+from products.models import Project
 
 
 @page
@@ -62,9 +62,11 @@ def remove(request: HttpRequest, project_id: str, user_id: int) -> HttpResponse:
 
 def _member(project: Project, user_id: int) -> Any:
     """The owner is none, whom nobody changes here."""
-    if not Membership.objects.filter(project=project, user=user_id).exists():
+    people = get_user_model()._default_manager.filter(memberships__project=project)
+    member = people.filter(pk=user_id).first()
+    if member is None:
         raise Http404("No such member.")
-    return get_user_model()._default_manager.get(pk=user_id)
+    return member
 
 
 @page

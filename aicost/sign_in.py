@@ -4,6 +4,7 @@ django-axes counts the failures of each pair of username and address, so that ne
 one address nor an account that somebody attacks is locked out as a whole.
 """
 
+import logging
 import math
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ from aicost.sessions import BEGAN
 from products import audit
 from products.audit import Kind
 from products.wording import shown
+
+log = logging.getLogger("aicost.access")
 
 
 def listen() -> None:
@@ -58,7 +61,9 @@ def _tally(kind: Kind, username: str | None, request: HttpRequest | None) -> Non
     """People type passwords where the name belongs, so of names that are no account's little is kept;
     and of these there is no end, so they share one line."""
     user = get_user_model()._default_manager.filter(username=username).first()
-    whose = f"{user.pk}:{request and address_of(request)}" if user else "nobody"
+    address = address_of(request) if request else ""
+    log.warning("%s: %s from %s", kind.label, f"user {user.pk}" if user else "no account", address or "?")
+    whose = f"{user.pk}:{address}" if user else "nobody"
     detail = "" if user else f"no account: {shown(username or '')[:3]}…"
     audit.tally(kind, by=None, whose=whose, about=user, detail=detail)
 

@@ -24,7 +24,7 @@ from tests.factories import event, send, usage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
-NAMES = ("product", "ai-cost", "budget", "alerts", "revenue", "connect", "runs")
+NAMES = ("product", "ai-cost", "budget", "alerts", "members", "revenue", "connect", "runs")
 FRAGMENTS = {"month": "ai-cost-month", "daily": "ai-cost-daily", "tabs": "ai-cost-tabs"}
 TABS = ("agents", "trend", "runs", "recent")
 ODD_RUN_IDS = (
@@ -594,6 +594,7 @@ def test_the_error_pages_are_ours(owners: Client) -> None:
 
 def test_no_page_has_inline_script_or_style(owners: Client, busy: Any) -> None:
     pages = [url(busy, name) for name in NAMES] + ["/", addresses.run_url(busy, "run-1"), "/sign-in/"]
+    pages += [url(busy, "audit"), reverse("security"), reverse("password")]
     pages += [f"{url(busy, 'ai-cost')}?tab={tab}" for tab in TABS]
     for address in pages:
         body = owners.get(address, follow=True).content.decode()
