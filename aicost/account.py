@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from aicost import formats, sessions
+from aicost import formats, sessions, sign_in
 from aicost.pages import page
 from aicost.presentation import audit as audit_shown
 from aicost.presentation import tokens as tokens_shown
@@ -67,12 +68,26 @@ def password(request: HttpRequest) -> HttpResponse:
     """Every other session has the hash of the former password, and ends by it."""
     person: Any = request.user
     form = PasswordChangeForm(person, request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        status = 422 if form.is_bound else 200
-        return render(request, "aicost/password.html", {"here": "security", "form": form}, status=status)
+    if form.is_valid():
+        return _change_password(request, form)
+    if form.has_error("old_password", "password_incorrect") and _guesses(request):
+        logout(request)
+        return redirect("sign-in")
+    status = 422 if form.is_bound else 200
+    return render(request, "aicost/password.html", {"here": "security", "form": form}, status=status)
+
+
+def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResponse:
     with transaction.atomic():
         user = form.save()
         audit.note(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
     update_session_auth_hash(request, user)
     messages.success(request, "The password is changed. Your other sessions have ended.")
     return redirect("security")
+
+
+def _guesses(request: HttpRequest) -> bool:
+    """Whoever sits at somebody else's session may not try passwords here for ever."""
+    sign_in.note_wrong_password(request)
+    wrong = request.session["wrong_passwords"] = request.session.get("wrong_passwords", 0) + 1
+    return bool(wrong >= settings.AXES_FAILURE_LIMIT)

@@ -57,6 +57,11 @@ def _locked_out(request: HttpRequest, username: str, **_: Any) -> None:
     _tally(Kind.LOCKED_OUT, username, request)
 
 
+def note_wrong_password(request: HttpRequest) -> None:
+    """Told on the page where it is changed, and as good as a failed sign-in."""
+    _tally(Kind.SIGN_IN_FAILED, request.user.get_username(), request)
+
+
 def _tally(kind: Kind, username: str | None, request: HttpRequest | None) -> None:
     """People type passwords where the name belongs, so of names that are no account's little is kept;
     and of these there is no end, so they share one line."""

@@ -381,6 +381,16 @@ def test_what_is_wrong_with_it_is_said_and_nothing_is_changed(
         assert f'value="{typed}"' not in text(response)
 
 
+def test_whoever_guesses_the_password_there_is_signed_out(owner: Any) -> None:
+    client = browser("owner")
+    for _ in range(TRIES - 1):
+        assert change(client, old_password="guess").status_code == 422
+    assert change(client, old_password="guess")["Location"] == SIGN_IN
+    assert not is_in(client)
+    assert AuditEntry.objects.get(kind=Kind.SIGN_IN_FAILED).times == TRIES
+    assert sign_in("owner").status_code == 302
+
+
 def test_the_admins_link_leads_to_the_same_page(superuser: Any) -> None:
     client = browser("superuser")
     assert client.get("/admin/password_change/")["Location"] == reverse("password")
