@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.views.decorators.http import require_safe
 
 from aicost import exports, portfolio_export, queries, run_exports, sheets
-from aicost.pages import page
+from aicost.pages import page, revalidated
 from aicost.portfolio_state import PortfolioState
 from aicost.presentation import audit as audit_shown
 from aicost.queries import audit as audit_queries
@@ -22,7 +22,7 @@ FORMS = {
 }
 
 
-@page
+@revalidated
 @require_safe
 def dashboard_table(request: HttpRequest, project_id: str, table: str, form: str) -> HttpResponse:
     state = DashboardState.read(project_for(request.user, project_id), request.GET)
@@ -41,7 +41,7 @@ def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
 
 
-@page
+@revalidated
 @require_safe
 def portfolio(request: HttpRequest, form: str) -> HttpResponse:
     state = PortfolioState.read(request.GET)
@@ -49,7 +49,7 @@ def portfolio(request: HttpRequest, form: str) -> HttpResponse:
     return _download(portfolio_export.portfolio(state.of(queries.portfolio(visible))), form, "portfolio")
 
 
-@page
+@revalidated
 @require_safe
 def revenue(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
     project = project_for(request.user, project_id)
@@ -74,7 +74,7 @@ def run_table(request: HttpRequest, project_id: str, table: str, form: str) -> S
     return _stream(make(project, request.GET.get("run", "")), form, f"{_slug(project)}-run-{table}")
 
 
-@page
+@revalidated
 @require_safe
 def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
     project = project_for(request.user, project_id)

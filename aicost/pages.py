@@ -1,4 +1,4 @@
-"""What all pages share: no cache keeps them, and what is wrong in an address is said in our own words."""
+"""What all pages share: what browsers may keep of them, and our own words for a wrong address."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,7 +8,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import conditional_page
+from django.views.decorators.vary import vary_on_headers
 from django.views.defaults import page_not_found
 
 from aicost import denials
@@ -18,7 +20,20 @@ View = Callable[..., HttpResponseBase]
 
 
 def page(view: View) -> View:
-    @never_cache
+    """No cache keeps a page: Back asks for it again, and after signing out it is not to be had."""
+    return never_cache(_explained(view))
+
+
+def revalidated(view: View) -> View:
+    """For fragments and downloads: the browser keeps them and asks, each time, whether they still hold.
+
+    The view runs first, access and all; what is saved is the transfer of the same bytes.
+    """
+    varied = vary_on_headers("Cookie", "HX-Request")(_explained(view))
+    return conditional_page(cache_control(private=True, no_cache=True)(varied))
+
+
+def _explained(view: View) -> View:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from aicost import addresses, queries
-from aicost.pages import page, render_product
+from aicost.pages import page, render_product, revalidated
 from aicost.portfolio_state import PortfolioState
 from aicost.presentation import daily, month, overview, tabs
 from aicost.presentation import portfolio as portfolio_shown
@@ -44,21 +44,21 @@ def dashboard(request: HttpRequest, project_id: str) -> HttpResponse:
     return render_product(request, "dashboard", state.project, month.month(state))
 
 
-@page
+@revalidated
 @require_safe
 def dashboard_month(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)
     return render_product(request, "_month", state.project, month.month(state))
 
 
-@page
+@revalidated
 @require_safe
 def dashboard_daily(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)
     return render_product(request, "_daily", state.project, {"chart": daily.chart(state)})
 
 
-@page
+@revalidated
 @require_safe
 def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)

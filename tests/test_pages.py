@@ -134,7 +134,7 @@ def test_an_expired_session_loads_the_sign_in_page_whole(client: Client, project
     assert response["HX-Redirect"].startswith(reverse("sign-in"))
 
 
-@pytest.mark.parametrize("name", ["product", "ai-cost", "ai-cost-daily"])
+@pytest.mark.parametrize("name", NAMES)
 def test_no_cache_keeps_a_page(owners: Client, busy: Any, name: str) -> None:
     told = owners.get(url(busy, name))["Cache-Control"]
     assert "private" in told
