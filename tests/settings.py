@@ -19,8 +19,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # No test cuts the power; those that kill a server run it with the product's own settings.
     options = DATABASES["default"]["OPTIONS"]
     options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
-    # The process id keeps two runs on one machine apart.
-    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"}
+    # The process id keeps two runs on one machine apart. It is the name from the start: were it one in
+    # memory until the tests' database is made, a live server made before would share a connection with the
+    # test, and two threads that use one connection at once end the process.
+    _name = f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"
+    DATABASES["default"] |= {"NAME": _name, "TEST": {"NAME": _name}}
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # `tests` brings a `flush` that may empty the ledger; nothing else may.
