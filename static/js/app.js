@@ -61,6 +61,10 @@ document.addEventListener("htmx:historyCacheMiss", (event) => {
   location.reload();
 });
 
+// Back or Forward pressed before this script ran has changed the address and nothing else.
+const loaded = performance.getEntriesByType("navigation")[0];
+if (loaded && loaded.name.split("#")[0] !== location.href.split("#")[0]) location.reload();
+
 // ---- When a swap fails: say so, offer another try, and mark what is shown as old.
 const alertBox = () => document.getElementById("alert");
 
