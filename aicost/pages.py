@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import conditional_page
 from django.views.decorators.vary import vary_on_headers
 from django.views.defaults import page_not_found
@@ -18,10 +19,13 @@ from products.models import Project
 
 View = Callable[..., HttpResponseBase]
 
+# Compressed here and not by a middleware, which would hold back what the API answers piece by piece. What
+# compression could betray of a page, its CSRF token, is masked anew in each, and the length is noised.
+
 
 def page(view: View) -> View:
     """No cache keeps a page: Back asks for it again, and after signing out it is not to be had."""
-    return never_cache(_explained(view))
+    return gzip_page(never_cache(_explained(view)))
 
 
 def revalidated(view: View) -> View:
@@ -30,7 +34,7 @@ def revalidated(view: View) -> View:
     The view runs first, access and all; what is saved is the transfer of the same bytes.
     """
     varied = vary_on_headers("Cookie", "HX-Request")(_explained(view))
-    return conditional_page(cache_control(private=True, no_cache=True)(varied))
+    return gzip_page(conditional_page(cache_control(private=True, no_cache=True)(varied)))
 
 
 def _explained(view: View) -> View:

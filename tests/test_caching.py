@@ -1,5 +1,7 @@
 """What browsers may keep: fragments and downloads, which they ask about each time; pages never."""
 
+import gzip
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -107,3 +109,31 @@ def test_pages_and_what_streams_are_sent_whole_every_time(viewers: Client, used:
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
     assert "ETag" not in response
+
+
+@pytest.mark.parametrize("name", ["ai-cost", "ai-cost-month", "export-ledger"])
+def test_who_takes_gzip_gets_the_same_in_less(viewers: Client, used: Any, name: str) -> None:
+    url = reverse(name, args=[used.pk])
+    plain = body(ask(viewers, url))
+    small = viewers.get(url, headers={"Accept-Encoding": "gzip"})
+    assert small["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in small["Vary"]
+    sent = body(small)
+    assert without_token(gzip.decompress(sent)) == without_token(plain)
+    assert name == "export-ledger" or len(sent) < len(plain) / 2
+
+
+def body(response: Any) -> bytes:
+    return b"".join(response.streaming_content) if response.streaming else bytes(response.content)
+
+
+def without_token(page: bytes) -> bytes:
+    return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"', b"", page)
+
+
+def test_a_compressed_fragment_is_recognised_again(viewers: Client, used: Any) -> None:
+    url = address(used, "ai-cost-tabs")
+    first = viewers.get(url, headers={"Accept-Encoding": "gzip"})
+    told = {"Accept-Encoding": "gzip", "If-None-Match": first["ETag"]}
+    assert first["ETag"].startswith("W/")
+    assert viewers.get(url, headers=told).status_code == 304
