@@ -16,6 +16,12 @@ from django.test import Client
 from tests.browser.watch import Watch
 from tests.conftest import missing
 
+expect: Any
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ImportError:  # the fixture says so
+    expect = sync_playwright = None
+
 PATIENCE = 20_000
 """Milliseconds until a condition counts as not met; a busy machine is slow, not broken."""
 
@@ -34,9 +40,7 @@ def chromium() -> Iterator[Any]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
     if not os.path.exists(path):
         missing("chromium", "apt-get install chromium, or name another one in CHROMIUM")
-    try:
-        from playwright.sync_api import expect, sync_playwright
-    except ImportError:
+    if sync_playwright is None:
         missing("playwright", "pip install -e .[test]")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
@@ -49,24 +53,30 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def watch(live_server: Any) -> Iterator[Watch]:
-    watch = Watch(live_server.url)
+def site(live_server: Any) -> str:
+    """Where the product is served."""
+    return str(live_server.url)
+
+
+@pytest.fixture
+def watch(site: str) -> Iterator[Watch]:
+    watch = Watch(site)
     yield watch
     assert watch.faults == []
 
 
 @pytest.fixture
-def open_browser(chromium: Any, live_server: Any, watch: Watch) -> Iterator[Opener]:
+def open_browser(chromium: Any, site: str, watch: Watch) -> Iterator[Opener]:
     """A browser of its own: `open_browser(user, color_scheme="dark")`; without a user nobody is signed in."""
     contexts = []
 
     def open_one(user: Any = None, **options: Any) -> Any:
-        context = chromium.new_context(**{"base_url": live_server.url, **options})
+        context = chromium.new_context(**{"base_url": site, **options})
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         watch.over(context)
         if user:
-            context.add_cookies([session_cookie(user, live_server.url)])
+            context.add_cookies([_session_cookie(user, site)])
         return context
 
     yield open_one
@@ -74,7 +84,7 @@ def open_browser(chromium: Any, live_server: Any, watch: Watch) -> Iterator[Open
         context.close()
 
 
-def session_cookie(user: Any, url: str) -> dict[str, str]:
+def _session_cookie(user: Any, url: str) -> dict[str, str]:
     client = Client()
     client.force_login(user)
     return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}

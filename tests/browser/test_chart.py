@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser import scenes
-from tests.browser.conftest import Opener
+from tests.browser.conftest import Opener, expect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 from aicost.presentation import daily
 from tests.browser import scenes
-from tests.browser.conftest import PATIENCE, Opener
+from tests.browser.conftest import PATIENCE, Opener, expect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 

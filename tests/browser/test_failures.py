@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import expect
 
 from aicost.presentation import tabs
 from products.models import Membership
 from tests.browser import scenes
-from tests.browser.conftest import PATIENCE, Opener
+from tests.browser.conftest import PATIENCE, Opener, expect
 from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]

@@ -1,0 +1,163 @@
+"""With the keyboard alone, without motion, on paper, and as a screen reader is told it."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser import axe, scenes
+from tests.browser.conftest import Opener, expect
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+
+@pytest.fixture
+def busy(project: Any) -> Any:
+    scenes.fill(project)
+    scenes.limit(project, 200)
+    return project
+
+
+@pytest.fixture
+def dashboard(page: Any, busy: Any) -> Any:
+    page.goto(scenes.url(busy))
+    return page
+
+
+STOP = """() => {
+  const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
+  const height = Math.min(box.height, innerHeight);
+  const above = document.elementFromPoint(box.x + box.width / 2, box.y + height / 2);
+  return {
+    name: at.textContent.trim().replace(/\\s+/g, " ").slice(0, 40),
+    id: [...document.querySelectorAll("*")].indexOf(at),
+    marked: style.outlineStyle !== "none" || style.boxShadow !== "none",
+    inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight,
+    uncovered: at.contains(above) || above?.contains(at),
+  };
+}"""
+
+STOPS = """() => {
+  const all = [...document.querySelectorAll("*")];
+  const kinds = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  return [...document.querySelectorAll(kinds)]
+    .filter((one) => one.tabIndex >= 0 && one.checkVisibility({ visibilityProperty: true }))
+    .filter((one) => one.type !== "hidden" && (one.type !== "radio" || one.checked))
+    .map((one) => all.indexOf(one));
+}"""
+
+
+@pytest.mark.parametrize("name", ["ai-cost", "budget", "alerts", "connect"])
+def test_the_tab_key_reaches_everything_in_order_and_what_has_the_focus_is_seen(
+    page: Any, busy: Any, name: str
+) -> None:
+    page.goto(scenes.url(busy, name))
+    expected = page.evaluate(STOPS)
+    assert len(expected) > 12
+    walked = []
+    for _ in expected:
+        page.keyboard.press("Tab")
+        walked.append(page.evaluate(STOP))
+    assert [stop["id"] for stop in walked] == expected
+    for what in ("marked", "inside", "uncovered"):
+        assert [stop["name"] for stop in walked if not stop[what]] == [], what
+    assert walked[0]["name"] == "Skip to content"
+
+
+def test_the_first_stop_skips_the_sidebar(dashboard: Any) -> None:
+    dashboard.keyboard.press("Tab")
+    dashboard.keyboard.press("Enter")
+    dashboard.keyboard.press("Tab")
+    expect(dashboard.get_by_role("link", name="February 2026")).to_be_focused()
+
+
+def test_enter_swaps_and_keeps_the_focus_where_it_was(dashboard: Any) -> None:
+    for name, sign in (("Top Pipelines", ".runs"), ("Monthly Trend", ".bars")):
+        dashboard.get_by_role("link", name=name).focus()
+        dashboard.keyboard.press("Enter")
+        expect(dashboard.locator(sign)).to_be_visible()
+        expect(dashboard.get_by_role("link", name=name)).to_be_focused()
+    dashboard.locator("#month-previous").focus()
+    dashboard.keyboard.press("Enter")
+    expect(dashboard.locator(".stepper strong")).to_have_text("February 2026")
+    expect(dashboard.locator("#month-previous")).to_be_focused()
+    dashboard.locator(".months-present").focus()
+    dashboard.keyboard.press("Enter")
+    expect(dashboard.locator(".stepper strong")).to_have_text("March 2026")
+    expect(dashboard.locator("#month-previous")).to_be_focused()
+
+
+def test_the_budget_is_set_without_a_mouse(page: Any, busy: Any) -> None:
+    page.goto(scenes.url(busy, "budget"))
+    page.get_by_label("Monthly limit").focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("300")
+    page.keyboard.press("Tab")
+    page.keyboard.type("By the keyboard")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status")).to_contain_text("$300.00")
+    expect(page.locator(".history")).to_contain_text("By the keyboard")
+
+
+def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> None:
+    told = [(axe.role(node), axe.name(node)) for node in axe.tree(dashboard) if not node.get("ignored")]
+    for part in (
+        ("heading 1", "AI Cost & Budget"),
+        ("navigation", "Product"),
+        ("navigation", "Month"),
+        ("navigation", "Days shown"),
+        ("navigation", "Details"),
+        ("region", "Budget"),
+        ("meter", "Budget used"),
+        ("region", "Daily spend Last 30 days, 16 Feb – 17 Mar 2026"),
+        ("figure", "Daily spend Last 30 days, 16 Feb – 17 Mar 2026"),
+        ("image", "Mon 16 Mar 2026 $3.00 123,400 tokens · 1 jobs"),
+        ("region", "Details of March 2026"),
+        ("table", "Spend by agent type, March 2026"),
+        ("link", "February 2026"),
+    ):
+        assert part in told, part
+
+
+def test_a_screen_reader_is_told_which_link_is_the_current_one(dashboard: Any) -> None:
+    expect(dashboard.locator(".side [aria-current=page]")).to_have_accessible_name("AI Cost & Budget")
+    expect(dashboard.locator(".segments [aria-current]")).to_have_accessible_name("30d")
+    expect(dashboard.locator(".tabs [aria-current=page]")).to_have_accessible_name("By Agent Type")
+    dashboard.get_by_role("link", name="7d").click()
+    expect(dashboard.locator(".segments [aria-current]")).to_have_accessible_name("7d")
+
+
+def test_a_wrong_amount_is_tied_to_its_field(page: Any, busy: Any) -> None:
+    page.goto(scenes.url(busy, "budget"))
+    page.get_by_label("Monthly limit").fill("0.001")
+    page.get_by_role("button", name="Save limit").click()
+    expect(page.get_by_label("Monthly limit")).to_have_accessible_description(
+        page.locator(".error").inner_text().strip()
+    )
+
+
+@pytest.mark.parametrize(("wish", "moving"), [("no-preference", True), ("reduce", False)])
+def test_nothing_moves_for_who_wants_no_motion(
+    open_browser: Opener, owner: Any, project: Any, wish: str, moving: bool
+) -> None:
+    page = open_browser(owner, reduced_motion=wish).new_page()
+    page.goto(scenes.url(project, "connect"))
+    expect(page.locator(".waiting")).to_be_visible()
+    assert (page.evaluate("document.getAnimations().length") > 0) == moving
+
+
+def test_paper_has_the_figures_in_light_colours_and_nothing_to_press(
+    open_browser: Opener, owner: Any, busy: Any
+) -> None:
+    page = open_browser(owner, color_scheme="dark").new_page()
+    page.goto(scenes.url(busy))
+    page.emulate_media(media="print")
+    for gone in (".side", ".segments", ".tabs", ".months a", ".downloads", ".behind summary"):
+        expect(page.locator(f"{gone}:visible")).to_have_count(0)
+    for there in ("h1", ".kpis", ".budget-bar", ".plot", ".agents", ".stepper strong"):
+        expect(page.locator(there).first).to_be_visible()
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor")
+        == "rgb(255, 255, 255)"
+    )
+    assert page.pdf(format="A4").startswith(b"%PDF")

@@ -1,0 +1,118 @@
+"""The first view as a production server sends it: hashed, compressed, light, and never moving."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test.testcases import LiveServerThread
+
+from tests.browser import scenes
+from tests.browser.conftest import Opener, expect
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+MOST = 100_000
+"""Bytes over the network, headers and all, with nothing kept from before."""
+
+SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => shifts.push(...list.getEntries().map((one) => one.value)))
+    .observe({ type: "layout-shift", buffered: true });"""
+
+
+@pytest.fixture
+def site(transactional_db: None, settings: Any, tmp_path: Any) -> Iterator[str]:
+    """As in production: WhiteNoise serves what `collectstatic` has hashed and compressed."""
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    }
+    settings.STATIC_ROOT = tmp_path
+    settings.WHITENOISE_AUTOREFRESH = False
+    call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=["admin"])
+    server = LiveServerThread("127.0.0.1", static_handler=lambda application: application)
+    server.daemon = True
+    server.start()
+    server.is_ready.wait()
+    assert server.error is None
+    yield f"http://127.0.0.1:{server.port}"
+    server.terminate()
+
+
+@pytest.fixture
+def busy(project: Any) -> Any:
+    scenes.fill(project)
+    scenes.limit(project, 200)
+    return project
+
+
+class Traffic:
+    """What came over the network to a page."""
+
+    def __init__(self, page: Any) -> None:
+        self.urls: dict[str, str] = {}
+        self.sizes: dict[str, int] = {}
+        session = page.context.new_cdp_session(page)
+        session.on("Network.responseReceived", self._response)
+        session.on("Network.loadingFinished", self._finished)
+        session.send("Network.enable")
+
+    def _response(self, told: Any) -> None:
+        self.urls[told["requestId"]] = told["response"]["url"]
+
+    def _finished(self, told: Any) -> None:
+        self.sizes[self.urls[told["requestId"]]] = told["encodedDataLength"]
+
+
+@pytest.mark.parametrize("query", ["", "?range=90&tab=recent"])
+def test_the_first_view_takes_less_than_100_kb_and_nothing_moves(
+    open_browser: Opener, owner: Any, busy: Any, query: str
+) -> None:
+    page = open_browser(owner, viewport={"width": 1280, "height": 900}).new_page()
+    page.add_init_script(SHIFTS)
+    traffic = Traffic(page)
+    page.goto(scenes.url(busy, query=query), wait_until="networkidle")
+    kinds = {url.rpartition(".")[2] for url in traffic.sizes}
+    assert {"css", "js"} <= kinds
+    assert not kinds & {"woff", "woff2", "ttf", "otf"}
+    assert 20_000 < sum(traffic.sizes.values()) < MOST, traffic.sizes
+    assert page.evaluate("shifts") == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_swap_moves_nothing_above_it(open_browser: Opener, owner: Any, busy: Any, width: int) -> None:
+    page = open_browser(owner, viewport={"width": width, "height": 900}).new_page()
+    page.goto(scenes.url(busy))
+    top = "document.querySelector('#daily').getBoundingClientRect().top + scrollY"
+    bottom = "document.querySelector('#tabs').getBoundingClientRect().top + scrollY"
+    before = page.evaluate(f"[{top}, {bottom}]")
+    for days in (7, 14, 90):
+        page.get_by_role("link", name=f"{days}d").click()
+        expect(page.locator(".day")).to_have_count(days)
+        assert page.evaluate(f"[{top}, {bottom}]") == before
+    page.get_by_role("link", name="Recent Runs").click()
+    expect(page.locator(".recent")).to_be_visible()
+    assert page.evaluate(f"[{top}, {bottom}]") == before
+
+
+def test_a_second_view_fetches_the_page_alone(open_browser: Opener, owner: Any, busy: Any, site: str) -> None:
+    page = open_browser(owner).new_page()
+    page.goto(scenes.url(busy), wait_until="networkidle")
+    traffic = Traffic(page)
+    page.goto(scenes.url(busy, "budget"), wait_until="networkidle")
+    assert [url for url, size in traffic.sizes.items() if size] == [site + scenes.url(busy, "budget")]
+
+
+def test_static_files_are_hashed_compressed_and_kept_for_ever(
+    open_browser: Opener, owner: Any, busy: Any
+) -> None:
+    page = open_browser(owner).new_page()
+    answers: list[Any] = []
+    page.on("response", lambda answer: answers.append(answer) if "/static/" in answer.url else None)
+    page.goto(scenes.url(busy), wait_until="networkidle")
+    assert len(answers) >= 5
+    for answer in answers:
+        assert re.search(r"\.[0-9a-f]{12}\.(css|js|svg)$", answer.url)
+        assert "immutable" in answer.headers["cache-control"]
+        if not answer.url.endswith(".svg"):
+            assert answer.headers["content-encoding"] == "gzip"
