@@ -1,0 +1,87 @@
+"""What a stolen copy of the database is worth: no password, API token or webhook secret stands in it."""
+
+import hashlib
+from base64 import urlsafe_b64decode
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
+
+from billing.alerts import channels, outbox
+from products import tokens
+from products.models import Project
+from tests.dump import everything
+from tests.factories import PASSWORD, usage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def secrets(project: Project, owner: Any) -> dict[str, str]:
+    """Made by every way there is, and used."""
+    usage(project)
+    browser = Client()
+    assert browser.login(username=owner.username, password=PASSWORD)
+    channels.change(
+        project, thresholds=[80], email_people=True, email_more=[], webhook_url="https://hooks.example.com/x"
+    )
+    outbox.queue_test(project, "webhook")
+    page = unescape(browser.post(reverse("alert-secret", args=[project.pk])).content.decode())
+    secret = channels.signing_secret(project)
+    assert secret in page
+    made = {scope: tokens.issue(owner, project=project, scope=scope)[1] for scope in ("read", "ingest")}
+    form = {"name": "mine", "scope": "write", "lifetime": "30", "newest": "9" * 10}
+    before = browser.post(reverse("tokens"), form).content.decode()
+    assert "aicost_" in before
+    made["write"] = "aicost_" + before.partition('value="aicost_')[2].partition('"')[0]
+    assert tokens.find(made["write"])
+    Client(headers={"Authorization": f"Bearer {made['read']}"}).get("/api/trpc/aiCost.getCrossProjectSummary")
+    return {"password": PASSWORD, "webhook secret": secret, **made}
+
+
+def test_a_dump_holds_nothing_that_opens_anything(secrets: dict[str, str]) -> None:
+    dump = repr(everything())
+    assert "hooks.example.com" in dump
+    for what, text in secrets.items():
+        for form in forms(text):
+            assert form not in dump, what
+
+
+def forms(text: str) -> set[str]:
+    """As it is, and as it may be written otherwise."""
+    raw = text.encode()
+    found = {text, raw.hex(), repr(raw)[2:-1]}
+    if text.startswith("aicost_"):
+        secret = urlsafe_b64decode(text.removeprefix("aicost_") + "=")
+        found |= {text.removeprefix("aicost_"), secret.hex(), repr(secret)[2:-1]}
+    return found
+
+
+def test_what_stands_there_of_a_token_is_its_hash_which_opens_nothing(secrets: dict[str, str]) -> None:
+    secret = urlsafe_b64decode(secrets["read"].removeprefix("aicost_") + "=")
+    stored = hashlib.sha256(secret).hexdigest()
+    assert stored in repr(everything())
+    assert tokens.find(stored) is tokens.find(f"aicost_{stored}") is None
+
+
+def test_the_webhook_secret_needs_the_secret_key(project: Project, settings: Any) -> None:
+    before = channels.signing_secret(project)
+    settings.SECRET_KEY = "another"
+    assert channels.signing_secret(project) != before
+
+
+def test_a_session_in_a_dump_is_one_for_as_long_as_it_lasts(secrets: dict[str, str]) -> None:
+    """The one thing in a dump that opens something, as SECURITY.md says; signing out ends it."""
+    key = Session.objects.get().session_key
+    thief = Client(headers={"Cookie": f"sessionid={key}"})
+    assert thief.get("/").status_code == 200
+    thief.post(reverse("sign-out"))
+    assert not Session.objects.exists()
+
+
+def test_no_log_holds_a_secret(secrets: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    for text in secrets.values():
+        assert text not in caplog.text

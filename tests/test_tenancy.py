@@ -1,0 +1,411 @@
+"""Who gets what at every address: a table that knows every URL, walked by every kind of caller.
+
+The same for procedures is `tests/test_callers.py`, for whose sake a new one fails there, too.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib import admin as django_admin
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from billing.alerts.models import AlertDelivery, AlertSettings
+from products import tokens
+from products.models import ApiToken, Membership, Project
+from tests import every_url as every
+from tests.conftest import NOW
+from tests.dump import everything
+from tests.factories import PASSWORD, ProjectFactory, fields, usage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+
+ROOT = Path(__file__).resolve().parents[1]
+SIGN_IN, SEEN, FORBIDDEN, NOT_FOUND = 302, 200, 403, 404
+
+PEOPLE = {
+    "nobody": (SIGN_IN, SIGN_IN),
+    "stranger": (NOT_FOUND, NOT_FOUND),
+    "staff": (NOT_FOUND, NOT_FOUND),
+    "removed": (NOT_FOUND, NOT_FOUND),
+    "inactive": (SIGN_IN, SIGN_IN),  # the owner
+    "viewer": (SEEN, FORBIDDEN),
+    "superuser": (SEEN, FORBIDDEN),
+    "manager": (SEEN, "done"),
+    "owner": (SEEN, "done"),
+}
+"""What a page of the product answers, and what a form of its is answered."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet(settings: Any) -> None:
+    cache.clear()
+    settings.METRICS_TOKEN = "scrape"
+
+
+@pytest.fixture
+def used(project: Project) -> Project:
+    """A product with usage, and a webhook that is never reached."""
+    usage(project, runId="run-1", agentType="testing")
+    AlertSettings.objects.create(project=project, email_people=False, webhook_url="https://127.0.0.1/hook")
+    project.refresh_from_db()
+    return project
+
+
+Browsers = Callable[[str], Client]
+
+
+@pytest.fixture
+def browser_of(
+    used: Project, owner: Any, manager: Any, viewer: Any, stranger: Any, staff: Any, superuser: Any
+) -> Browsers:
+    """Signs somebody in, and only then lets befall them what their name says."""
+    people = {user.username: user for user in (owner, manager, viewer, stranger, staff, superuser)}
+
+    def browser(who: str) -> Client:
+        client = Client()
+        person = people.get({"removed": "manager", "inactive": "owner"}.get(who, who))
+        if person:
+            client.force_login(person)
+        if who == "removed":
+            Membership.objects.filter(user=manager).delete()
+        if who == "inactive":
+            owner.is_active = False
+            owner.save()
+        return client
+
+    return browser
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Whatever happened inside did not."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def told(response: Any) -> tuple[int, bytes, dict[str, str]]:
+    """All that a caller is told, but for what differs from one request to the next."""
+    headers = {key: value for key, value in response.headers.items() if key != "X-Request-ID"}
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    return response.status_code, body, headers
+
+
+# ---- The table
+
+
+def test_every_address_is_in_the_table() -> None:
+    ours = {name for name in every.names() if not name.startswith("admin:")}
+    groups = (every.PAGES, every.CHANGES, every.OWN, every.OWN_CHANGES, every.DOORS, every.CALLS, every.OPEN)
+    assert ours == {name for group in groups for name in group}
+    assert not {name for name in ours if name.startswith("unnamed")}
+
+
+@pytest.mark.parametrize("name", every.PAGES)
+def test_a_page_is_for_who_sees_its_product(used: Project, browser_of: Browsers, name: str) -> None:
+    address = every.page_of(used.pk, name)
+    for who, (expected, _) in PEOPLE.items():
+        with undone():
+            response = browser_of(who).get(address)
+        assert response.status_code == expected, who
+        if expected == SIGN_IN:
+            assert response["Location"].startswith(reverse("sign-in"))
+
+
+@pytest.mark.parametrize("name", every.CHANGES)
+def test_a_form_is_for_owner_and_managers_and_changes_nothing_for_others(
+    used: Project, browser_of: Browsers, name: str
+) -> None:
+    form, address = every.CHANGES[name], every.change_of(used, name)
+    for who, (_, expected) in PEOPLE.items():
+        with undone():
+            client = browser_of(who)
+            before = everything()
+            response = client.post(address, form.data)
+            changed = everything() != before
+        if expected == "done":
+            assert (response.status_code, changed) == (form.status, name != "alert-secret"), who
+        else:
+            assert (response.status_code, changed) == (expected, False), who
+
+
+@pytest.mark.parametrize("name", sorted({*every.PAGES, *every.CHANGES}))
+def test_by_no_method_a_stranger_learns_that_a_product_exists(
+    used: Project, browser_of: Browsers, name: str
+) -> None:
+    client = browser_of("stranger")
+    there, not_there = (
+        every.page_of(pk, name) if name in every.PAGES else every.change_of(used, name, pk)
+        for pk in (used.pk, 999_999)
+    )
+    statuses = {}
+    for method in ("get", "head", "options", "post", "put", "patch", "delete"):
+        theirs = getattr(client, method)(there)
+        assert told(theirs) == told(getattr(client, method)(not_there))
+        statuses[method] = theirs.status_code
+    # What a method may not do is told before the product is looked for, of any product.
+    assert {statuses["put"], statuses["patch"], statuses["delete"], statuses["options"]} == {405}
+    assert set(statuses.values()) == {404, 405}
+
+
+@pytest.mark.parametrize("table", every.EXPORTS)
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_no_export_is_for_strangers(used: Project, browser_of: Browsers, table: str, form: str) -> None:
+    client = browser_of("stranger")
+    there, not_there = (client.get(reverse("export", args=[pk, table, form])) for pk in (used.pk, 999_999))
+    assert told(there) == told(not_there)
+    assert there.status_code == NOT_FOUND
+
+
+@pytest.mark.parametrize("name", every.OWN)
+def test_own_pages_show_nothing_of_others(browser_of: Browsers, name: str) -> None:
+    address = reverse(name, args=every.OWN[name])
+    for who in ("stranger", "staff", "removed"):
+        response = browser_of(who).get(address)
+        assert response.status_code == SEEN
+        assert b"Lighthouse" not in response.content
+    for who in ("nobody", "inactive"):
+        assert browser_of(who).get(address).status_code == SIGN_IN
+
+
+def test_another_persons_token_is_as_one_that_is_not(owner: Any, browser_of: Browsers) -> None:
+    token, _ = tokens.issue(owner)
+    for who in ("stranger", "staff", "superuser"):
+        client = browser_of(who)
+        there, not_there = (client.post(reverse("revoke-token", args=[pk])) for pk in (token.pk, 999_999))
+        assert told(there) == told(not_there)
+        assert there.status_code == NOT_FOUND
+    assert Client().post(reverse("revoke-token", args=[token.pk])).status_code == SIGN_IN
+    token.refresh_from_db()
+    assert token.revoked_at is None
+
+
+def test_what_belongs_to_one_product_is_not_found_under_another(
+    used: Project, browser_of: Browsers, owner: Any
+) -> None:
+    """Not even where the person may change both."""
+    lantern = ProjectFactory(name="Lantern", owner=owner)
+    client = browser_of("owner")
+    assert client.get(reverse("run", args=[lantern.pk, "run-1"])).status_code == NOT_FOUND
+    again = every.change_of(used, "alert-send-again", lantern.pk)
+    before = list(AlertDelivery.objects.values())
+    assert client.post(again).status_code == NOT_FOUND
+    assert list(AlertDelivery.objects.values()) == before
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "ingest"])
+def test_a_token_opens_no_page(used: Project, owner: Any, scope: str) -> None:
+    _, text = tokens.issue(owner, scope=scope, project=used)
+    client = Client(headers={"Authorization": f"Bearer {text}"})
+    addresses = [every.page_of(used.pk, name) for name in every.PAGES]
+    addresses += [every.change_of(used, name) for name in every.CHANGES]
+    addresses += [reverse(name, args=args) for name, args in every.OWN.items()]
+    for address in addresses:
+        assert client.get(address).status_code == client.post(address).status_code == SIGN_IN
+
+
+def test_machines_are_told_no_more_than_they_need(used: Project) -> None:
+    for name in ("healthz", "readyz"):
+        assert Client().get(reverse(name)).content in (b"ok\n", b"ready\n")
+    assert Client().get(reverse("metrics")).status_code == 401
+    metrics = Client(headers={"Authorization": "Bearer scrape"}).get(reverse("metrics"))
+    assert metrics.status_code == 200
+    assert b"Lighthouse" not in metrics.content
+
+
+# ---- Usage comes in
+
+
+INTO = {
+    "": 401,
+    "session of owner": 401,
+    "read token of owner": 403,
+    "write token of owner": 403,
+    "ingest token of viewer": 403,
+    "ingest token of owner": "done",
+    "ingest token of manager": "done",
+    "ingest token of owner, revoked": 401,
+    "ingest token of owner, expired": 401,
+    "ingest token of owner, inactive": 401,
+    "ingest token of manager, removed": 404,
+    "ingest token of manager, demoted": 403,
+    "ingest token of owner, archived": 403,
+}
+
+
+@pytest.mark.parametrize("door", every.DOORS)
+def test_usage_comes_in_by_tokens_that_may(
+    used: Project, owner: Any, manager: Any, viewer: Any, door: str
+) -> None:
+    people = {"owner": owner, "manager": manager, "viewer": viewer}
+    for means, expected in INTO.items():
+        with undone():
+            client = _sender(used, people, *means.partition(", ")[::2])
+            before = _but_for_uses(everything())
+            response = client.post(every.DOORS[door], SENT[door], content_type="application/json")
+            changed = _but_for_uses(everything()) != before
+        if expected == "done":
+            assert (response.status_code, changed) == (200, SENT[door] != NO_CALLS), means
+        else:
+            assert (response.status_code, changed) == (expected, False), means
+            assert response.headers["Content-Type"] == "application/json"
+
+
+NO_CALLS = json.dumps({"resourceSpans": [{}]})
+SENT = {
+    "usage": json.dumps(fields()),
+    "litellm": json.dumps(
+        [{"id": "call-1", "call_type": "completion", "response_cost": 1, "startTime": 1.7e9}]
+    ),
+    "traces": NO_CALLS,
+}
+
+
+def _sender(project: Project, people: dict[str, Any], means: str, fate: str) -> Client:
+    kind, _, who = means.partition(" of ")
+    client = Client()
+    if kind == "session":
+        client.force_login(people[who])
+    if "token" not in kind:
+        return client
+    Membership.objects.filter(user=people["viewer"]).update(role="manager")  # while the token is made
+    token, text = tokens.issue(
+        people[who], scope=kind.split()[0], project=project, expires_at=NOW + timedelta(hours=1)
+    )
+    Membership.objects.filter(user=people["viewer"]).update(role="viewer")
+    _befall(token, people[who], fate)
+    return Client(headers={"Authorization": f"Bearer {text}"})
+
+
+def _befall(token: ApiToken, user: Any, fate: str) -> None:
+    match fate:
+        case "revoked":
+            tokens.revoke(token)
+        case "expired":
+            ApiToken.objects.update(expires_at=NOW)
+        case "inactive":
+            type(user).objects.filter(pk=user.pk).update(is_active=False)
+        case "removed":
+            Membership.objects.filter(user=user).delete()
+        case "demoted":
+            Membership.objects.filter(user=user).update(role="viewer")
+        case "archived":
+            Project.objects.update(archived_at=NOW)
+        case _:
+            assert not fate
+
+
+def _but_for_uses(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A token tells when it was last used, even where it may not do what it was used for."""
+    return {name: rows for name, rows in tables.items() if name != ApiToken._meta.db_table}
+
+
+# ---- The admin
+
+
+OF_EVERYBODY = {"admin:login", "admin:logout"}
+OF_STAFF = {
+    *OF_EVERYBODY,
+    "admin:index",
+    "admin:password_change",
+    "admin:password_change_done",
+    "admin:jsi18n",
+}
+
+
+def admin_addresses() -> dict[str, str]:
+    """Each address of the admin, of objects that exist."""
+    found = {}
+    for name in every.names():
+        if name.startswith("admin:") and "unnamed" not in name:
+            found[name] = reverse(name, args=_admin_args(name))
+    return found
+
+
+def _admin_args(name: str) -> list[Any]:
+    if name == "admin:app_list":
+        return ["products"]
+    if name == "admin:view_on_site":
+        return [1, 1]
+    for model in django_admin.site._registry:
+        page = re.fullmatch(f"admin:{model._meta.app_label}_{model._meta.model_name}_(.+)", name)
+        if page and page[1] in ("change", "delete", "history", "password_change"):
+            one = model._default_manager.first()
+            return [one.pk if one else 1]
+    return []
+
+
+@pytest.mark.parametrize("who", ["nobody", "owner"])
+def test_the_admin_is_for_staff(used: Project, browser_of: Browsers, who: str) -> None:
+    client = browser_of(who)
+    addresses = admin_addresses()
+    assert len(addresses) > 50
+    for name, address in addresses.items():
+        if name in OF_EVERYBODY:
+            continue
+        response = client.get(address)
+        assert response.status_code == 302, name
+        assert response["Location"].startswith((reverse("admin:login"), reverse("sign-in"))), name
+
+
+def test_staff_without_permissions_see_nothing_in_the_admin(used: Project, browser_of: Browsers) -> None:
+    """What each permission opens is Django's; outside the admin staff are strangers in the tables above."""
+    client = browser_of("staff")
+    for name, address in admin_addresses().items():
+        if name == "admin:logout":
+            continue
+        response = client.get(address)
+        # 302 leads to the index, from what is not there; or away from signing in, who has.
+        assert response.status_code in ((200, 302) if name in OF_STAFF else (302, 403, 404)), name
+        assert b"Lighthouse" not in response.content
+
+
+def test_every_permission_of_staff_opens_its_own_model_only(
+    used: Project, browser_of: Browsers, staff: Any
+) -> None:
+    from django.contrib.auth.models import Permission
+
+    client = browser_of("staff")
+    for model in django_admin.site._registry:
+        codename = f"view_{model._meta.model_name}"
+        staff.user_permissions.set(Permission.objects.filter(codename=codename))
+        opened = {
+            other
+            for other in django_admin.site._registry
+            if client.get(reverse(f"admin:{other._meta.app_label}_{other._meta.model_name}_changelist"))
+            .status_code == 200
+        }  # fmt: skip
+        assert opened == {model}
+        assert client.get(every.page_of(used.pk, "ai-cost")).status_code == NOT_FOUND
+
+
+# ---- The one door
+
+
+def test_nothing_that_shows_asks_for_products_but_by_who_sees_them() -> None:
+    """`project_for`, `visible_to` and `owned_by` are the only ways to a product."""
+    asking = re.compile(r"\bProject\.(?:_default_manager|objects)\.(\w+)")
+    shown = [
+        path
+        for path in (ROOT / "aicost").rglob("*.py")
+        if path.name != "demo.py"  # it makes products, in a database of its own
+    ]
+    ways = {way for path in shown for way in asking.findall(path.read_text())}
+    assert ways <= {"visible_to", "owned_by"}
+
+
+def test_a_password_that_was_changed_ends_the_sessions(used: Project, owner: Any) -> None:
+    client = Client()
+    assert client.login(username=owner.username, password=PASSWORD)
+    owner.set_password("another one entirely")
+    owner.save()
+    assert client.get(every.page_of(used.pk, "ai-cost")).status_code == SIGN_IN
