@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
+from aicost.logs import note
 from aicost.origins import address_of
 from aicost.rpc.errors import TooManyBadTokens
 from products import tokens
@@ -28,7 +29,9 @@ def caller_of(request: HttpRequest) -> Caller:
     """Raises `Unauthenticated` where nobody is recognised, `TooManyBadTokens` where somebody guesses."""
     header = request.headers.get("Authorization")
     if header is not None:
-        return _by_token(request, header)
+        caller = _by_token(request, header)
+        note(user=caller.user.pk, token=caller.token and caller.token.pk)
+        return caller
     if request.user.is_authenticated:
         return Caller(request.user)
     raise Unauthenticated("Sign in, or send a token as `Authorization: Bearer …`.")

@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from aicost import denials
 from aicost.callers import caller_of
+from aicost.logs import note_project
 from aicost.rpc.errors import failure
 from billing.events import shown
 from billing.sources import Context
@@ -72,6 +73,7 @@ def project_of(request: HttpRequest) -> Project:
     caller = caller_of(request)
     if caller.token is None or caller.token.project_id is None:
         raise PermissionDenied("Usage comes in by a token with the scope ingest.")
+    note_project(caller.token.project_id)
     project = project_for(caller, caller.token.project_id, "ingest")
     if project.archived_at:
         raise PermissionDenied("This product is archived and takes no usage.")

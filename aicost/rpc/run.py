@@ -11,6 +11,7 @@ from django.http import HttpRequest, UnreadablePostError
 
 from aicost import denials
 from aicost.callers import caller_of, require_csrf
+from aicost.logs import note_project
 from aicost.registry import UNDEFINED, Procedure
 from aicost.rpc.errors import (
     BAD_REQUEST,
@@ -57,6 +58,8 @@ class Request:
         try:
             caller = self.caller
             raw = read() if procedure.input else UNDEFINED
+            if isinstance(raw, dict) and isinstance(raw.get("projectId"), str):
+                note_project(raw["projectId"])
             if procedure.kind == "mutation":
                 require_csrf(self.http, caller)
             return procedure.call(caller, raw)
