@@ -164,12 +164,12 @@ def test_the_probe_tells_a_ready_server_from_others(
     with running(own_database(), ALLOWED_HOSTS="localhost,.example.com", HTTPS="true") as [server]:
         for hosts in ("localhost,.example.com", " .example.com", "", "*"):
             monkeypatch.setenv("ALLOWED_HOSTS", hosts)
-            assert probe.main(str(server.port)) == 0
+            assert probe.main(str(server.port), PATIENCE) == 0
         last = MigrationRecorder.Migration.objects.order_by("-pk").first()
         assert last
         last.delete()
         try:
-            assert probe.main(str(server.port)) == 1
+            assert probe.main(str(server.port), PATIENCE) == 1
         finally:
             MigrationRecorder.Migration(app=last.app, name=last.name, applied=last.applied).save()
     assert probe.main(str(server.port)) == 1
