@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 
-def main(port: str = "8000", patience: float = 4) -> int:
+def main(port: str = "8000") -> int:
     # The server answers to its own names only.
     host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".*") or "localhost"
     try:

@@ -66,7 +66,7 @@ urlpatterns = [
     path("account/security/end-sessions", account.end_sessions, name="end-sessions"),
     path("account/password", account.password, name="password"),
     # One page for it, which also writes it down.
-    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password"), name="admin-password"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

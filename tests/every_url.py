@@ -3,8 +3,8 @@
 `tests/test_tenancy.py` fails for a pattern whose name is in none of these.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.urls import get_resolver, reverse
@@ -21,6 +21,7 @@ class Form:
     data: dict[str, str]
     status: int = 302
     args: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 PAGES: dict[str, tuple[str, ...]] = {
@@ -39,24 +40,41 @@ PAGES: dict[str, tuple[str, ...]] = {
     "connect-arrived": (),
     "runs": (),
     "run": ("run-1",),
+    "export-runs": ("csv",),
+    "export-run": ("jobs", "csv"),
+    "export-limits": ("csv",),
+    "members": (),
 }
 """A GET, for everybody who sees the product; what the address needs besides it."""
 
+QUERIES = {"export-run": "?run=run-1"}
+"""What an address names behind its question mark."""
+
+OVERSIGHT: dict[str, tuple[str, ...]] = {"audit": (), "export-audit": ()}
+"""A GET, for the product's owner."""
+
 CHANGES: dict[str, Form] = {
     "budget": Form({"limit": "250", "note": ""}),
+    "budget-limit": Form({"limit": "250", "note": ""}, status=200, headers={"HX-Request": "true"}),
     "budget-policy": Form({"policy": "warn"}),
     "alerts": Form({"thresholds": "50", "email_more": "", "webhook_url": ""}),
     "alert-secret": Form({}, status=200),
     "alert-test": Form({}, args=("webhook",)),
     "alert-send-again": Form({}, args=("a delivery",)),
     "connect": Form({"newest": "0"}, status=200),
+    "members": Form({"person": "stranger", "role": "viewer"}),
+    "member-role": Form({"role": "manager"}, args=("a viewer",)),
+    "member-remove": Form({}, args=("a viewer",)),
 }
 """A POST, for the product's owner and its managers."""
 
 OWN: dict[str, tuple[str, ...]] = {
     "portfolio": (),
+    "portfolio-products": (),
     "export-portfolio": ("csv",),
     "tokens": (),
+    "security": (),
+    "password": (),
     "api": (),
 }
 """For whoever is signed in, showing what is theirs."""
@@ -64,6 +82,7 @@ OWN: dict[str, tuple[str, ...]] = {
 OWN_CHANGES: dict[str, Form] = {
     "tokens": Form({"name": "mine", "scope": "read", "lifetime": "30"}, status=200),
     "revoke-token": Form({}, args=("a token",)),
+    "end-sessions": Form({}),
 }
 
 DOORS = {"usage": "/api/v1/usage", "traces": "/v1/traces", "litellm": "/api/v1/litellm"}
@@ -74,6 +93,9 @@ CALLS = ("trpc", "jsonrpc")
 
 OPEN = ("sign-in", "sign-out", "healthz", "readyz", "metrics")
 """For people and machines that nobody knows yet."""
+
+AWAY = ("admin-password",)
+"""Leads to another of these."""
 
 EXPORTS = ("agents", "trend", "runs", "recent", "daily", "unpriced", "waste", "changes")
 
@@ -88,15 +110,23 @@ def names(resolver: URLResolver | None = None, space: str = "") -> Iterator[str]
 
 
 def page_of(project_id: Any, name: str) -> str:
-    return reverse(name, args=[project_id, *PAGES[name]])
+    args = PAGES[name] if name in PAGES else OVERSIGHT[name]
+    return reverse(name, args=[project_id, *args]) + QUERIES.get(name, "")
 
 
 def change_of(project: Project, name: str, project_id: Any = None) -> str:
     """`project_id` names another product, for the very same thing."""
-    args = [_delivery(project) if arg == "a delivery" else arg for arg in CHANGES[name].args]
+    args = [THINGS[arg](project) if arg in THINGS else arg for arg in CHANGES[name].args]
     return reverse(name, args=[project_id or project.pk, *args])
 
 
 def _delivery(project: Project) -> str:
     [delivery] = outbox.queue_test(project, "webhook")
     return str(delivery.pk)
+
+
+def _viewer(project: Project) -> int:
+    return project.memberships.get(role="viewer").user_id
+
+
+THINGS: dict[str, Callable[[Project], Any]] = {"a delivery": _delivery, "a viewer": _viewer}

@@ -381,18 +381,19 @@ def test_hostile_names_are_escaped_everywhere(owners: Client, owner: Any) -> Non
 # ---- Sidebar, portfolio, runs
 
 
-def test_the_sidebar_has_no_dead_link_and_ends_with_cost_and_budget(owners: Client, busy: Any) -> None:
+def test_the_sidebar_has_no_dead_link_and_cost_and_budget_after_revenue(owners: Client, busy: Any) -> None:
     page = text(owners.get(url(busy, "ai-cost")))
     links = re.findall(r'<li><a href="([^"]+)"([^>]*)>(<svg.*?</svg>)([^<]+)</a></li>', page, re.DOTALL)
-    assert [label for *_, label in links[:5]] == [
-        *("Overview", "Pipelines", "Connect", "Revenue & Growth", "AI Cost & Budget"),
+    assert [label for *_, label in links] == [
+        *("Overview", "Pipelines", "Connect", "Members", "Audit log"),
+        *("Revenue & Growth", "AI Cost & Budget", "Alerts"),
     ]
-    assert "icon-coins" in links[4][2]
+    assert "icon-coins" in links[6][2]
     assert [label for _, attributes, _, label in links if "aria-current" in attributes] == [
         "AI Cost & Budget"
     ]
-    assert page.index("Connect</a>") < page.index(">Operations<") < page.index("Revenue & Growth</a>")
-    for href, *_ in links[:5]:
+    assert page.index("Audit log</a>") < page.index(">Operations<") < page.index("Revenue & Growth</a>")
+    for href, *_ in links:
         assert owners.get(href).status_code == 200
 
 

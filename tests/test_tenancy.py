@@ -20,11 +20,12 @@ from django.urls import reverse
 
 from billing.alerts.models import AlertDelivery, AlertSettings
 from products import tokens
+from products.audit import AuditEntry
 from products.models import ApiToken, Membership, Project
 from tests import every_url as every
 from tests.conftest import NOW
 from tests.dump import everything
-from tests.factories import PASSWORD, ProjectFactory, fields, usage
+from tests.factories import ProjectFactory, fields, usage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -105,7 +106,9 @@ def told(response: Any) -> tuple[int, bytes, dict[str, str]]:
 
 def test_every_address_is_in_the_table() -> None:
     ours = {name for name in every.names() if not name.startswith("admin:")}
-    groups = (every.PAGES, every.CHANGES, every.OWN, every.OWN_CHANGES, every.DOORS, every.CALLS, every.OPEN)
+    of_products = (every.PAGES, every.OVERSIGHT, every.CHANGES)
+    of_people = (every.OWN, every.OWN_CHANGES, every.DOORS, every.CALLS, every.OPEN, every.AWAY)
+    groups = (*of_products, *of_people)
     assert ours == {name for group in groups for name in group}
     assert not {name for name in ours if name.startswith("unnamed")}
 
@@ -121,6 +124,15 @@ def test_a_page_is_for_who_sees_its_product(used: Project, browser_of: Browsers,
             assert response["Location"].startswith(reverse("sign-in"))
 
 
+@pytest.mark.parametrize("name", every.OVERSIGHT)
+def test_what_people_did_is_for_the_owner(used: Project, browser_of: Browsers, name: str) -> None:
+    address = every.page_of(used.pk, name)
+    for who, (page, _) in PEOPLE.items():
+        with undone():
+            response = browser_of(who).get(address)
+        assert response.status_code == (FORBIDDEN if who in ("viewer", "manager") else page), who
+
+
 @pytest.mark.parametrize("name", every.CHANGES)
 def test_a_form_is_for_owner_and_managers_and_changes_nothing_for_others(
     used: Project, browser_of: Browsers, name: str
@@ -129,13 +141,15 @@ def test_a_form_is_for_owner_and_managers_and_changes_nothing_for_others(
     for who, (_, expected) in PEOPLE.items():
         with undone():
             client = browser_of(who)
-            before = everything()
-            response = client.post(address, form.data)
-            changed = everything() != before
+            before = _but_for_the_record(everything())
+            response = client.post(address, form.data, headers=form.headers)
+            changed = _but_for_the_record(everything()) != before
         if expected == "done":
             assert (response.status_code, changed) == (form.status, name != "alert-secret"), who
         else:
-            assert (response.status_code, changed) == (expected, False), who
+            # Where htmx asks, the way to the sign-in is a header.
+            status = SIGN_IN if "HX-Redirect" in response else response.status_code
+            assert (status, changed) == (expected, False), who
 
 
 @pytest.mark.parametrize("name", sorted({*every.PAGES, *every.CHANGES}))
@@ -306,7 +320,14 @@ def _befall(token: ApiToken, user: Any, fate: str) -> None:
 
 def _but_for_uses(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """A token tells when it was last used, even where it may not do what it was used for."""
-    return {name: rows for name, rows in tables.items() if name != ApiToken._meta.db_table}
+    return {
+        name: rows for name, rows in _but_for_the_record(tables).items() if name != ApiToken._meta.db_table
+    }
+
+
+def _but_for_the_record(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Who was refused is written down."""
+    return {name: rows for name, rows in tables.items() if name != AuditEntry._meta.db_table}
 
 
 # ---- The admin
@@ -350,7 +371,7 @@ def test_the_admin_is_for_staff(used: Project, browser_of: Browsers, who: str) -
     addresses = admin_addresses()
     assert len(addresses) > 50
     for name, address in addresses.items():
-        if name in OF_EVERYBODY:
+        if name in (*OF_EVERYBODY, "admin:password_change"):
             continue
         response = client.get(address)
         assert response.status_code == 302, name
@@ -397,7 +418,8 @@ def test_nothing_that_shows_asks_for_products_but_by_who_sees_them() -> None:
     shown = [
         path
         for path in (ROOT / "aicost").rglob("*.py")
-        if path.name != "demo.py"  # it makes products, in a database of its own
+        # One makes products, in a database of its own; one writes down who was refused which.
+        if path.name not in ("demo.py", "denials.py")
     ]
     ways = {way for path in shown for way in asking.findall(path.read_text())}
     assert ways <= {"visible_to", "owned_by"}
@@ -405,7 +427,7 @@ def test_nothing_that_shows_asks_for_products_but_by_who_sees_them() -> None:
 
 def test_a_password_that_was_changed_ends_the_sessions(used: Project, owner: Any) -> None:
     client = Client()
-    assert client.login(username=owner.username, password=PASSWORD)
+    client.force_login(owner)
     owner.set_password("another one entirely")
     owner.save()
     assert client.get(every.page_of(used.pk, "ai-cost")).status_code == SIGN_IN
