@@ -22,7 +22,12 @@ LOOKS: dict[str, dict[str, Any]] = {
     # As a browser zooms: half the room in each direction, twice the pixels.
     "zoomed": {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2, "color_scheme": "dark"},
 }
-BUT_LIGHT = [pytest.param(look, marks=pytest.mark.long) for look in LOOKS if look != "light"]
+
+
+def looks(*short: str) -> Any:
+    """The test in these looks, and at length in all."""
+    marked = (pytest.param(look, marks=() if look in short else pytest.mark.long) for look in LOOKS)
+    return pytest.mark.parametrize("look", list(marked))
 
 
 @pytest.fixture
@@ -33,16 +38,16 @@ def products(project: Any, settings: Any) -> dict[str, Any]:
 
 def dashboards(products: dict[str, Any]) -> Iterator[str]:
     """What a look may change: charts, tables, bars, colours of agents, forms."""
-    busy = products["busy"]
-    for tab in ("agents", "trend", "runs", "recent"):
-        yield scenes.url(busy, query=f"?tab={tab}")
-    yield scenes.url(busy, query="?range=90")
+    for query in ("?tab=trend", "?tab=recent&range=7"):
+        yield scenes.url(products["busy"], query=query)
     yield "/"
-    yield scenes.url(busy, "budget")
+    yield scenes.url(products["busy"], "budget")
 
 
 def other_pages(products: dict[str, Any]) -> Iterator[str]:
     busy, new = products["busy"], products["new"]
+    for query in ("", "?tab=runs", "?range=90"):
+        yield scenes.url(busy, query=query)
     yield scenes.url(busy, query="?month=2026-02&range=7")
     yield scenes.url(busy, query="?month=2025-01")
     for name in ("over", "near", "unlimited"):
@@ -67,7 +72,7 @@ def faults_of(page: Any, addresses: Iterator[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@looks(*LOOKS)
 def test_no_state_of_a_dashboard_has_a_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str
 ) -> None:
@@ -75,7 +80,7 @@ def test_no_state_of_a_dashboard_has_a_fault(
     assert faults_of(page, dashboards(products)) == {}
 
 
-@pytest.mark.parametrize("look", ["light", *BUT_LIGHT])
+@looks("light")
 def test_no_other_page_has_a_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str
 ) -> None:
@@ -85,7 +90,7 @@ def test_no_other_page_has_a_fault(
     assert faults_of(page, other_pages(products)) == {}
 
 
-@pytest.mark.parametrize("look", ["narrow", "dark"])
+@looks("narrow")
 def test_a_viewer_and_somebody_signed_out_find_no_fault_either(
     open_browser: Opener, viewer: Any, products: dict[str, Any], look: str
 ) -> None:
@@ -101,7 +106,7 @@ def test_a_viewer_and_somebody_signed_out_find_no_fault_either(
     assert axe.faults(page) == []
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@looks("dark", "narrow")
 def test_what_clicks_and_errors_bring_has_no_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str
 ) -> None:
