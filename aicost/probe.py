@@ -5,19 +5,25 @@ python -m aicost.probe [PORT]
 
 import os
 import sys
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 
-def main(port: str = "8000") -> int:
+def main(port: str = "8000", *, patience: float = 4) -> int:
     # The server answers to its own names only.
     host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".*") or "localhost"
     try:
-        urlopen(Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host}), timeout=4)
-    except (URLError, OSError) as error:
-        sys.stderr.write(f"not ready: {error}\n")
-        return 1
+        urlopen(Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host}), timeout=patience)
+    except HTTPError as error:
+        return _not_ready(f"{error.code}: {error.read(200).decode(errors='replace').strip()}")
+    except OSError as error:
+        return _not_ready(str(error))
     return 0
+
+
+def _not_ready(why: str) -> int:
+    sys.stderr.write(f"not ready: {why}\n")
+    return 1
 
 
 if __name__ == "__main__":

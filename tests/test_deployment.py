@@ -164,16 +164,18 @@ def test_the_probe_tells_a_ready_server_from_others(
     with running(own_database(), ALLOWED_HOSTS="localhost,.example.com", HTTPS="true") as [server]:
         for hosts in ("localhost,.example.com", " .example.com", "", "*"):
             monkeypatch.setenv("ALLOWED_HOSTS", hosts)
-            assert probe.main(str(server.port), PATIENCE) == 0
+            assert probe.main(str(server.port), patience=PATIENCE) == 0, capsys.readouterr().err
         last = MigrationRecorder.Migration.objects.order_by("-pk").first()
         assert last
         last.delete()
         try:
-            assert probe.main(str(server.port), PATIENCE) == 1
+            assert probe.main(str(server.port), patience=PATIENCE) == 1
         finally:
             MigrationRecorder.Migration(app=last.app, name=last.name, applied=last.applied).save()
     assert probe.main(str(server.port)) == 1
-    assert capsys.readouterr().err.count("not ready") == 2
+    told = capsys.readouterr().err
+    assert "not ready: 503: migrations are missing" in told
+    assert told.count("not ready") == 2
 
 
 @pytest.mark.django_db
