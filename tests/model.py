@@ -102,6 +102,8 @@ class Model:
     price: Price
     booked: dict[str, Raw] = field(default_factory=dict)
     heard: list[Raw] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
+    """The costs that were booked later, by the id of their line."""
 
     def send(self, raws: list[Raw], atomic: bool = False) -> list[str]:
         """Take in a batch; what becomes of each event."""
@@ -117,6 +119,35 @@ class Model:
             if raw.get("kind") == "job":
                 statuses[position] = "duplicate" if self._knowledge(raw) == before else "recorded"
         return statuses
+
+    def price_missing(self, price: Price) -> set[str]:
+        """Book the missing costs that `price` knows; the ids of the deductions that are priced now."""
+        priced = {}
+        for event_id, raw in self.booked.items():
+            cost = price(
+                raw.get("model", ""), tuple(raw.get(n, 0) for n in TOKENS), instant(raw["occurredAt"])
+            )
+            if (
+                self._is_unpriced(event_id)
+                and cost is not None
+                and self._line_of(event_id) not in self.booked
+            ):
+                priced[event_id] = cost
+        for event_id, cost in priced.items():
+            raw = self.booked[event_id]
+            told = {name: raw[name] for name in ("occurredAt", "runId", "model") if name in raw}
+            line = {**told, "eventId": self._line_of(event_id), "jobId": job_of(raw)}
+            self.booked[line["eventId"]] = line
+            self.missing[line["eventId"]] = cost
+        return set(priced)
+
+    @staticmethod
+    def _line_of(event_id: str) -> str:
+        return f"{event_id}+priced"
+
+    def _is_unpriced(self, event_id: str) -> bool:
+        unpriced = self._cost(self.booked[event_id])[1] == "unpriced"
+        return unpriced and self._line_of(event_id) not in self.missing
 
     def _judge(self, raws: list[Raw]) -> tuple[list[str], dict[str, Raw]]:
         statuses, booked = [], dict(self.booked)
@@ -185,6 +216,8 @@ class Model:
         stated = nanos(raw)
         if stated is not None:
             return stated, "reported"
+        if raw.get("eventId") in self.missing:
+            return self.missing[raw["eventId"]], "computed"
         counts = tuple(raw.get(name, 0) for name in TOKENS)
         computed = self.price(raw.get("model", ""), counts, instant(raw["occurredAt"]))
         return (0, "unpriced") if computed is None else (computed, "computed")
@@ -200,7 +233,7 @@ class Model:
         """Everything that a database should hold; `tests.stored` reads the same from one."""
         jobs = self.jobs()
         sums = Sums()
-        for kind, _, run, job, model, *counts, cost, source, day in self.ledger().values():
+        for event_id, (kind, _, run, job, model, *counts, cost, _, day) in self.ledger().items():
             fresh, read, written, _, output = counts
             month = day.replace(day=1)
             if run is None:
@@ -208,12 +241,13 @@ class Model:
                 continue
             spend = [-cost if kind == "refund" else cost, fresh + read + written, output, 1]
             status, _, _, agent, _, _ = jobs[run, job]
+            unpriced = self._is_unpriced(event_id)
             wasted = [spend[0] if status == one else 0 for one in ("failed", "cancelled")]
-            sums.add("by_agent_type", (month, agent), [*spend, int(source == "unpriced"), 0, 0, 0, *wasted])
+            sums.add("by_agent_type", (month, agent), [*spend, int(unpriced), 0, 0, 0, *wasted])
             sums.add("by_day", day, [*spend, 0])
             sums.add("by_day_and_agent_type", (day, agent), [*spend, 0])
             sums.add("by_run", (month, run), spend)
-            if source == "unpriced":
+            if unpriced:
                 sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
         for status, _, _, agent, day, _ in jobs.values():
             if day:

@@ -14,8 +14,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec import structs
 
-from billing import ledger, pricing, verification
+from billing import corrections, ledger, pricing, verification
 from billing.events import Tokens
 from billing.reading import read
 from tests.factories import ProjectFactory, UserFactory
@@ -82,7 +83,7 @@ TOLD = {
 }
 RUNS = st.sampled_from(["r1", "r/2", "ʀ3", "r4\\'\""])
 JOBS = st.sampled_from(["j1", "j2", "ev1"])
-EVENT_IDS = st.sampled_from([f"ev{n}" for n in range(1, 9)] + ["Ev1", "ev 1", "🧾"])
+EVENT_IDS = st.sampled_from([f"ev{n}" for n in range(1, 9)] + ["Ev1", "ev 1", "🧾", "ev1+priced"])
 
 
 def told(*required: str) -> st.SearchStrategy[Raw]:
@@ -103,7 +104,7 @@ deductions = st.builds(
         optional={
             "jobId": JOBS,
             "kind": st.just("deduction"),
-            "model": st.sampled_from(["gpt-4o", "claude-sonnet-4-5", "no-such-model"]),
+            "model": st.sampled_from(["gpt-4o", "claude-sonnet-4-5", "no-such-model", "nor-such"]),
             "inputTokens": counts,
             "cacheReadTokens": counts,
             "outputTokens": counts,
@@ -207,6 +208,19 @@ class History(RuleBasedStateMachine):
     def contradict(self, data: st.DataObject, at: str, others: list[Raw], atomic: bool) -> None:
         raw = data.draw(st.sampled_from(list(self.model.booked.values())))
         self.both([*others, {**raw, "occurredAt": at}], atomic)
+
+    @rule(
+        rate=st.sampled_from([0, 1, 7]), models=st.sampled_from([{""}, {"no-such-model"}, {"nor-such", ""}])
+    )
+    def price_what_is_unpriced(self, rate: int, models: set[str]) -> None:
+        def found(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
+            return rate * sum(tokens[:3]) if model in models else None
+
+        decisions = corrections.book_missing(
+            self.project, lambda one: found(one.model, structs.astuple(one.tokens), one.occurred_at)
+        )
+        priced = {one.deduction.event_id for one in decisions if one.nanos is not None}
+        assert priced == self.model.price_missing(found)
 
     @invariant()
     def the_database_holds_what_the_model_says(self) -> None:
