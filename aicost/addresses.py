@@ -23,11 +23,16 @@ def run_url(project: Project, run_id: str) -> str:
     return f"{runs_url(project)}?{urlencode({'run': run_id})}"
 
 
+NO_START = "none"
+"""Instead of a time: amid the runs of which no start is known."""
+
+
 def older_url(project: Project, cursor: Cursor | None) -> str:
     """The page of runs after the cursor; "" where there is none."""
     if cursor is None:
         return ""
-    started = cursor.started_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    at = cursor.started_at
+    started = at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else NO_START
     return f"{runs_url(project)}?{urlencode({'before': started, 'after': cursor.run_id})}"
 
 
@@ -36,6 +41,8 @@ def read_cursor(params: QueryDict) -> Cursor | None:
     before = params.get("before")
     if before is None:
         return None
+    if before == NO_START:
+        return Cursor(None, params.get("after", ""))
     try:
         started = datetime.fromisoformat(before)
     except ValueError:

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.urls import reverse
 
 from aicost import addresses, exports, queries, sheets
@@ -153,6 +154,23 @@ def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch
     assert total[:5] == ["total", "", "", "", ""]
     assert int(total[5]) == sum(int(line[5]) for line in lines[1:-1])
     assert float(total[7]) == sum(float(line[7]) for line in lines[1:-1])
+
+
+def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, project, monkeypatch):
+    monkeypatch.setattr(runs, "PAGE", 2)
+    refunds = [event(kind="refund", runId=f"back {n}", jobId="j", costDollars="0.25") for n in range(5)]
+    send(project, event(runId="started"), *refunds)
+    expected = ["started", *(f"back {n}" for n in range(5))]
+    listed: list[str] = []
+    page = runs.run_page(project)
+    while page.older:
+        listed += [run.run_id for run in page.runs]
+        url = addresses.older_url(project, page.older)
+        page = runs.run_page(project, addresses.read_cursor(QueryDict(url.partition("?")[2])))
+    listed += [run.run_id for run in page.runs]
+    assert [one for one in listed if one in expected] == expected
+    lines = rows(get("export-runs", project.pk, "csv"))
+    assert [line[0] for line in lines if line[0] in expected] == expected
 
 
 @pytest.mark.parametrize("table", ["jobs", "deductions"])

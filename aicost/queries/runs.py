@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.http import Http404
 
 from aicost.queries import Deduction, RunCost, deductions
@@ -21,7 +21,8 @@ DEDUCTIONS_SHOWN = 200
 class Cursor:
     """Where a page of runs begins: after the run that started then and has that id."""
 
-    started_at: datetime
+    started_at: datetime | None
+    """None where no start is known."""
     run_id: str
 
 
@@ -33,20 +34,30 @@ class RunPage:
 
 
 def run_page(project: Project, after: Cursor | None = None) -> RunPage:
-    """Runs, newest start first, then run id; those of which no start is known stand on the last page."""
-    runs = PipelineRun.objects.filter(project=project)
-    started = runs.filter(started_at__isnull=False).order_by("-started_at", "run_id")
+    """Runs, newest start first, then run id; those of which no start is known come last."""
+    page = _started(project, after)[: PAGE + 1] if after is None or after.started_at else []
+    found = list(page)
+    if len(found) <= PAGE:
+        found += _not_started(project, after)[: PAGE + 1 - len(found)]
+    shown = found[:PAGE]
+    older = Cursor(shown[-1].started_at, shown[-1].run_id) if len(found) > PAGE else None
+    return RunPage(_with_spend(project, shown), older)
+
+
+def _started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
+    runs = PipelineRun.objects.filter(project=project, started_at__isnull=False)
     if after:
-        started = started.filter(
+        runs = runs.filter(
             Q(started_at__lt=after.started_at) | Q(started_at=after.started_at, run_id__gt=after.run_id)
         )
-    page = list(started[: PAGE + 1])
-    more = len(page) > PAGE
-    shown = page[:PAGE]
-    if not more:
-        shown += runs.filter(started_at=None).order_by("run_id")[:PAGE]
-    last = shown[-1] if more else None
-    return RunPage(_with_spend(project, shown), Cursor(last.started_at, last.run_id) if last else None)  # type: ignore[arg-type]
+    return runs.order_by("-started_at", "run_id")
+
+
+def _not_started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
+    runs = PipelineRun.objects.filter(project=project, started_at=None)
+    if after and after.started_at is None:
+        runs = runs.filter(run_id__gt=after.run_id)
+    return runs.order_by("run_id")
 
 
 def every_run(project: Project) -> Iterator[RunCost]:
