@@ -12,8 +12,8 @@ import pytest
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost import addresses, exports, queries, sheets
-from aicost.queries import runs
+from aicost import addresses, exports, queries, run_exports, sheets
+from aicost.queries import lines, runs
 from aicost.run_exports import RUN_COLUMNS
 from billing import budgets
 from tests.conftest import NOW
@@ -184,6 +184,16 @@ def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, b
     assert as_json["total"]["cost"] == sum(row["cost"] or 0 for row in as_json["rows"])
     assert as_json["total"]["cost"] == runs.run_detail(busy, "r1").run.cost / 10**9
     assert len(as_csv) == len(as_json["rows"]) + 2
+
+
+def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
+    read: list[Any] = []
+    make = lines._deduction
+    monkeypatch.setattr(lines, "_deduction", lambda row: read.append(row) or make(row))
+    table = run_exports.deductions(busy, "r1")
+    assert len(read) == 0
+    assert next(iter(table.rows))[0] == "a"
+    assert len(read) == 1
 
 
 def test_an_unpriced_deduction_of_a_run_has_no_cost(get, busy):

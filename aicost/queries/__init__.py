@@ -8,7 +8,7 @@ from aicost.queries.arrangement import arranged, counts
 from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
 from aicost.queries.limits import budget_history
-from aicost.queries.lines import Deduction, RunCost, deductions, newest, recent, top_runs
+from aicost.queries.lines import Deduction, RunCost, deductions, each_deduction, newest, recent, top_runs
 from aicost.queries.month import AgentTypeSpend, MonthSummary, dollars_each, month_summary
 from aicost.queries.months import month_from, this_month, today
 from aicost.queries.page import Baseline, MonthPage, month_page
@@ -42,6 +42,7 @@ __all__ = [
     "daily_spend",
     "deductions",
     "dollars_each",
+    "each_deduction",
     "month_from",
     "month_page",
     "month_summary",

@@ -1,5 +1,6 @@
 """Top runs and recent deductions: what stands out, and what happened last."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -86,13 +87,21 @@ def newest(project: Project) -> datetime | None:
 
 def deductions(rows: Any) -> list[Deduction]:
     """Ledger rows with their agent type and run; `rows` is a queryset of deductions as told."""
+    return [_deduction(row) for row in _columns(rows)]
+
+
+def each_deduction(rows: Any) -> Iterator[Deduction]:
+    """The same as a stream, however many."""
+    return map(_deduction, _columns(rows).iterator(chunk_size=2_000))
+
+
+def _columns(rows: Any) -> Any:
     booked_since = Subquery(corrections().values("amount_nanos"))
-    values = rows.annotate(booked_since=booked_since).values_list(
+    return rows.annotate(booked_since=booked_since).values_list(
         *("event_id", "job__run__run_id", "job__job_id", "job__agent_type__slug", "job__agent_type__label"),
         *("job__agent_type__color", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
         *("output_tokens", "amount_nanos", "booked_since", "cost_source", "occurred_at"),
     )
-    return [_deduction(row) for row in values]
 
 
 def _deduction(row: tuple[Any, ...]) -> Deduction:
