@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -124,3 +125,32 @@ def test_a_project_waits_for_no_other(batches):
         assert not waits.done()
     assert statuses(waits) == ["recorded"]
     assert batches == [["b"], ["a"]]
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_again_and_is_not_recorded(batches, settings):
+    project = ProjectFactory()
+    settings.LOCK_TIMEOUT = 0.05
+    with while_another_has_the_turn(project) as come:
+        late = come(event(eventId="a"))
+        with pytest.raises(OperationalError, match="locked"):
+            late.result(PATIENCE)
+    assert batches == []
+    assert [one.status for one in together.record(project, [event(eventId="a")])] == ["recorded"]
+
+
+def test_who_is_being_recorded_when_the_wait_ends_hears_what_became_of_it(batches, settings, monkeypatch):
+    project = ProjectFactory()
+    settings.LOCK_TIMEOUT = 0.05
+    leave, asked = together.Line.leave, Event()
+
+    def taken_just_before(line: together.Line, one: together.Waiting) -> bool:
+        together._record(project, line.take())
+        asked.set()
+        return leave(line, one)
+
+    monkeypatch.setattr(together.Line, "leave", taken_just_before)
+    with while_another_has_the_turn(project) as come:
+        late = come(event(eventId="a"))
+        assert asked.wait(PATIENCE)
+    assert statuses(late) == ["recorded"]
+    assert batches == [["a"]]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from threading import Lock
 
+from django.conf import settings
 from django.db import OperationalError
 
 from aicost.intake.body import MAX_EVENTS
@@ -35,15 +36,25 @@ class Line:
     def __init__(self) -> None:
         self.turn = Lock()
         self.waiting: deque[Waiting] = deque()
+        self._change = Lock()
 
     def take(self) -> list[Waiting]:
         """The next ones, as many as are no larger a batch than one request may be."""
-        taken = [self.waiting.popleft()]
-        room = MAX_EVENTS - len(taken[0].events)
-        while self.waiting and len(self.waiting[0].events) <= room:
-            taken.append(self.waiting.popleft())
-            room -= len(taken[-1].events)
-        return taken
+        with self._change:
+            taken = [self.waiting.popleft()]
+            room = MAX_EVENTS - len(taken[0].events)
+            while self.waiting and len(self.waiting[0].events) <= room:
+                taken.append(self.waiting.popleft())
+                room -= len(taken[-1].events)
+            return taken
+
+    def leave(self, one: Waiting) -> bool:
+        """Go away unheard; False where it is being recorded already."""
+        with self._change:
+            if one not in self.waiting:
+                return False
+            self.waiting.remove(one)
+            return True
 
 
 _lines: dict[int, Line] = {}
@@ -58,9 +69,17 @@ def record(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[O
     mine = Waiting(events)
     line = line_of(project)
     line.waiting.append(mine)
-    with line.turn:
+    # Before it may lie several batches, each of which waits for the database as long.
+    in_turn = line.turn.acquire(timeout=settings.LOCK_TIMEOUT)
+    if not in_turn:
+        if line.leave(mine):
+            raise OperationalError("the project is locked: other requests for it are recorded")
+        line.turn.acquire()
+    try:
         while not mine.done:
             _record(project, line.take())
+    finally:
+        line.turn.release()
     if mine.error:
         raise mine.error
     return mine.outcomes
