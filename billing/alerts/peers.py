@@ -29,6 +29,9 @@ _MOST_ADDRESSES_TRIED = 3
 _VISIBLE = re.compile(r"[!-~]+")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
+# Of no use to anybody at large, yet `ipaddress` of some Pythons takes them for public: protocols' own
+# addresses (a cloud's metadata answers at 192.0.0.192), the relay of 6to4, and documentation.
+_NOT_PUBLIC = [ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -115,6 +118,8 @@ def is_public(text: str) -> bool:
             return is_public(str(address.ipv4_mapped))
         if address.sixtofour or address.teredo or address.is_site_local:
             return False
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
