@@ -41,12 +41,19 @@ def read_cursor(params: QueryDict) -> Cursor | None:
     before = params.get("before")
     if before is None:
         return None
+    after = params.get("after", "").replace("\0", "")  # no id holds one, and PostgreSQL takes none
     if before == NO_START:
-        return Cursor(None, params.get("after", ""))
-    try:
-        started = datetime.fromisoformat(before)
-    except ValueError:
-        started = None
-    if started is None or started.tzinfo is None:
+        return Cursor(None, after)
+    started = _instant(before)
+    if started is None:
         raise ValidationError({"before": "must be an ISO 8601 time with an offset"})
-    return Cursor(started, params.get("after", ""))
+    return Cursor(started, after)
+
+
+def _instant(text: str) -> datetime | None:
+    """In UTC; None for what is no instant there, such as the first hours of the year 1 further east."""
+    try:
+        told = datetime.fromisoformat(text)
+        return told.astimezone(UTC) if told.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -224,3 +224,29 @@ def test_the_history_of_limits_is_downloaded_with_who_and_why(get, busy, owner):
     cleared, first = rows(get("export-limits", busy.pk, "csv"))[1:-1]
     assert cleared[1:] == ["owner", "99.5", "", "", ""]
     assert first[1:] == ["owner", "", "99.5", "", "'=SUM()"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "yesterday", "2026-03-01T00:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"],
+)
+def test_a_page_of_runs_begins_at_an_instant_or_says_what_is_wrong(client, project, viewer, before):
+    client.force_login(viewer)
+    response = client.get(reverse("runs", args=[project.pk]), {"before": before, "after": "r1"})
+    assert response.status_code == 400
+    assert "ISO 8601" in response.content.decode()
+
+
+@pytest.mark.parametrize("name", ["runs", "export-run"])
+def test_a_run_whose_id_nobody_could_tell_is_not_found(client, project, viewer, name):
+    client.force_login(viewer)
+    args = {"runs": [], "export-run": ["jobs", "csv"]}[name]
+    assert client.get(reverse(name, args=[project.pk, *args]), {"run": "a\0b"}).status_code == 404
+    assert client.get(reverse("run", args=[project.pk, "a\0b"])).status_code == 404
+
+
+def test_a_page_of_runs_begins_after_any_text(client, project, viewer):
+    client.force_login(viewer)
+    address = reverse("runs", args=[project.pk])
+    for before in ("none", "2026-03-01T00:00:00Z"):
+        assert client.get(address, {"before": before, "after": "a\0b"}).status_code == 200

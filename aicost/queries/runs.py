@@ -135,7 +135,9 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
 
 def run_named(project: Project, run_id: str) -> PipelineRun:
     """Raises `Http404` where the project has no such run."""
-    run = PipelineRun.objects.filter(project=project, run_id=run_id).first()
+    named = PipelineRun.objects.filter(project=project, run_id=run_id)
+    # PostgreSQL knows no text with a NUL, and can't be asked for one.
+    run = None if "\0" in run_id else named.first()
     if not run:
         raise Http404("No such pipeline run.")
     return run
