@@ -80,8 +80,8 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
 
 
 def newest(project: Project) -> datetime | None:
-    """When the newest line of the ledger happened."""
-    rows = CreditTransaction.objects.filter(project=project).order_by("-occurred_at")
+    """When the newest deduction happened."""
+    rows = CreditTransaction.objects.deductions().filter(project=project).order_by("-occurred_at", "event_id")
     return rows.values_list("occurred_at", flat=True).first()
 
 
