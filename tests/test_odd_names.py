@@ -6,7 +6,7 @@ import logging
 from decimal import Decimal
 from io import StringIO
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.test import Client
@@ -62,11 +62,12 @@ def owners(owner: Any) -> Client:
 
 
 def everywhere(project: Project) -> list[str]:
-    pages = [every.page_of(project.pk, page) for page in every.PAGES if page != "run"]
+    pages = [every.page_of(project.pk, page) for page in every.PAGES if page not in ("run", "export-run")]
     pages += [f"{every.page_of(project.pk, 'ai-cost')}?tab={tab}" for tab in ("trend", "runs", "recent")]
     pages += [reverse(page, args=args) for page, args in every.OWN.items()]
     run = project.runs.order_by("-pk").last()
-    return [*pages, addresses.run_url(project, run.run_id)]
+    of_run = reverse("export-run", args=[project.pk, "jobs", "json"])
+    return [*pages, addresses.run_url(project, run.run_id), f"{of_run}?{urlencode({'run': run.run_id})}"]
 
 
 def test_they_are_text_on_every_page(odd: Project, owners: Client, name: str) -> None:
@@ -87,7 +88,8 @@ MARKS = ("<img src=x", "<script>alert", "' x=\"", "onfocus='", 'HYPERLINK("')
 
 def test_in_a_spreadsheet_they_are_text(odd: Project, owners: Client) -> None:
     files = [reverse("export", args=[odd.pk, table, "csv"]) for table in every.EXPORTS]
-    files += [every.page_of(odd.pk, "export-ledger"), reverse("export-portfolio", args=["csv"])]
+    files += [every.page_of(odd.pk, page) for page in ("export-ledger", "export-runs", "export-limits")]
+    files += [reverse("export-portfolio", args=["csv"])]
     for address in files:
         response = owners.get(address)
         body = b"".join(response.streaming_content) if response.streaming else response.content

@@ -27,7 +27,7 @@ def secrets(project: Project, owner: Any) -> dict[str, str]:
     """Made by every way there is, and used."""
     usage(project)
     browser = Client()
-    assert browser.login(username=owner.username, password=PASSWORD)
+    browser.force_login(owner)
     channels.change(
         project, thresholds=[80], email_people=True, email_more=[], webhook_url="https://hooks.example.com/x"
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -40,7 +40,10 @@ def request(
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, address, body, {"Authorization": f"Bearer {token}", **sent})
         response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        text = response.read()
+        if not text:  # of an answer whose length was not told nothing may have come before the end
+            raise IncompleteRead(text)
+        return Answer(response.status, response.headers, text)
     finally:
         connection.close()
 

@@ -11,6 +11,8 @@ from django.db import connection
 
 MOST_WORKERS = 4
 THREADS = 4
+PATIENCE = 15
+"""Seconds from SIGTERM to the end of whatever is still being answered."""
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -48,6 +50,8 @@ def _command(host: str, port: int, workers: int, threads: int) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "warning"),
         *("--host", host, "--port", str(port), "--workers", str(workers)),
         *("--blocking-threads", str(threads), "--respawn-failed-workers"),
+        # A worker that does not end by itself, with a request that never does, ends then.
+        *("--workers-kill-timeout", str(PATIENCE)),
         "aicost.wsgi:application",
     ]
 
