@@ -11,8 +11,8 @@ demo: $(VENV)/.product
 
 # Everything, twice: on SQLite, and on a real PostgreSQL that is started for it.
 test: lint
-	$(BIN)/pytest -n 2
-	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --dist worksteal
 
 # What takes minutes: long property runs, kills by the dozen and floods, on both databases.
 test-long: $(VENV)/.test

@@ -1,9 +1,12 @@
 """The change of a cost by its causes: parts that add up, whatever the periods hold."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.decomposition import Parts, Work, split
+
+pytestmark = pytest.mark.once
 
 counts = st.one_of(st.just(0), st.integers(0, 1_000))
 works = st.builds(

@@ -11,6 +11,8 @@ from billing.reading import read
 from billing.sources import json_decoder
 from products import agent_types
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2026, 3, 17, 12, tzinfo=UTC)
 BASE: dict[str, Any] = {"eventId": "e1", "occurredAt": "2026-03-01T00:00:00Z", "runId": "r1"}
 REFUND = {"kind": "refund", "jobId": "j1", "costDollars": "1"}

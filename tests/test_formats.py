@@ -11,6 +11,8 @@ from aicost import formats
 from aicost.presentation import axis
 from products import colors
 
+pytestmark = pytest.mark.once
+
 DOLLAR = 10**9
 ROOT = Path(__file__).parents[1]
 

@@ -106,7 +106,7 @@ def test_sixteen_senders_of_a_sqlite_lose_nothing(
     owners = books.open_books(database, projects=2)
     with running(database, processes, **settings) as servers:
         with load(servers, owners, senders=16) as busy:
-            busy.wait_for(100)
+            busy.wait_for(40)
             if settings:
                 busy.wait_for(1, "503")
         report = check_reconciled(database, busy.journal, tmp_path)

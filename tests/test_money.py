@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from billing import money
 
+pytestmark = pytest.mark.once
+
 LIMIT = 100 * money.NANOS_PER_DOLLAR
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from billing import periods
 
+pytestmark = pytest.mark.once
+
 KIRITIMATI = ZoneInfo("Pacific/Kiritimati")  # UTC+14
 PAGO_PAGO = ZoneInfo("Pacific/Pago_Pago")  # UTC−11
 NEW_YORK = ZoneInfo("America/New_York")

@@ -14,6 +14,8 @@ from aicost import typescript
 from aicost.procedures import PROCEDURES
 from tests.clients.node import FOLDER, executable
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "static" / "types"
 DECLARATION = PACKAGE / "app-router.d.ts"

@@ -72,7 +72,7 @@ def faults_of(page: Any, addresses: Iterator[str]) -> dict[str, list[str]]:
     return found
 
 
-@looks(*LOOKS)
+@looks("light", "dark", "narrow")
 def test_no_state_of_a_dashboard_has_a_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str
 ) -> None:
