@@ -10,11 +10,10 @@ import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -24,6 +23,7 @@ from products import tokens
 from products.models import ApiToken
 from tests.conftest import NOW, missing
 from tests.factories import usage
+from tests.faults.server import own_database
 from tests.otlp import CHAT, CHAT_NANOS
 from tests.test_codex import FIRST, NAME, counted, meta, turn
 from tests.test_concurrency import at_once
@@ -441,14 +441,6 @@ def test_the_proxys_configuration_sends_what_the_real_litellm_logs_but_no_prompt
     assert (model, nanos > 0) == ("gpt-4o-mini", True)
 
 
-def database_url() -> str:
-    """Where a process of its own finds the test's database."""
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlunsplit(urlsplit(os.environ["TEST_DATABASE_URL"])._replace(path=f"/{name}"))
-
-
 COPIED = "What was copied, on this product's machine"
 CRONTAB = re.compile(r"\*/15 \* \* \* \* (.*)")
 
@@ -457,7 +449,7 @@ def turn_of(line: str, home: Path) -> str:
     """What cron runs of that line, run once."""
     needs("flock", "install util-linux")
     command = CRONTAB.fullmatch(line)[1].replace(r"\%", "%")
-    return shell(command, home, DATABASE_URL=database_url(), DEBUG="true")
+    return shell(command, home, DATABASE_URL=own_database(), DEBUG="true")
 
 
 @REALLY
@@ -491,7 +483,7 @@ def test_the_file_is_imported(owner: Any, project: Any, tmp_path: Path) -> None:
     page = cron_page(owner, project)
     (tmp_path / "usage.jsonl").write_text(setup(page, "usage.jsonl"))
     command = setup(page, "On this product's machine")
-    shell(command, tmp_path, DATABASE_URL=database_url(), DEBUG="true")
+    shell(command, tmp_path, DATABASE_URL=own_database(), DEBUG="true")
     assert sorted(booked(project)) == [
         ("build-1", "", 12_500_000),
         ("build-1", "claude-haiku-4-5", 2_900_000),

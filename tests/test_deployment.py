@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from aicost import checks, probe
 from tests.conftest import missing
 from tests.faults.server import PATIENCE, environment, own_database, running
+from tests.receivers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -97,12 +97,6 @@ def test_plain_http_is_warned_of_and_serves() -> None:
 
 
 # ---- The server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answer(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -7,10 +7,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from aicost.procedures import PROCEDURES
@@ -19,6 +17,7 @@ from billing.models import BudgetReservation
 from products.access import Caller
 from products.models import Project
 from tests.factories import ProjectFactory, event, send, usage
+from tests.faults.server import own_database
 from tests.test_concurrency import PATIENCE, at_once, check_sound, senders
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,19 +63,12 @@ def test_processes_never_hold_more_than_remains(limited: Project) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "tests.reserving", *arguments],
         cwd=ROOT,
-        env={**os.environ, "TEST_DATABASE_URL": address_of_the_tests_database()},
+        env={**os.environ, "TEST_DATABASE_URL": own_database()},
         stdout=subprocess.PIPE,
         timeout=PATIENCE * 2,
         check=True,
     )
     check_answers(limited, json.loads(told.stdout))
-
-
-def address_of_the_tests_database() -> str:
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(os.environ["TEST_DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
 def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:

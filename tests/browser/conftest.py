@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.browser import scenes
 from tests.browser.watch import Watch
 from tests.conftest import missing
 
@@ -97,3 +98,14 @@ def _session_cookie(user: Any, url: str) -> dict[str, str]:
 def page(open_browser: Opener, owner: Any) -> Any:
     """A tab in which the owner is signed in."""
     return open_browser(owner, viewport={"width": 1280, "height": 900}).new_page()
+
+
+@pytest.fixture
+def busy(project: Any) -> Any:
+    return scenes.fill(project)
+
+
+@pytest.fixture
+def dashboard(page: Any, busy: Any) -> Any:
+    page.goto(scenes.url(busy))
+    return page

@@ -12,17 +12,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 WIDTHS = (1280, 860, 320)
 
 
-@pytest.fixture
-def busy(project: Any) -> Any:
-    return scenes.fill(project)
-
-
-@pytest.fixture
-def dashboard(page: Any, busy: Any) -> Any:
-    page.goto(scenes.url(busy))
-    return page
-
-
 def day(page: Any, number: int) -> Any:
     return page.locator(".day").nth(number)
 

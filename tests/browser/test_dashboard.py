@@ -14,17 +14,6 @@ from tests.browser.conftest import PATIENCE, Opener, expect
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
 
-@pytest.fixture
-def busy(project: Any) -> Any:
-    return scenes.fill(project)
-
-
-@pytest.fixture
-def dashboard(page: Any, busy: Any) -> Any:
-    page.goto(scenes.url(busy))
-    return page
-
-
 def days(page: Any) -> Any:
     return page.locator(".day")
 

@@ -16,17 +16,6 @@ from tests.factories import PASSWORD
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
 
-@pytest.fixture
-def busy(project: Any) -> Any:
-    return scenes.fill(project)
-
-
-@pytest.fixture
-def dashboard(page: Any, busy: Any) -> Any:
-    page.goto(scenes.url(busy))
-    return page
-
-
 def assert_it_says_so_and_tries_again(page: Any, words: str, mend: Any) -> None:
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text(words)
