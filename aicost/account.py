@@ -13,10 +13,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from aicost import formats, sessions, sign_in
+from aicost.addresses import page_from
 from aicost.pages import page
 from aicost.presentation import audit as audit_shown
 from aicost.presentation import tokens as tokens_shown
-from aicost.queries.alerts import page_from
 from products import audit, tokens
 from products.forms import OwnTokenForm
 from products.models import ApiToken

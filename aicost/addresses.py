@@ -1,4 +1,4 @@
-"""Addresses of what has an awkward name: runs, whose ids are whatever their sender told."""
+"""Addresses of what has an awkward name: runs, whose ids are whatever was told. And pages of long lists."""
 
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse
 
+from aicost import formats
 from aicost.queries.runs import Cursor
 from products.models import Project
 
@@ -32,7 +33,7 @@ def older_url(project: Project, cursor: Cursor | None) -> str:
     if cursor is None:
         return ""
     at = cursor.started_at
-    started = at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else NO_START
+    started = formats.utc(at) if at else NO_START
     return f"{runs_url(project)}?{urlencode({'before': started, 'after': cursor.run_id})}"
 
 
@@ -57,3 +58,12 @@ def _instant(text: str) -> datetime | None:
         return told.astimezone(UTC) if told.tzinfo else None
     except (ValueError, OverflowError):
         return None
+
+
+def page_from(text: str | None) -> int:
+    """Raises `ValidationError` naming `page` for anything but a plain number from 1."""
+    if text is None:
+        return 1
+    if not (text.isascii() and text.isdecimal() and not text.startswith("0") and len(text) <= 6):
+        raise ValidationError({"page": "must be a number from 1"})
+    return int(text)

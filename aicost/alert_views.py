@@ -5,12 +5,12 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from aicost.pages import page
+from aicost import addresses
+from aicost.pages import page, render_product
 from aicost.presentation import alerts as shown
-from aicost.queries import alerts as alert_queries
 from billing.alerts import channels, outbox
 from billing.alerts.forms import AlertForm
 from billing.alerts.models import AlertDelivery
@@ -78,13 +78,8 @@ def _render(
     status: int = 200,
 ) -> HttpResponse:
     allowed = may_change(request.user, project)
-    number = alert_queries.page_from(request.GET.get("page"))
-    context: dict[str, Any] = {
-        "project": project,
-        "here": "alerts",
-        "secret": secret,
-        **shown.page(project, request.user, allowed, number),
-    }
+    number = addresses.page_from(request.GET.get("page"))
+    context: dict[str, Any] = {"secret": secret, **shown.page(project, request.user, allowed, number)}
     if allowed:  # the form holds addresses and the webhook's whole URL
         context["form"] = form or AlertForm.of(channels.chosen(project))
-    return render(request, "aicost/alerts.html", context, status=status)
+    return render_product(request, "alerts", project, context, status=status)

@@ -1,9 +1,8 @@
 """Figures of `queries` as the contract words them: dollars for nano-dollars, text for days."""
 
-from datetime import datetime
 from typing import Any
 
-from aicost import contract, queries
+from aicost import contract, formats, queries
 from billing.budgets import BudgetStatus
 from billing.forecast import Forecast, NotYet
 from billing.money import dollars, percent
@@ -55,7 +54,7 @@ def run(run: queries.RunCost) -> contract.RunFigures:
         runId=run.run_id,
         status=run.status,
         trigger=run.trigger,
-        startedAt=instant(run.started_at) if run.started_at else None,
+        startedAt=formats.utc(run.started_at) if run.started_at else None,
         jobCount=run.job_count,
         totalTokens=run.tokens,
         cost=dollars(run.cost),
@@ -91,7 +90,3 @@ def outlook(ahead: Forecast) -> dict[str, Any]:
         "high": dollars(ahead.high),
         "limitPassedOn": ahead.limit_passed_on.isoformat() if ahead.limit_passed_on else None,
     }
-
-
-def instant(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

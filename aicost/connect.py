@@ -1,13 +1,10 @@
 """How usage gets into a product: its set-ups, a token for them, and whether any has arrived."""
 
-from typing import Any
-
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from aicost.pages import page
+from aicost.pages import page, render_product
 from aicost.presentation import connect as shown
 from products import tokens
 from products.access import project_for
@@ -24,7 +21,8 @@ def connect(request: HttpRequest, project_id: str) -> HttpResponse:
     made = _make_token(request, project) if asked else None
     parts = shown.page(request.user, project, request.build_absolute_uri("/"), made)
     again = asked and made is None
-    return _render(request, "connect", project, {**parts, "again": again}, status=422 if again else 200)
+    shown_parts = {**parts, "again": again}
+    return render_product(request, "connect", project, shown_parts, status=422 if again else 200)
 
 
 @page
@@ -34,7 +32,7 @@ def arrived(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id)
     if request.htmx and not project.first_usage_at:  # type: ignore[attr-defined]
         return HttpResponse(status=204)
-    return _render(request, "_arrived", project, shown.arrival(project))
+    return render_product(request, "_arrived", project, {"here": "connect", **shown.arrival(project)})
 
 
 def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] | None:
@@ -52,11 +50,3 @@ def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] 
         )
     except tokens.MadeAlready:
         return None
-
-
-def _render(
-    request: HttpRequest, name: str, project: Project, parts: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    return render(
-        request, f"aicost/{name}.html", {"project": project, "here": "connect", **parts}, status=status
-    )

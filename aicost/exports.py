@@ -14,11 +14,8 @@ from aicost.state import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
 from billing.models import CreditTransaction
+from billing.money import dollars
 from products.models import Project
-
-
-def dollars(nanos: int) -> float:
-    return money.dollars(nanos)
 
 
 def agents(state: DashboardState) -> Table:

@@ -3,7 +3,7 @@
 The minus is U+2212, and the space before a unit does not break.
 """
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -151,6 +151,11 @@ def instant(value: datetime, zone: ZoneInfo) -> str:
     """`24 Nov 2026, 14:05` in the zone."""
     local = value.astimezone(zone)
     return f"{day(local.date())}, {local:%H:%M}"
+
+
+def utc(value: datetime) -> str:
+    """ISO 8601 in UTC, with `Z`: an instant for machines."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """Texts that carry their exact value: `<data>` and `<time>` elements."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.utils.html import format_html
@@ -26,5 +26,4 @@ def moment(value: datetime | None, zone: ZoneInfo) -> SafeString | str:
     """An instant in the billing zone; a dash where none is known."""
     if value is None:
         return formats.NONE
-    utc = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return format_html('<time datetime="{}">{}</time>', utc, formats.instant(value, zone))
+    return format_html('<time datetime="{}">{}</time>', formats.utc(value), formats.instant(value, zone))

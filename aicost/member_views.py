@@ -5,14 +5,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from aicost.pages import page
+from aicost.addresses import page_from
+from aicost.pages import page, render_product
 from aicost.presentation import audit as audit_shown
 from aicost.presentation import members as shown
 from aicost.queries import audit as audit_queries
-from aicost.queries.alerts import page_from
 from products import members as acts
 from products.access import may_change, project_for
 from products.forms import MemberForm, RoleForm
@@ -30,7 +30,7 @@ def members(request: HttpRequest, project_id: str) -> HttpResponse:
         return redirect("members", project.pk)
     allowed = may_change(request.user, project)
     parts = {"form": form, **shown.page(project, request.user, allowed)}
-    return _render(request, "members", project, parts, status=422 if form.is_bound else 200)
+    return render_product(request, "members", project, parts, status=422 if form.is_bound else 200)
 
 
 @page
@@ -75,11 +75,4 @@ def audit_log(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id, need="oversee")
     kind = audit_queries.kind_from(request.GET.get("kind"))
     parts = audit_shown.page(project, kind, page_from(request.GET.get("page")))
-    return _render(request, "audit", project, parts)
-
-
-def _render(
-    request: HttpRequest, name: str, project: Project, parts: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    context = {"project": project, "here": name, **parts}
-    return render(request, f"aicost/{name}.html", context, status=status)
+    return render_product(request, "audit", project, parts)

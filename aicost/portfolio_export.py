@@ -1,11 +1,11 @@
 """The portfolio as rows for machines: the products that the page shows, in its order, totals last."""
 
-from aicost.exports import dollars
 from aicost.queries import Portfolio, ProjectSpend
 from aicost.sheets import Cell, Table
 from billing import money
 from billing.budgets import BudgetStatus
 from billing.forecast import Forecast
+from billing.money import dollars
 
 COLUMNS = (
     *("projectId", "name", "cost", "pctOfTotal", "tokens", "jobs"),

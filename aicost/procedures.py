@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from aicost import answers, contract, queries
+from aicost import answers, contract, formats, queries
 from aicost.registry import PROCEDURES, procedure
 from billing import budgets, periods, spending
 from billing.money import dollars, nanos_from_dollars
@@ -121,7 +121,7 @@ def reserve_budget(caller: Caller, given: contract.ToReserve) -> contract.Reserv
     return contract.ReservationAnswer(
         **_answer(answer),
         reservationId=held.reservation_id if held else None,
-        expiresAt=answers.instant(held.expires_at) if held else None,
+        expiresAt=formats.utc(held.expires_at) if held else None,
     )
 
 
@@ -142,7 +142,7 @@ def get_recent_transactions(caller: Caller, given: contract.OfMonth) -> list[con
             outputTokens=one.output_tokens,
             cost=dollars(one.cost),
             unpriced=one.unpriced,
-            createdAt=answers.instant(one.occurred_at),
+            createdAt=formats.utc(one.occurred_at),
         )
         for one in queries.recent(project, month)
     ]

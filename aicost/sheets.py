@@ -4,9 +4,10 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 
+from aicost import formats
 from billing import money
 
 Cell = str | int | float | None
@@ -58,7 +59,7 @@ def _named(table: Table, row: Sequence[Cell]) -> str:
 
 
 def instant(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if at is None else formats.utc(at)
 
 
 class Lines:

@@ -4,7 +4,6 @@ Hearing is commutative, associative and idempotent, so that late, repeated and p
 need no thought anywhere else (the rules are those of README's "What is known of a run").
 """
 
-from collections.abc import Iterable
 from datetime import date, datetime
 
 from billing.events import DEDUCTION, JOB, STATUSES, UsageEvent
@@ -179,8 +178,3 @@ class JobBooking:
         self.agent_type = agent_type
         self.status = status
         self.finished_on = finished_on
-
-
-def known_status(statuses: Iterable[str]) -> str:
-    """The status that a set of told ones amounts to; "" for none."""
-    return max(statuses, key=_RANK.__getitem__, default="")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import F, Q, Sum
 
-from aicost.queries.months import this_month, today
+from aicost.queries.months import today
 from billing import decomposition, periods
 from billing.decomposition import Parts, Work
 from billing.models import DailyAgentSpend
@@ -48,7 +48,7 @@ class Changes:
 def changes(project: Project, month: date | None = None) -> Changes:
     """In one query of the days of agent types."""
     now = today(project)
-    shown = month or this_month(project)
+    shown = month or periods.month_of(now)
     days = shown, min(periods.last_day(shown), now)
     before = periods.same_days_before(shown, now)
     rows = (
