@@ -17,11 +17,15 @@ def runs_url(project: Project) -> str:
 
 
 def run_url(project: Project, run_id: str) -> str:
-    """A run's page. Browsers and proxies resolve empty, `.` and `..` segments, encoded or not, so ids
-    with one go into the query."""
+    return run_below(runs_url(project), run_id)
+
+
+def run_below(runs: str, run_id: str) -> str:
+    """A run's page, where that of all runs is known. Browsers and proxies resolve empty, `.` and `..`
+    segments, encoded or not, so ids with one go into the query."""
     if {"", ".", ".."}.isdisjoint(run_id.split("/")):
-        return f"{runs_url(project)}{quote(run_id, safe='')}/"
-    return f"{runs_url(project)}?{urlencode({'run': run_id})}"
+        return f"{runs}{quote(run_id, safe='')}/"
+    return f"{runs}?{urlencode({'run': run_id})}"
 
 
 NO_START = "none"

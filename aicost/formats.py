@@ -5,19 +5,20 @@ The minus is U+2212, and the space before a unit does not break.
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal
 
 from billing import money as billing_money
 
-LOCALE = "en_US"
+LOCALE = Locale("en", "US")
 NONE = "—"
 _MINUS = "\u2212"
 _SPACE = "\u00a0"
-_SCALES = (
+_UNITS = (
     (Decimal(10) ** 12, "T"),
     (Decimal(10) ** 9, "B"),
     (Decimal(10) ** 6, "M"),
@@ -25,8 +26,14 @@ _SCALES = (
 )
 
 
-def _decimal(value: Decimal | int, pattern: str = "#,##0") -> str:
-    return str(format_decimal(value, pattern, LOCALE)).replace("-", _MINUS)
+def _decimal(value: Decimal | int, places: int = 0) -> str:
+    """Half to even. By the language itself: a page has hundreds, and Babel takes ten times as long."""
+    return f"{value:,.{places}f}".replace("-", _MINUS)
+
+
+def _trimmed(value: Decimal) -> str:
+    """Two decimals at most, and no zeros at their end."""
+    return _decimal(value, 2).rstrip("0").rstrip(".")
 
 
 def _signed(value: Decimal | int, text: str) -> str:
@@ -43,7 +50,7 @@ def cents(nanos: int) -> str:
     dollars = round(abs(billing_money.decimal_dollars(nanos)), 2)
     if nanos and not dollars:
         return _signed(nanos, "<$0.01")
-    return _signed(nanos, "$" + _decimal(dollars, "#,##0.00"))
+    return _signed(nanos, "$" + _decimal(dollars, 2))
 
 
 def money_short(nanos: int) -> str:
@@ -51,7 +58,8 @@ def money_short(nanos: int) -> str:
     dollars = abs(billing_money.decimal_dollars(nanos))
     if dollars < 1000:
         return _signed(nanos, f"${_decimal(dollars)}") if dollars == int(dollars) else money(nanos)
-    return _signed(nanos, "$" + _scaled(dollars, "#,##0.##"))
+    scaled, letter = _scaled(dollars, 2)
+    return _signed(nanos, f"${_trimmed(scaled)}{letter}")
 
 
 def exact_dollars(nanos: int) -> str:
@@ -62,7 +70,7 @@ def exact_dollars(nanos: int) -> str:
 def credits(nanos: int, per_dollar: int) -> str:
     """The ledger's own unit, as people say it."""
     amount = billing_money.decimal_dollars(nanos) * per_dollar
-    text = _decimal(amount, "#,##0" if abs(amount) >= 1000 or not amount else "#,##0.##")
+    text = _decimal(amount) if abs(amount) >= 1000 else _trimmed(amount)
     return f"{'<0.01' if amount and text.strip(_MINUS) == '0' else text} credits"
 
 
@@ -72,16 +80,17 @@ def count(number: int) -> str:
 
 def compact(number: int) -> str:
     """`950`, `12.3K`, `1.0M`: one decimal, so that columns stay even."""
-    return _signed(number, _scaled(Decimal(abs(number)), "#,##0.0"))
+    scaled, letter = _scaled(Decimal(abs(number)), 1)
+    return _signed(number, _decimal(scaled, 1 if letter else 0) + letter)
 
 
-def _scaled(number: Decimal, pattern: str) -> str:
+def _scaled(number: Decimal, places: int) -> tuple[Decimal, str]:
+    """In the unit in which it has fewest digits, and that unit's letter; "" below a thousand."""
     if number < 1000:
-        return _decimal(number)
-    places = len(pattern.partition(".")[2])
-    # What rounds up to the next scale is written in it: 999,990 is 1.0M, not 1000.0K.
-    scale, letter = next(known for known in _SCALES if round(number / known[0], places) >= 1)
-    return _decimal(number / scale, pattern) + letter
+        return number, ""
+    # What rounds up to the next unit is written in it: 999,990 is 1.0M, not 1000.0K.
+    unit, letter = next(known for known in _UNITS if round(number / known[0], places) >= 1)
+    return number / unit, letter
 
 
 def plural(number: int, noun: str, more: str = "") -> str:
@@ -93,18 +102,18 @@ def percent(value: float) -> str:
     """One decimal; what is not nothing never reads 0.0 %."""
     if value and abs(value) < 0.05:
         return _signed(Decimal(value), f"<0.1{_SPACE}%")
-    return f"{_decimal(Decimal(value), '#,##0.0')}{_SPACE}%"
+    return f"{_decimal(Decimal(value), 1)}{_SPACE}%"
 
 
 def cut_percent(value: Decimal) -> str:
     """A percentage that was cut to a decimal already."""
-    return f"{_decimal(value, '#,##0.0')}{_SPACE}%"
+    return f"{_decimal(value, 1)}{_SPACE}%"
 
 
 def change(value: float, unit: str = "%") -> str:
     """With its sign: `+12.4 %`, `−3.0 pts`."""
     size = abs(value)
-    text = "<0.1" if size < 0.05 else _decimal(Decimal(size), "#,##0.0" if size < 1000 else "#,##0")
+    text = "<0.1" if size < 0.05 else _decimal(Decimal(size), 1 if size < 1000 else 0)
     return f"{_MINUS if value < 0 else '+'}{text}{_SPACE}{unit}"
 
 
@@ -132,6 +141,7 @@ def short_month(value: date) -> str:
     return _date(value, "MMM y")
 
 
+@lru_cache(2_000)  # the same days and months stand on every page
 def _date(value: date, pattern: str) -> str:
     return str(format_date(value, pattern, LOCALE))
 

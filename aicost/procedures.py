@@ -4,13 +4,16 @@ A function takes the caller and the validated input, and raises Django's own exc
 for a product that the caller may not see, `PermissionDenied`, `ValidationError` naming a field.
 """
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
 from aicost import answers, contract, formats, queries
+from aicost.kept import Span, kept, key_of
 from aicost.registry import PROCEDURES, procedure
 from billing import budgets, periods, spending
 from billing.money import dollars, nanos_from_dollars
@@ -20,11 +23,29 @@ from products.models import Project
 
 __all__ = ["PROCEDURES"]
 
+Function = Callable[..., Any]
+
+
+def _of_product(span: Span) -> Callable[[Function], Function]:
+    """Reads of one product: the caller's access comes first, then the answer, which is kept that long."""
+
+    def over(function: Function) -> Function:
+        @wraps(function)
+        def answer(caller: Caller, given: contract.OfProject) -> Any:
+            project = project_for(caller, given.projectId)
+            asked = f"{function.__name__} {given.model_dump_json(exclude_unset=True)}"
+            return kept(key_of(project, asked, span), lambda: function(project, given))
+
+        return answer
+
+    return over
+
 
 @procedure("query")
-def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.MonthlySummary:
+@_of_product("minute")
+def get_monthly_summary(project: Project, given: contract.OfMonth) -> contract.MonthlySummary:
     """A month's spend, its breakdown by agent type, the five costliest runs, and the budget."""
-    project, month = _project_and_month(caller, given)
+    month = _month(project, given)
     summary = queries.month_summary(project, month)
     return contract.MonthlySummary(
         month=periods.month_text(summary.month),
@@ -42,9 +63,10 @@ def get_monthly_summary(caller: Caller, given: contract.OfMonth) -> contract.Mon
 
 
 @procedure("query")
-def get_monthly_trend(caller: Caller, given: contract.OfMonth) -> list[contract.MonthFigures]:
+@_of_product("day")
+def get_monthly_trend(project: Project, given: contract.OfMonth) -> list[contract.MonthFigures]:
     """Six months of spend, oldest first; months without any are zeros."""
-    project, month = _project_and_month(caller, given)
+    month = _month(project, given)
     return [
         contract.MonthFigures(
             month=periods.month_text(one.start),
@@ -126,9 +148,10 @@ def reserve_budget(caller: Caller, given: contract.ToReserve) -> contract.Reserv
 
 
 @procedure("query")
-def get_recent_transactions(caller: Caller, given: contract.OfMonth) -> list[contract.Transaction]:
+@_of_product("day")
+def get_recent_transactions(project: Project, given: contract.OfMonth) -> list[contract.Transaction]:
     """The last 50 deductions, newest first; with `month` the newest 50 before its end."""
-    project, month = _project_and_month(caller, given)
+    month = _month(project, given)
     return [
         contract.Transaction(
             id=one.event_id,
@@ -149,9 +172,10 @@ def get_recent_transactions(caller: Caller, given: contract.OfMonth) -> list[con
 
 
 @procedure("query")
-def get_daily_spend(caller: Caller, given: contract.OfDays) -> list[contract.DayFigures]:
+@_of_product("day")
+def get_daily_spend(project: Project, given: contract.OfDays) -> list[contract.DayFigures]:
     """The last 7, 14, 30 or 90 days, oldest first, up to today or, for a past month, its last day."""
-    project, month = _project_and_month(caller, given)
+    month = _month(project, given)
     return [
         contract.DayFigures(
             date=day.start.isoformat(), cost=dollars(day.cost), tokens=day.tokens, jobs=day.jobs
@@ -160,13 +184,10 @@ def get_daily_spend(caller: Caller, given: contract.OfDays) -> list[contract.Day
     ]
 
 
-def _project_and_month(
-    caller: Caller, given: contract.OfMonth | contract.OfDays
-) -> tuple[Project, date | None]:
-    """The month is None where none was told: the figures of the present one need no end."""
-    project = project_for(caller, given.projectId)
+def _month(project: Project, given: contract.OfMonth | contract.OfDays) -> date | None:
+    """None where none was told: the figures of the present one need no end."""
     told = "month" in given.model_fields_set  # an empty text is told, too, and wrong
-    return project, queries.month_from(project, given.month) if told else None
+    return queries.month_from(project, given.month) if told else None
 
 
 def _budget_figures(project: Project) -> contract.BudgetFigures:

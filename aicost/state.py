@@ -54,23 +54,23 @@ class DashboardState:
 
     @property
     def page_url(self) -> str:
-        return reverse("ai-cost", args=[self.project.pk]) + self._query
+        return reverse("ai-cost", args=[self.project.pk]) + self.query
 
     def fragment_url(self, name: str) -> str:
         """Of `month`, `daily` or `tabs`."""
-        return reverse(f"ai-cost-{name}", args=[self.project.pk]) + self._query
+        return reverse(f"ai-cost-{name}", args=[self.project.pk]) + self.query
 
     def export_url(self, table: str, form: str) -> str:
         """Of `csv` or `json`."""
-        return reverse("export", args=[self.project.pk, table, form]) + self._query
+        return reverse("export", args=[self.project.pk, table, form]) + self.query
 
     @property
     def ledger_url(self) -> str:
         """The month's ledger as CSV."""
-        return reverse("export-ledger", args=[self.project.pk]) + self._query
+        return reverse("export-ledger", args=[self.project.pk]) + self.query
 
     @property
-    def _query(self) -> str:
+    def query(self) -> str:
         """Defaults are left out, so that each state has one address."""
         told = {}
         if self.tab != "agents":

@@ -5,10 +5,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from aicost import addresses, queries
+from aicost import addresses, fragments, queries
 from aicost.pages import page, render_product, revalidated
 from aicost.portfolio_state import PortfolioState
-from aicost.presentation import daily, month, overview, tabs
+from aicost.presentation import overview
 from aicost.presentation import portfolio as portfolio_shown
 from aicost.presentation import revenue as revenue_shown
 from aicost.presentation import runs as runs_shown
@@ -41,28 +41,25 @@ def product(request: HttpRequest, project_id: str) -> HttpResponse:
 @require_safe
 def dashboard(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)
-    return render_product(request, "dashboard", state.project, month.month(state))
+    return render_product(request, "dashboard", state.project, {"month": fragments.html(state, "month")})
 
 
 @revalidated
 @require_safe
 def dashboard_month(request: HttpRequest, project_id: str) -> HttpResponse:
-    state = _state(request, project_id)
-    return render_product(request, "_month", state.project, month.month(state))
+    return fragments.answer(request, _state(request, project_id), "month")
 
 
 @revalidated
 @require_safe
 def dashboard_daily(request: HttpRequest, project_id: str) -> HttpResponse:
-    state = _state(request, project_id)
-    return render_product(request, "_daily", state.project, {"chart": daily.chart(state)})
+    return fragments.answer(request, _state(request, project_id), "daily")
 
 
 @revalidated
 @require_safe
 def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
-    state = _state(request, project_id)
-    return render_product(request, "_tabs", state.project, {"tabs": tabs.tabs(state)})
+    return fragments.answer(request, _state(request, project_id), "tabs")
 
 
 @page

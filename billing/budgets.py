@@ -110,6 +110,7 @@ def set_limit(
     else:
         value = money.plain(money.decimal_dollars(new))
         BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
+    project.renew()
     signals.announce(project)
     at = at or timezone.now()
     told = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"

@@ -134,6 +134,7 @@ def _book(project: Project, decisions: list[Decision]) -> None:
         )
     bulk.insert(CreditTransaction, (*ledger.COLUMNS, "corrects_id"), rows)
     rollups.add(project, AgentTypes(project, ()), changes)
+    project.renew()
     signals.announce(project, changes.months_of_spend())
 
 

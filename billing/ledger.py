@@ -93,13 +93,16 @@ class _Batch:
         ]
         if not heard:
             return verdicts
-        reservations.end(self.project, (event for _, event in heard))
+        ended = reservations.end(self.project, (event for _, event in heard))
         new = [
             position
             for position, event in heard
             if event.kind != JOB and verdicts[position].status == "recorded"
         ]
-        return self.write(verdicts, heard, new)
+        changed = self.write(verdicts, heard, new)
+        if changed or ended:
+            self.project.renew()
+        return verdicts
 
     def judge(self) -> list[Outcome]:
         """Tell new events from known ones; a job event's verdict is settled when it is heard."""
@@ -118,9 +121,8 @@ class _Batch:
                 verdicts.append(_verdict(event, booked))
         return verdicts
 
-    def write(
-        self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]
-    ) -> list[Outcome]:
+    def write(self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
+        """Whether anything is there now that was not before; what the events came to, into `verdicts`."""
         of_runs = [event for _, event in heard if event.run_id]
         agent_types = AgentTypes(self.project, (event.agent_type for event in of_runs))
         runs = Runs(self.project, of_runs)
@@ -137,13 +139,12 @@ class _Batch:
         for job in jobs:
             changes.count_job(job.before, jobs.booking(job))
             job.run.count_job(job.before.status if job.before else None, job.status)
-        runs.write()
-        jobs.write()
+        changed = runs.write() + jobs.write() + len(new)
         self.write_ledger(new, job_of, changes)
         rollups.add(self.project, agent_types, changes)
         signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()
-        return verdicts
+        return changed > 0
 
     def hear(
         self,

@@ -89,13 +89,15 @@ class Runs:
     def existing(self) -> list[KnownRun]:
         return [run for run in self._runs.values() if run.pk is not None]
 
-    def write(self) -> None:
+    def write(self) -> int:
+        """How many are new or changed."""
         new, changed = _split(self._runs.values(), _run_columns, key=lambda run: run.run_id)
         if new:
             _number(PipelineRun, new)
             rows = ((run.pk, self.project.pk, run.run_id, *_run_columns(run)) for run in new)
             bulk.insert(PipelineRun, ("id", "project_id", "run_id", *_RUN_COLUMNS), rows)
         bulk.update(PipelineRun, _RUN_COLUMNS, [(*_run_columns(run), run.pk) for run in changed])
+        return len(new) + len(changed)
 
 
 _RUN_COLUMNS = (*LATTICE[1:], *DERIVED, "told_trigger", "job_count", "running_jobs", "failed_jobs")
@@ -178,13 +180,15 @@ class Jobs:
             *(self.agent_types.id_of(job.agent_type), job.has_deduction, self.finished_on(job)),
         )
 
-    def write(self) -> None:
+    def write(self) -> int:
+        """How many are new or changed."""
         new, changed = _split(self, self._columns, key=lambda job: (job.run.pk, job.job_id))
         if new:
             _number(AgentJob, new)
             rows = ((job.pk, self.project.pk, job.run.pk, job.job_id, *self._columns(job)) for job in new)
             bulk.insert(AgentJob, ("id", "project_id", "run_id", "job_id", *_JOB_COLUMNS), rows)
         bulk.update(AgentJob, _JOB_COLUMNS, [(*self._columns(job), job.pk) for job in changed])
+        return len(new) + len(changed)
 
 
 _JOB_COLUMNS = (*LATTICE[1:], *DERIVED, "agent_type_id", "has_deduction", "finished_on")

@@ -59,12 +59,16 @@ def hold(project: Project, reservation_id: str, nanos: int, *, by: Any) -> Budge
     return reservation
 
 
-def end(project: Project, events: Iterable[UsageEvent]) -> None:
-    """The usage that they stood for has arrived and counts as spent. Called by the ledger's door alone."""
+def end(project: Project, events: Iterable[UsageEvent]) -> bool:
+    """The usage that they stood for has arrived and counts as spent. Called by the ledger's door alone.
+
+    Whether any has ended.
+    """
     told = {event.reservation_id for event in events if event.reservation_id and _is_usage(event)}
-    if told:
-        arrived = Q(reservation_id__among=sorted(told))
-        _remove(project, arrived | Q(expires_at__lte=timezone.now()))
+    if not told:
+        return False
+    arrived = Q(reservation_id__among=sorted(told))
+    return _remove(project, arrived | Q(expires_at__lte=timezone.now())) > 0
 
 
 def _is_usage(event: UsageEvent) -> bool:
@@ -72,5 +76,5 @@ def _is_usage(event: UsageEvent) -> bool:
     return event.kind == DEDUCTION or event.job_status not in ("", "running")
 
 
-def _remove(project: Project, which: Q) -> None:
-    BudgetReservation.objects.filter(which, project=project).delete()
+def _remove(project: Project, which: Q) -> int:
+    return BudgetReservation.objects.filter(which, project=project).delete()[0]

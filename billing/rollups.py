@@ -180,6 +180,7 @@ def rebuild(project: Project) -> None:
             # A part at a time: no connection can read the truth while it is amid a COPY.
             while part := list(islice(rows, 10_000)):
                 bulk.insert(rollup.model, ("project_id", *rollup.keys, *rollup.sums), part)
+        project.renew()
 
 
 def lock_tables() -> None:

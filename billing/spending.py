@@ -72,6 +72,7 @@ def reserve(project: Project, estimate_nanos: int, *, by: Any, reservation_id: s
         most = f"{budgets.MAX_LIMIT_DOLLARS:,}"
         raise ValidationError({"estimateDollars": f"no more than {most} dollars can be reserved at a time"})
     held = reservations.hold(project, reservation_id or secrets.token_urlsafe(16), estimate_nanos, by=by)
+    project.renew()
     return Answer(True, replace(others, held_nanos=others.held_nanos + estimate_nanos), held)
 
 

@@ -110,9 +110,7 @@ class AgentTypeAdmin(admin.ModelAdmin):
     @admin.action(description="Use label and colour of these in every product", permissions=["change"])
     def use_everywhere(self, request: HttpRequest, chosen: QuerySet[AgentType]) -> None:
         for agent_type in chosen:
-            AgentType.objects.filter(slug=agent_type.slug).update(
-                label=agent_type.label, color=agent_type.color
-            )
+            agent_type.use_everywhere()
         self.message_user(request, "Every product names and colours them so now.")
 
 

@@ -1,5 +1,6 @@
 """Projects, their people, and what ran in them."""
 
+import secrets
 from datetime import datetime
 from typing import Any, Self
 from zoneinfo import available_timezones
@@ -35,7 +36,16 @@ class Status(models.TextChoices):
         return self is not Status.RUNNING
 
 
+def new_version() -> int:
+    """Drawn, not counted: neither a restored backup nor a transaction that failed brings one back."""
+    return secrets.randbits(63)
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
+    def renew(self) -> int:
+        """What is kept of these projects' pages and answers holds no longer."""
+        return self.update(version=new_version())
+
     def live(self) -> Self:
         return self.filter(archived_at=None)
 
@@ -70,6 +80,11 @@ class Project(models.Model):
     first_usage_at = models.DateTimeField(
         null=True, editable=False, help_text="When the first usage was recorded; it fixes the billing zone."
     )
+    version = models.BigIntegerField(
+        default=new_version,
+        editable=False,
+        help_text="Another one after each change of what the dashboard shows: usage, limit, names, colours.",
+    )
 
     objects = ProjectQuerySet.as_manager()
 
@@ -83,12 +98,17 @@ class Project(models.Model):
     @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         adding = self._state.adding
+        self.version = new_version()
         super().save(*args, **kwargs)
         if adding:
             AgentType.objects.bulk_create(
                 AgentType(project=self, slug=slug, label=label, color=color)
                 for slug, (label, color) in agent_types.KNOWN.items()
             )
+
+    def renew(self) -> None:
+        """For whoever changes what the dashboard shows of it, in the same transaction."""
+        Project.objects.filter(pk=self.pk).renew()
 
     def clean(self) -> None:
         if self.pk and self.first_usage_at:
@@ -150,6 +170,18 @@ class AgentType(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @transaction.atomic
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        self.project.renew()
+
+    def use_everywhere(self) -> None:
+        """Every project names and colours its agent type of this slug so."""
+        with transaction.atomic():
+            alike = AgentType.objects.filter(slug=self.slug)
+            alike.update(label=self.label, color=self.color)
+            Project.objects.filter(agent_types__in=alike).renew()
 
 
 class Told(models.Model):

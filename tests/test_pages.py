@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import QueryDict
@@ -564,6 +565,7 @@ def test_the_portfolio_asks_as_often_for_many_products(owners: Client, busy: Any
 
 
 def _queries(client: Client, address: str) -> int:
+    caches["kept"].clear()
     with CaptureQueriesContext(connection) as queries:
         assert client.get(address).status_code == 200
     return len(queries)

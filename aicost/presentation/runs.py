@@ -96,14 +96,14 @@ class DeductionRow:
 
 
 def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRow]:
-    zone = periods.zone(project.time_zone)
+    zone, runs = periods.zone(project.time_zone), addresses.runs_url(project)
     return [
         DeductionRow(
             when=markup.moment(row.occurred_at, zone),
             label=row.label,
             color=row.color,
             run_id=row.run_id,
-            run_url=addresses.run_url(project, row.run_id),
+            run_url=addresses.run_below(runs, row.run_id),
             job_id=row.job_id,
             model=row.model,
             input=markup.tokens(row.input_tokens),

@@ -1,0 +1,62 @@
+"""What was worked out of a product once, and holds until the product changes or the clock has moved on.
+
+Its key has the product's `version`, which every transaction that changes what is shown of the product
+renews, and the day or minute: an answer that is kept can't be an old one, and nothing is ever swept
+out. Who read the version just before a change may keep newer figures under it, never older ones.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache as once
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from django.conf import settings
+from django.core.cache import caches
+from django.utils import timezone
+
+from billing import periods
+from products.models import Project
+
+Span = Literal["day", "minute"]
+"""How long an answer holds by the clock: one looks at today's date alone, another at the time of day, too."""
+
+T = TypeVar("T")
+FOR_AT_MOST = 24 * 3600
+
+
+def kept(key: str, make: Callable[[], T]) -> T:
+    """`make`'s answer, from the cache where it is there under `key_of`'s key. None is never kept."""
+    store = caches["kept"]
+    found: T | None = store.get(key)
+    if found is None:
+        found = make()
+        store.set(key, found, FOR_AT_MOST)
+    return found
+
+
+def key_of(project: Project, what: str, span: Span) -> str:
+    """Says everything that `what` depends on; as a digest, for `what` may be of any length."""
+    now = timezone.now().astimezone(periods.zone(project.time_zone))
+    told = f"{release()} {project.pk} {project.version} {_clock(now, span)} {what}"
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def _clock(now: datetime, span: Span) -> str:
+    return f"{now:%Y-%m-%d}" if span == "day" else f"{now:%Y-%m-%dT%H:%M%z}"
+
+
+@once
+def release() -> str:
+    """Another one for other code or templates, so that no browser takes the old version's for the new's."""
+    product = [settings.BASE_DIR / name for name in ("aicost", "billing", "products", "templates")]
+    files = sorted(path for folder in product for path in folder.rglob("*") if _counts(path))
+    digest = hashlib.blake2b(digest_size=8)
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _counts(path: Path) -> bool:
+    return path.suffix in (".py", ".html")
