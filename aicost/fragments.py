@@ -1,6 +1,6 @@
-"""The dashboard's fragments: alike for everybody who may see them, and made once for each change."""
+"""Fragments of the dashboard and the portfolio: alike for all who may see them, made once for each change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -8,9 +8,12 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import condition
 
+from aicost import queries
 from aicost.kept import Span, kept, key_of
-from aicost.presentation import daily, month, tabs
+from aicost.portfolio_state import PortfolioState
+from aicost.presentation import daily, month, portfolio, tabs
 from aicost.state import DashboardState
+from products.models import Project
 
 Name = Literal["month", "daily", "tabs"]
 
@@ -34,11 +37,23 @@ def _rendered(state: DashboardState, name: Name) -> SafeString:
 
 
 def _key(state: DashboardState, name: Name) -> str:
-    return key_of(state.project, f"{name}{state.query}", _SPANS[name])
+    return key_of(f"{name}{state.query}", _SPANS[name], state.project)
 
 
 def _etag(request: HttpRequest, state: DashboardState, name: Name) -> str:
     return f'"{_key(state, name)}"'
+
+
+def products(projects: Sequence[Project], state: PortfolioState) -> SafeString:
+    """The portfolio of these, their owners' names with them."""
+    owners = "\n".join(one.owner.get_username() for one in projects)
+    key = key_of(f"products{state.query}\n{owners}", "minute", *projects)
+    return kept(key, lambda: _portfolio(projects, state))
+
+
+def _portfolio(projects: Sequence[Project], state: PortfolioState) -> SafeString:
+    shown = portfolio.portfolio(queries.portfolio(projects), state)
+    return render_to_string("aicost/_products.html", {"portfolio": shown})
 
 
 @condition(etag_func=_etag)

@@ -36,15 +36,16 @@ def kept(key: str, make: Callable[[], T]) -> T:
     return found
 
 
-def key_of(project: Project, what: str, span: Span) -> str:
-    """Says everything that `what` depends on; as a digest, for `what` may be of any length."""
-    now = timezone.now().astimezone(periods.zone(project.time_zone))
-    told = f"{release()} {project.pk} {project.version} {_clock(now, span)} {what}"
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+def key_of(what: str, span: Span, *projects: Project) -> str:
+    """Says everything that `what` depends on; as a digest, for it may be of any length."""
+    now = timezone.now()
+    told = (f"{one.pk} {one.version} {_clock(now, one, span)}" for one in projects)
+    return hashlib.blake2b("\n".join([release(), what, *told]).encode(), digest_size=16).hexdigest()
 
 
-def _clock(now: datetime, span: Span) -> str:
-    return f"{now:%Y-%m-%d}" if span == "day" else f"{now:%Y-%m-%dT%H:%M%z}"
+def _clock(now: datetime, project: Project, span: Span) -> str:
+    local = now.astimezone(periods.zone(project.time_zone))
+    return f"{local:%Y-%m-%d}" if span == "day" else f"{local:%Y-%m-%dT%H:%M%z}"
 
 
 @once

@@ -54,18 +54,18 @@ class PortfolioState:
 
     @property
     def page_url(self) -> str:
-        return reverse("portfolio") + self._query
+        return reverse("portfolio") + self.query
 
     @property
     def fragment_url(self) -> str:
-        return reverse("portfolio-products") + self._query
+        return reverse("portfolio-products") + self.query
 
     def export_url(self, form: str) -> str:
         """Of `csv` or `json`."""
-        return reverse("export-portfolio", args=[form]) + self._query
+        return reverse("export-portfolio", args=[form]) + self.query
 
     @property
-    def _query(self) -> str:
+    def query(self) -> str:
         """Defaults are left out, so that each state has one address."""
         told = {}
         if self.sort != USUAL:

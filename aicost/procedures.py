@@ -33,8 +33,8 @@ def _of_product(span: Span) -> Callable[[Function], Function]:
         @wraps(function)
         def answer(caller: Caller, given: contract.OfProject) -> Any:
             project = project_for(caller, given.projectId)
-            asked = f"{function.__name__} {given.model_dump_json(exclude_unset=True)}"
-            return kept(key_of(project, asked, span), lambda: function(project, given))
+            asked = f"{function.__name__} {given.model_dump(exclude_unset=True)!a}"
+            return kept(key_of(asked, span, project), lambda: function(project, given))
 
         return answer
 
@@ -82,7 +82,12 @@ def get_monthly_trend(project: Project, given: contract.OfMonth) -> list[contrac
 def get_cross_project_summary(caller: Caller) -> contract.CrossProjectSummary:
     """This month's spend of all products that the caller owns, each in its own billing zone."""
     caller.require("read")
-    portfolio = queries.portfolio(caller.owned())
+    projects = list(caller.owned())
+    return kept(key_of("cross-project summary", "minute", *projects), lambda: _side_by_side(projects))
+
+
+def _side_by_side(projects: list[Project]) -> contract.CrossProjectSummary:
+    portfolio = queries.portfolio(projects)
     return contract.CrossProjectSummary(
         totalCost=dollars(portfolio.cost),
         totalTokens=portfolio.tokens,

@@ -3,13 +3,14 @@
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from aicost import addresses, fragments, queries
 from aicost.pages import page, render_product, revalidated
 from aicost.portfolio_state import PortfolioState
 from aicost.presentation import overview
-from aicost.presentation import portfolio as portfolio_shown
 from aicost.presentation import revenue as revenue_shown
 from aicost.presentation import runs as runs_shown
 from aicost.queries import runs
@@ -21,13 +22,13 @@ from products.models import Project
 @page
 @require_safe
 def portfolio(request: HttpRequest) -> HttpResponse:
-    return _portfolio(request, "portfolio")
+    return render(request, "aicost/portfolio.html", {"here": "portfolio", "products": _products(request)})
 
 
 @page
 @require_safe
 def portfolio_products(request: HttpRequest) -> HttpResponse:
-    return _portfolio(request, "_products")
+    return HttpResponse(_products(request))
 
 
 @page
@@ -89,11 +90,12 @@ def revenue(request: HttpRequest, project_id: str) -> HttpResponse:
     return render_product(request, "revenue", project, {"revenue": shown})
 
 
-def _portfolio(request: HttpRequest, name: str) -> HttpResponse:
+def _products(request: HttpRequest) -> SafeString:
     state = PortfolioState.read(request.GET)
-    visible = Project.objects.visible_to(request.user).live().select_related("owner")
-    shown = portfolio_shown.portfolio(queries.portfolio(visible), state)
-    return render(request, f"aicost/{name}.html", {"here": "portfolio", "portfolio": shown})
+    visible = list(Project.objects.visible_to(request.user).live().select_related("owner"))
+    if not visible:
+        return render_to_string("aicost/_no_products.html", {"user": request.user})
+    return fragments.products(visible, state)
 
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:

@@ -64,7 +64,6 @@ def portfolio(found: Portfolio, state: PortfolioState) -> dict[str, Any]:
     shown = state.of(found)
     highest = max((row.cost for row in shown.projects), default=0)
     return {
-        "any": bool(found.projects),
         "products": [_product_row(shown, row, highest) for row in shown.projects],
         "totals": _totals(shown),
         "filters": arrangement.filters(state, found),
