@@ -6,7 +6,8 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.views.decorators.http import require_safe
 
 from aicost import exports, portfolio_export, queries, run_exports, sheets
-from aicost.pages import page, revalidated
+from aicost.kept import key_of
+from aicost.pages import page, revalidated, unless_held
 from aicost.portfolio_state import PortfolioState
 from aicost.presentation import audit as audit_shown
 from aicost.queries import audit as audit_queries
@@ -27,9 +28,11 @@ FORMS = {
 def dashboard_table(request: HttpRequest, project_id: str, table: str, form: str) -> HttpResponse:
     state = DashboardState.read(project_for(request.user, project_id), request.GET)
     make = exports.OF_DASHBOARD.get(table)
-    if make is None:
+    if make is None or form not in FORMS:
         raise Http404("No such table.")
-    return _download(make(state), form, f"{_slug(state.project)}-{table}-{periods.month_text(state.month)}")
+    name = f"{_slug(state.project)}-{table}-{periods.month_text(state.month)}"
+    key = key_of(f"{table}.{form}{state.query}", "day", state.project)
+    return unless_held(request, key, lambda: _download(make(state), form, name))
 
 
 @page

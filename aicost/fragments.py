@@ -6,10 +6,10 @@ from typing import Any, Literal
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from django.views.decorators.http import condition
 
 from aicost import queries
 from aicost.kept import Span, kept, key_of
+from aicost.pages import unless_held
 from aicost.portfolio_state import PortfolioState
 from aicost.presentation import daily, month, portfolio, tabs
 from aicost.state import DashboardState
@@ -40,10 +40,6 @@ def _key(state: DashboardState, name: Name) -> str:
     return key_of(f"{name}{state.query}", _SPANS[name], state.project)
 
 
-def _etag(request: HttpRequest, state: DashboardState, name: Name) -> str:
-    return f'"{_key(state, name)}"'
-
-
 def products(projects: Sequence[Project], state: PortfolioState) -> SafeString:
     """The portfolio of these, their owners' names with them."""
     owners = "\n".join(one.owner.get_username() for one in projects)
@@ -56,7 +52,6 @@ def _portfolio(projects: Sequence[Project], state: PortfolioState) -> SafeString
     return render_to_string("aicost/_products.html", {"portfolio": shown})
 
 
-@condition(etag_func=_etag)
 def answer(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
-    """304 where the browser has it; whoever calls this has found that the person may see the product."""
-    return HttpResponse(html(state, name))
+    """Whoever calls this has found that the person may see the product."""
+    return unless_held(request, _key(state, name), lambda: HttpResponse(html(state, name)))

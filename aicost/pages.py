@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import conditional_page
+from django.views.decorators.http import condition, conditional_page
 from django.views.decorators.vary import vary_on_headers
 from django.views.defaults import page_not_found
 
@@ -31,10 +31,16 @@ def page(view: View) -> View:
 def revalidated(view: View) -> View:
     """For fragments and downloads: the browser keeps them and asks, each time, whether they still hold.
 
-    The view runs first, access and all; what is saved is the transfer of the same bytes.
+    Access comes first, always. Where a view can't tell by `unless_held` that nothing changed, it runs, and
+    what is saved is the transfer of the same bytes.
     """
     varied = vary_on_headers("Cookie", "HX-Request")(_explained(view))
     return gzip_page(conditional_page(cache_control(private=True, no_cache=True)(varied)))
+
+
+def unless_held(request: HttpRequest, key: str, make: Callable[[], HttpResponse]) -> HttpResponse:
+    """304 where the browser holds what `aicost.kept`'s key stands for, before anything is made."""
+    return condition(etag_func=lambda _: f'"{key}"')(lambda _: make())(request)
 
 
 def _explained(view: View) -> View:

@@ -1,6 +1,6 @@
 """What the dashboard and the procedures cost over HTTP, against a view that does nothing but let in.
 
-    python -m tests.benchmarks.pages [--requests 300] [--json FILE]
+    python -m tests.benchmarks.pages [--requests 300] [--product NAME] [--json FILE]
     python -m tests.with_postgres --durable python -m tests.benchmarks.pages …
 
 `manage.py serve` with one process, the demo's data, one client that keeps its connection and is signed
@@ -40,7 +40,18 @@ class Access:
     """To send usage with."""
 
 
-def prepare() -> None:
+def prepared(environment: dict[str, str], product: str = "") -> Access:
+    """Who may see the product, which the database has already; one of the demo's, made now, without a name."""
+    if not product:
+        manage({**environment, "DEBUG": "true"}, "demo", "--no-serve")
+    manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.pages"]
+    command += ["--prepare", "--product", product or PRODUCT]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return Access(**json.loads(told))
+
+
+def prepare(product: str) -> None:
     """In a process of its own: signs the owner in, and prints what the client needs."""
     import django
 
@@ -51,7 +62,7 @@ def prepare() -> None:
     from products import tokens
     from products.models import Project
 
-    project = Project.objects.get(name=os.environ.get("BENCH_PRODUCT", PRODUCT))
+    project = Project.objects.get(name=product)
     client = Client()
     client.force_login(project.owner, backend="django.contrib.auth.backends.ModelBackend")
     token = tokens.issue(project.owner, scope="ingest", project=project)[1]
@@ -63,6 +74,7 @@ class Browser:
         self.connection = HTTPConnection("127.0.0.1", port)
         self.cookie = f"sessionid={access.session}"
         self.access = access
+        self.id = f"bench-{time.time_ns()}"
         self.sent = 0
 
     def get(self, address: str, **headers: str) -> tuple[float, Any, bytes]:
@@ -80,7 +92,7 @@ class Browser:
     def record(self) -> None:
         self.sent += 1
         event = {
-            "eventId": f"bench-{os.getpid()}-{self.sent}",
+            "eventId": f"{self.id}-{self.sent}",
             "occurredAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "runId": "bench",
             "agentType": "testing",
@@ -164,26 +176,19 @@ def table(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--product", default="", help="of the database that TEST_DATABASE_URL names")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.prepare:
-        prepare()
+        prepare(options.product)
         return
     with tempfile.TemporaryDirectory() as folder:
         environment = serving.environment(Path(folder))
-        manage({**environment, "DEBUG": "true"}, "demo", "--no-serve")
-        manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
-        told = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.pages", "--prepare"],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        told_settings = {**environment, "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
-        with serving.server(told_settings, "--workers", "1") as port:
-            found = measure(Browser(port, Access(**json.loads(told))), options.requests)
+        access = prepared(environment, options.product)
+        told = {**environment, "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
+        with serving.server(told, "--workers", "1") as port:
+            found = measure(Browser(port, access), options.requests)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     print(table(found))
