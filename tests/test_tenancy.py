@@ -343,32 +343,10 @@ OF_STAFF = {
 }
 
 
-def admin_addresses() -> dict[str, str]:
-    """Each address of the admin, of objects that exist."""
-    found = {}
-    for name in every.names():
-        if name.startswith("admin:") and "unnamed" not in name:
-            found[name] = reverse(name, args=_admin_args(name))
-    return found
-
-
-def _admin_args(name: str) -> list[Any]:
-    if name == "admin:app_list":
-        return ["products"]
-    if name == "admin:view_on_site":
-        return [1, 1]
-    for model in django_admin.site._registry:
-        page = re.fullmatch(f"admin:{model._meta.app_label}_{model._meta.model_name}_(.+)", name)
-        if page and page[1] in ("change", "delete", "history", "password_change"):
-            one = model._default_manager.first()
-            return [one.pk if one else 1]
-    return []
-
-
 @pytest.mark.parametrize("who", ["nobody", "owner"])
 def test_the_admin_is_for_staff(used: Project, browser_of: Browsers, who: str) -> None:
     client = browser_of(who)
-    addresses = admin_addresses()
+    addresses = every.of_the_admin()
     assert len(addresses) > 50
     for name, address in addresses.items():
         if name in (*OF_EVERYBODY, "admin:password_change"):
@@ -381,7 +359,7 @@ def test_the_admin_is_for_staff(used: Project, browser_of: Browsers, who: str) -
 def test_staff_without_permissions_see_nothing_in_the_admin(used: Project, browser_of: Browsers) -> None:
     """What each permission opens is Django's; outside the admin staff are strangers in the tables above."""
     client = browser_of("staff")
-    for name, address in admin_addresses().items():
+    for name, address in every.of_the_admin().items():
         if name == "admin:logout":
             continue
         response = client.get(address)

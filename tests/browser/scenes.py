@@ -1,13 +1,18 @@
 """Products in the states that pages distinguish, filled by the ledger's own door."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
 
-from billing import budgets
+from billing import budgets, policies, spending
+from billing.alerts import channels, outbox
+from billing.alerts.models import AlertDelivery
+from billing.models import PriceOverride
+from products import archive, audit, tokens
+from products.models import ApiToken
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, event, send
 
@@ -60,4 +65,34 @@ def portfolio(project: Any) -> dict[str, Any]:
         if dollars:
             limit(products[name], dollars)
     products["new"] = ProjectFactory(name="Product new", owner=project.owner)
+    products["archived"] = ProjectFactory(name="Product archived", owner=project.owner)
+    archive.put_away(products["archived"], by=project.owner)
     return products
+
+
+def busy_people(project: Any) -> None:
+    """What people leave behind: alerts in every state, tokens, prices, a reservation, a line of each kind
+    in the audit log."""
+    owner = project.owner
+    policies.set_policy(project, "warn", by=owner)
+    spending.reserve(project, 10**9, by=owner)
+    PriceOverride.objects.create(
+        project=project, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
+    )
+    for scope in (ApiToken.Scope.READ, ApiToken.Scope.WRITE):
+        tokens.issue(owner, scope=scope, name=f"To {scope}")
+    tokens.revoke(tokens.issue(owner, name="Revoked")[0], by=owner)
+    for number, kind in enumerate(audit.Kind):
+        with audit.coming_from(f"192.0.2.{number}"):
+            audit.note(kind, by=owner, about=owner, project=project, detail="Of a long line of details, " * 5)
+    _alerts(project)
+
+
+def _alerts(project: Any) -> None:
+    told = {"thresholds": [20, 80, 100], "email_people": True, "email_more": ["finance@example.com"]}
+    channels.change(project, webhook_url="https://hooks.example.com/T0/secret", by=project.owner, **told)
+    for state in AlertDelivery.State.values:
+        for one in outbox.queue_test(project, "webhook"):
+            tried = {"attempts": 3, "error": "The receiver answered with status 503."}
+            AlertDelivery.objects.filter(pk=one.pk).update(state=state, **tried if state != "sent" else {})
+    outbox.queue_test(project, "email")
