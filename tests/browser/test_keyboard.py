@@ -1,11 +1,11 @@
-"""With the keyboard alone, without motion, on paper, and as a screen reader is told it."""
+"""With the keyboard alone, and as a screen reader is told it."""
 
 from typing import Any
 
 import pytest
 
 from tests.browser import axe, scenes
-from tests.browser.conftest import Opener, expect
+from tests.browser.conftest import expect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -134,30 +134,3 @@ def test_a_wrong_amount_is_tied_to_its_field(page: Any, busy: Any) -> None:
     expect(page.get_by_label("Monthly limit")).to_have_accessible_description(
         page.locator(".error").inner_text().strip()
     )
-
-
-@pytest.mark.parametrize(("wish", "moving"), [("no-preference", True), ("reduce", False)])
-def test_nothing_moves_for_who_wants_no_motion(
-    open_browser: Opener, owner: Any, project: Any, wish: str, moving: bool
-) -> None:
-    page = open_browser(owner, reduced_motion=wish).new_page()
-    page.goto(scenes.url(project, "connect"))
-    expect(page.locator(".waiting")).to_be_visible()
-    assert (page.evaluate("document.getAnimations().length") > 0) == moving
-
-
-def test_paper_has_the_figures_in_light_colours_and_nothing_to_press(
-    open_browser: Opener, owner: Any, busy: Any
-) -> None:
-    page = open_browser(owner, color_scheme="dark").new_page()
-    page.goto(scenes.url(busy))
-    page.emulate_media(media="print")
-    for gone in (".side", ".segments", ".tabs", ".months a", ".downloads", ".behind summary"):
-        expect(page.locator(f"{gone}:visible")).to_have_count(0)
-    for there in ("h1", ".kpis", ".budget-bar", ".plot", ".agents", ".stepper strong"):
-        expect(page.locator(there).first).to_be_visible()
-    assert (
-        page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor")
-        == "rgb(255, 255, 255)"
-    )
-    assert page.pdf(format="A4").startswith(b"%PDF")
