@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin
@@ -6,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from billing import budgets, money, own_prices, policies
+from billing.alerts.models import AlertDelivery, BudgetAlert
 from billing.forms import POLICIES, BudgetForm
 from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
 from products.admin import ReadOnlyAdmin
@@ -150,3 +152,40 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     @admin.display(description="amount")
     def amount(self, transaction: CreditTransaction) -> str:
         return _dollars(transaction.amount_nanos)
+
+
+@admin.register(BudgetAlert)
+class BudgetAlertAdmin(ReadOnlyAdmin):
+    list_display = ["project", "month", "threshold", "crossing", "crossed_at", "spent", "limit", "ended_at"]
+    list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project"]
+    search_fields = ["project__name"]
+    ordering = ["-crossed_at", "-pk"]
+
+    @admin.display(description="spent")
+    def spent(self, alert: BudgetAlert) -> str:
+        return _dollars(alert.spent_nanos)
+
+    @admin.display(description="limit")
+    def limit(self, alert: BudgetAlert) -> str:
+        return _dollars(alert.limit_nanos)
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "project", "channel", "to", "state", "attempts", "sent_at", "error"]
+    list_filter = ["state", "channel", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["project"]
+    search_fields = ["project__name"]
+    ordering = ["-created_at", "-pk"]
+    fields = [
+        *("project", "alert", "channel", "to", "state", "attempts", "retries_left"),
+        *("created_at", "due_at", "attempted_at", "sent_at", "error"),
+    ]
+
+    @admin.display(description="to")
+    def to(self, delivery: AlertDelivery) -> str:
+        """Of a webhook its host: the rest of a URL is often a secret."""
+        if delivery.channel == AlertDelivery.Channel.WEBHOOK:
+            return urlsplit(delivery.target).hostname or ""
+        return delivery.target

@@ -10,6 +10,8 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from billing import budgets, policies, spending
+from billing.alerts import channels
+from billing.alerts.models import AlertDelivery, BudgetAlert
 from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
 from products import tokens
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
@@ -31,27 +33,39 @@ def address(model: Any, page: str, *args: Any) -> str:
 EVERY_MODEL = [
     *(Project, AgentType, ApiToken, PipelineRun, AgentJob),
     *(BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride),
+    *(BudgetAlert, AlertDelivery),
 ]
+READ_ONLY = [
+    *(CreditTransaction, PipelineRun, AgentJob, BudgetChange, BudgetReservation),
+    *(BudgetAlert, AlertDelivery),
+]
+WEBHOOK = "https://hooks.example.com/services/secret-part"
+
+
+@pytest.fixture
+def full(project, owner, django_capture_on_commit_callbacks):
+    """One of whatever the admin shows: spend that passed its limit, and the message about it."""
+    told = {"thresholds": [80], "email_people": False, "email_more": [], "webhook_url": WEBHOOK}
+    channels.change(project, **told)
+    spending.reserve(project, 10**9, by=owner)
+    with django_capture_on_commit_callbacks(execute=True):
+        budgets.set_limit(project, Decimal(1), by=owner)
+        usage(project)
+    return project
 
 
 @pytest.mark.parametrize("model", EVERY_MODEL)
-def test_every_list_and_form_opens(admin, project, owner, model):
-    usage(project)
+def test_every_list_and_form_opens(admin, full, owner, model):
     tokens.issue(owner)
-    budgets.set_limit(project, Decimal(100), by=owner)
     PriceOverride.objects.create(
-        project=project, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
+        project=full, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
     )
-    spending.reserve(project, 10**9, by=owner)
     assert admin.get(address(model, "changelist"), {"q": "x"}).status_code == 200
     assert admin.get(address(model, "change", model._default_manager.first().pk)).status_code == 200
 
 
-@pytest.mark.parametrize("model", [CreditTransaction, PipelineRun, AgentJob, BudgetChange, BudgetReservation])
-def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, project, owner, model):
-    usage(project)
-    budgets.set_limit(project, Decimal(100), by=owner)
-    spending.reserve(project, 10**9, by=owner)
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, full, model):
     pk = model._default_manager.get().pk
     before = model._default_manager.values().get()
     assert admin.get(address(model, "add")).status_code == 403
@@ -62,6 +76,14 @@ def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, project, owne
     selected = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
     admin.post(address(model, "changelist"), selected)
     assert model._default_manager.values().get() == before
+
+
+def test_of_a_webhook_the_admin_shows_the_host_alone(admin, full):
+    delivery = AlertDelivery.objects.get()
+    for page, args in (("changelist", []), ("change", [delivery.pk])):
+        shown = admin.get(address(AlertDelivery, page, *args)).content.decode()
+        assert "hooks.example.com" in shown
+        assert "secret-part" not in shown
 
 
 def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, superuser):

@@ -719,3 +719,46 @@ def test_people_of_two_spellings_of_one_address_are_told_once(
     Membership.objects.create(project=acme, user=twin, role="manager")
     cross(acme)
     assert sent() == "1 sent"
+
+
+# ---- What is kept of them
+
+
+def test_deliveries_that_are_done_with_are_dropped_after_the_retention(
+    receiver: Receiver, acme: Any, settings: Any, clock: Any
+) -> None:
+    settings.AUDIT_RETENTION_DAYS = 30
+    choose(acme, email_people=False, webhook_url=receiver.url)
+    for state in AlertDelivery.State.values:
+        for days in (29, 31):
+            [one] = outbox.queue_test(acme, "webhook")
+            old = NOW - timedelta(days=days)
+            AlertDelivery.objects.filter(pk=one.pk).update(state=state, created_at=old, error=f"{days}")
+    said = StringIO()
+    call_command("prune_deliveries", stdout=said)
+    assert said.getvalue() == "3 dropped\n"
+    kept = AlertDelivery.objects.filter(error="31").values_list("state", flat=True)
+    assert set(kept) == {"pending", "sending"}
+    assert AlertDelivery.objects.filter(error="29").count() == 5
+
+
+def test_many_deliveries_are_dropped_in_several_transactions(receiver: Receiver, acme: Any) -> None:
+    choose(acme, email_people=False, webhook_url=receiver.url)
+    for _ in range(7):
+        outbox.queue_test(acme, "webhook")
+    AlertDelivery.objects.update(state="sent")
+    assert outbox.prune(NOW + timedelta(seconds=1), batch=3) == 7
+    assert not AlertDelivery.objects.exists()
+
+
+def test_a_threshold_stays_told_after_its_message_was_dropped(receiver: Receiver, acme: Any) -> None:
+    choose(acme, email_people=False, webhook_url=receiver.url)
+    with committed():
+        budgets.set_limit(acme, Decimal(100), by=acme.owner)
+        usage(acme, costDollars="90")
+    outbox.send_due()
+    assert outbox.prune(NOW + timedelta(seconds=1)) == 1
+    with committed():
+        usage(acme, costDollars="1")
+    assert BudgetAlert.objects.count() == 1
+    assert not AlertDelivery.objects.exists()

@@ -62,7 +62,7 @@ class BudgetAlert(models.Model):
     ended_at = models.DateTimeField(null=True, help_text="When spend had fallen below it again.")
 
     class Meta:
-        default_permissions = ()
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "month", "threshold", "crossing"], name="budget_alert_once"
@@ -117,7 +117,8 @@ class AlertDelivery(models.Model):
     error = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        default_permissions = ()
+        default_permissions = ("view",)
+        verbose_name_plural = "alert deliveries"
         constraints = [
             models.CheckConstraint(condition=Q(channel__in=["email", "webhook"]), name="delivery_channel"),
             models.CheckConstraint(

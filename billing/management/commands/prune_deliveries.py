@@ -1,0 +1,16 @@
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from billing.alerts import outbox
+
+
+class Command(BaseCommand):
+    help = "Drop deliveries of alerts that are done with and older than AUDIT_RETENTION_DAYS."
+
+    def handle(self, **_: Any) -> str:
+        dropped = outbox.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
+        return f"{dropped} dropped"
