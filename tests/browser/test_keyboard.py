@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from tests.browser import axe, scenes
 from tests.browser.conftest import expect
@@ -46,13 +47,16 @@ STOPS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["ai-cost", "budget", "alerts", "connect"])
+OF_A_PRODUCT = ("ai-cost", "budget", "alerts", "connect", "members", "audit", "runs", "product")
+
+
+@pytest.mark.parametrize("name", [*OF_A_PRODUCT, "portfolio", "tokens", "security", "password"])
 def test_the_tab_key_reaches_everything_in_order_and_what_has_the_focus_is_seen(
     page: Any, busy: Any, name: str
 ) -> None:
-    page.goto(scenes.url(busy, name))
+    page.goto(scenes.url(busy, name) if name in OF_A_PRODUCT else reverse(name))
     expected = page.evaluate(STOPS)
-    assert len(expected) > 12
+    assert len(expected) > 7
     walked = []
     for _ in expected:
         page.keyboard.press("Tab")
@@ -114,9 +118,28 @@ def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> N
         ("image", "Mon 16 Mar 2026 $3.00 123,400 tokens · 1 jobs"),
         ("region", "Details of March 2026"),
         ("table", "Spend by agent type, March 2026"),
+        ("table", "Cost by agent type, 1–17 Mar against 1–17 Feb"),
+        ("table", "Spend on failed and cancelled jobs, and the cost of a job, by agent type, March 2026"),
         ("link", "February 2026"),
     ):
         assert part in told, part
+
+
+def test_a_screen_reader_is_told_the_parts_of_the_portfolio(page: Any, busy: Any) -> None:
+    page.goto("/")
+    told = [(axe.role(node), axe.name(node)) for node in axe.tree(page) if not node.get("ignored")]
+    for part in (
+        ("heading 1", "All products"),
+        ("navigation", "Main"),
+        ("navigation", "Filter by budget"),
+        ("region", "Products"),
+        ("table", "Products. Spend, highest first"),
+        ("rowheader", "Lighthouse owner"),
+    ):
+        assert part in told, [one for one in told if one[0] == part[0]]
+    assert page.locator("[aria-sort]").all_inner_texts() == ["Spend"]
+    expect(page.locator("[aria-sort]")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator(".filters [aria-current]")).to_have_accessible_name("All 1")
 
 
 def test_a_screen_reader_is_told_which_link_is_the_current_one(dashboard: Any) -> None:
