@@ -41,7 +41,7 @@ class Access:
 
 
 def prepared(environment: dict[str, str], product: str = "") -> Access:
-    """Who may see the product, which the database has already; one of the demo's, made now, without a name."""
+    """Who may see the product that the database has already; without a name one of the demo's, made now."""
     if not product:
         manage({**environment, "DEBUG": "true"}, "demo", "--no-serve")
     manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
