@@ -50,7 +50,7 @@ STOPS = """() => {
 OF_A_PRODUCT = ("ai-cost", "budget", "alerts", "connect", "members", "audit", "runs", "product")
 
 
-@pytest.mark.parametrize("name", [*OF_A_PRODUCT, "portfolio", "tokens", "security", "password"])
+@pytest.mark.parametrize("name", [*OF_A_PRODUCT, "portfolio", "tokens", "security"])
 def test_the_tab_key_reaches_everything_in_order_and_what_has_the_focus_is_seen(
     page: Any, busy: Any, name: str
 ) -> None:
