@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import Subquery
 from django.utils import timezone
 
 from billing import ledger, money, periods, signals
@@ -68,21 +68,17 @@ def limit_of(project: Project, month: date) -> int | None:
 
 def limits_of(project: Project, months: Sequence[date]) -> dict[date, int | None]:
     """`limit_of` for several months, in one query."""
-    now, zone = timezone.now(), periods.zone(project.time_zone)
-    limits = {}
-    for number, month in enumerate(months):
-        end = periods.month_end(month, zone)
-        limits[f"limit_{number}"] = _value_now() if end > now else _value_before(end)
+    limits = {f"limit_{number}": limit_in_force(project, month) for number, month in enumerate(months)}
     found = Project.objects.filter(pk=project.pk).annotate(**limits).values_list(*limits).get()
     return {month: nanos_of(value) for month, value in zip(months, found, strict=True)}
 
 
-def _value_now() -> Subquery:
-    return Subquery(BillingSetting.objects.filter(project=OuterRef("pk"), key=KEY).values("value"))
-
-
-def _value_before(end: datetime) -> Subquery:
-    changes = BudgetChange.objects.filter(project=OuterRef("pk"), changed_at__lt=end)
+def limit_in_force(project: Project, month: date) -> Subquery:
+    """`limit_of` within another query, as `nanos_of` takes it."""
+    end = periods.month_end(month, periods.zone(project.time_zone))
+    if end > timezone.now():
+        return Subquery(BillingSetting.objects.filter(project=project, key=KEY).values("value"))
+    changes = BudgetChange.objects.filter(project=project, changed_at__lt=end)
     return Subquery(changes.order_by("-changed_at", "-pk").values("new_limit_nanos")[:1])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import F, Subquery
+from django.db.models import Case, F, Subquery, When
 
 from aicost.queries.months import this_month
 from billing import periods
@@ -32,10 +32,12 @@ class RunCost:
 
 def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
     """The month's five costliest runs, ties by latest start, then run id."""
-    rows = (
-        RunSpend.objects.filter(project=project, month=month or this_month(project))
-        .select_related("run")
-        .order_by("-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id")
+    rows = RunSpend.objects.filter(project=project, month=month or this_month(project)).order_by(
+        "-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id"
+    )
+    found = rows.select_related("run").only(
+        *("input_tokens", "output_tokens", "cost_nanos", "run__run_id", "run__status", "run__told_trigger"),
+        *("run__started_at", "run__finished_at", "run__job_count"),
     )
     return [
         RunCost(
@@ -48,7 +50,7 @@ def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
             tokens=row.input_tokens + row.output_tokens,
             cost=row.cost_nanos,
         )
-        for row in rows[:TOP_RUNS]
+        for row in found[:TOP_RUNS]
     ]
 
 
@@ -96,7 +98,8 @@ def each_deduction(rows: Any) -> Iterator[Deduction]:
 
 
 def _columns(rows: Any) -> Any:
-    booked_since = Subquery(corrections().values("amount_nanos"))
+    # Asked for where it can be: of what had no price.
+    booked_since = Case(When(cost_source="unpriced", then=Subquery(corrections().values("amount_nanos"))))
     return rows.annotate(booked_since=booked_since).values_list(
         *("event_id", "job__run__run_id", "job__job_id", "job__agent_type__slug", "job__agent_type__label"),
         *("job__agent_type__color", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),

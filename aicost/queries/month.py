@@ -1,8 +1,10 @@
 """A month: its sums by agent type, and its budget."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from aicost.queries.months import this_month
 from billing import budgets, money, periods
@@ -94,14 +96,23 @@ def dollars_each(cost: int, number: int) -> float | None:
 
 
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
+    """With the month's limit in the same query; an empty month needs a second one."""
     month = month or this_month(project)
-    return summary_of(project, month, budgets.limit_of(project, month))
+    rows = list(_rows(project, month).annotate(limit=budgets.limit_in_force(project, month)))
+    limit = budgets.nanos_of(rows[0]["limit"]) if rows else budgets.limit_of(project, month)
+    return _summary(month, rows, limit)
 
 
 def summary_of(project: Project, month: date, limit: int | None) -> MonthSummary:
     """`month_summary` where the month's limit is known already."""
+    return _summary(month, _rows(project, month), limit)
+
+
+def _summary(month: date, rows: Iterable[dict[str, Any]], limit: int | None) -> MonthSummary:
     previous = periods.shift(month, -1)
-    found = _agents(project, [previous, month])
+    found: dict[date, list[AgentTypeSpend]] = {previous: [], month: []}
+    for row in rows:
+        found[row["month"]].append(_agent(row))
     return _summed(month, found[month], limit, _summed(previous, found[previous]))
 
 
@@ -122,15 +133,28 @@ def _summed(
     )
 
 
-def _agents(project: Project, months: list[date]) -> dict[date, list[AgentTypeSpend]]:
-    """Each month's agent types, in one query."""
-    rows = MonthlySpend.objects.filter(project=project, month__in=months).values_list(
+def _rows(project: Project, month: date) -> Any:
+    """The agent types of a month and of the one before."""
+    # Those of the project alone: by their ids PostgreSQL would read the agent types of all projects.
+    ours = MonthlySpend.objects.filter(project=project, agent_type__project=project)
+    return ours.filter(month__in=[periods.shift(month, -1), month]).values(
         *("month", "agent_type__slug", "agent_type__label", "agent_type__color", "cost_nanos"),
         *("input_tokens", "output_tokens", "succeeded_jobs", "failed_jobs", "cancelled_jobs", "unpriced"),
         *("failed_cost_nanos", "cancelled_cost_nanos"),
     )
-    found: dict[date, list[AgentTypeSpend]] = {month: [] for month in months}
-    for month, slug, label, color, cost, into, out, ok, failed, cancelled, *rest in rows:
-        jobs = ok + failed + cancelled
-        found[month].append(AgentTypeSpend(slug, label, color, cost, into, out, jobs, ok, *rest))
-    return found
+
+
+def _agent(row: dict[str, Any]) -> AgentTypeSpend:
+    return AgentTypeSpend(
+        agent_type=row["agent_type__slug"],
+        label=row["agent_type__label"],
+        color=row["agent_type__color"],
+        cost=row["cost_nanos"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        jobs=row["succeeded_jobs"] + row["failed_jobs"] + row["cancelled_jobs"],
+        succeeded_jobs=row["succeeded_jobs"],
+        unpriced=row["unpriced"],
+        failed_cost=row["failed_cost_nanos"],
+        cancelled_cost=row["cancelled_cost_nanos"],
+    )

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 from django.db import models
 from django.db.models import F, OuterRef, Q
+from django.db.models.expressions import RawSQL
 
 from billing.events import ID_LENGTH
 from products.fields import CodePointCharField
@@ -27,12 +28,17 @@ class LedgerQuerySet(models.QuerySet["CreditTransaction"]):
 
     def deductions(self) -> "LedgerQuerySet":
         """As told: without the lines that book a missing cost later."""
-        return self.filter(kind=CreditTransaction.Kind.DEDUCTION, corrects=None)
+        return self.filter(kind=DEDUCTION, corrects=None)
 
     def unpriced(self) -> "LedgerQuerySet":
         """Deductions whose cost is still not known."""
         unpriced = self.filter(cost_source=CreditTransaction.CostSource.UNPRICED)
         return unpriced.filter(~models.Exists(corrections()))
+
+
+# Written into the statement: with a parameter a prepared one could not use the partial index
+# `transaction_recent`, and would be planned anew each time.
+DEDUCTION = RawSQL("'deduction'", ())
 
 
 def corrections() -> "LedgerQuerySet":
