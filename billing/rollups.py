@@ -34,6 +34,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.by_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
+        self.by_month: defaultdict[date, Sums] = _sums()
         self.by_day: defaultdict[date, Sums] = _sums()
         self.by_day_and_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
         self.by_run: defaultdict[tuple[date, KnownRun], Sums] = _sums()
@@ -53,6 +54,7 @@ class Changes:
             "output_tokens": event.tokens.output,
             "transactions": 1,
         }
+        _add(self.by_month[month], spend)
         _add(self.by_day[day], spend)
         _add(self.by_run[month, job.run], spend)
         self._spend(day, job.agent_type or naming.OTHER, job.status, spend)
@@ -73,6 +75,7 @@ class Changes:
         """A line that books the missing cost of an unpriced deduction."""
         month = month_of(correction.day)
         spend = {"cost_nanos": correction.nanos, "transactions": 1}
+        _add(self.by_month[month], spend)
         _add(self.by_day[correction.day], spend)
         _add(self.by_run[month, correction.run], spend)
         self._spend(correction.day, correction.agent_type, correction.job_status, spend)
@@ -92,6 +95,7 @@ class Changes:
         for booking, sign in ((before, -1), (after, 1)):
             if booking and booking.finished_on:
                 day, slug = booking.finished_on, booking.agent_type
+                self.by_month[month_of(day)]["jobs"] += sign
                 self.by_day[day]["jobs"] += sign
                 self.by_day_and_agent_type[day, slug]["jobs"] += sign
                 self.by_agent_type[month_of(day), slug][FINISHED_JOBS[booking.status]] += sign
@@ -134,6 +138,7 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
     """Write a batch's changes, in the ledger's transaction."""
     tables: tuple[dict[Any, Sums], ...] = (
         {(month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()},
+        {(month,): sums for month, sums in changes.by_month.items()},
         {(day,): sums for day, sums in changes.by_day.items()},
         {(day, agent_types.id_of(slug)): sums for (day, slug), sums in changes.by_day_and_agent_type.items()},
         {(run.pk, month): sums for (month, run), sums in changes.by_run.items()},

@@ -22,6 +22,7 @@ from billing.models import (
     DailySpend,
     MonthlyCredits,
     MonthlySpend,
+    MonthTotal,
     RunSpend,
     UnpricedUsage,
 )
@@ -113,6 +114,12 @@ BY_DAY = Rollup(
     Part(_spending, {"day": F("billed_on")}, _SPEND),
     Part(_finished_jobs, {"day": F("finished_on")}, {"jobs": Count("pk")}),
 )
+BY_MONTH = Rollup(
+    MonthTotal,
+    (*_SPEND, "jobs"),
+    Part(_spending, {"month": TruncMonth("billed_on")}, _SPEND),
+    Part(_finished_jobs, {"month": TruncMonth("finished_on")}, {"jobs": Count("pk")}),
+)
 BY_DAY_AND_AGENT_TYPE = Rollup(
     DailyAgentSpend,
     (*_SPEND, "jobs"),
@@ -150,7 +157,7 @@ BY_UNPRICED_MODEL = Rollup(
         {name: _SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
     ),
 )
-ALL = (BY_AGENT_TYPE, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
+ALL = (BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
 """In the order in which writers lock them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]

@@ -244,6 +244,7 @@ class Model:
             unpriced = self._is_unpriced(event_id)
             wasted = [spend[0] if status == one else 0 for one in ("failed", "cancelled")]
             sums.add("by_agent_type", (month, agent), [*spend, int(unpriced), 0, 0, 0, *wasted])
+            sums.add("by_month", month, [*spend, 0])
             sums.add("by_day", day, [*spend, 0])
             sums.add("by_day_and_agent_type", (day, agent), [*spend, 0])
             sums.add("by_run", (month, run), spend)
@@ -253,6 +254,7 @@ class Model:
             if day:
                 ends = [int(status == one) for one in ("succeeded", "failed", "cancelled")]
                 sums.add("by_agent_type", (day.replace(day=1), agent), [0, 0, 0, 0, 0, *ends, 0, 0])
+                sums.add("by_month", day.replace(day=1), [0, 0, 0, 0, 1])
                 sums.add("by_day", day, [0, 0, 0, 0, 1])
                 sums.add("by_day_and_agent_type", (day, agent), [0, 0, 0, 0, 1])
         return {"ledger": self.ledger(), "runs": self.runs(), "jobs": jobs, **sums.tables}
@@ -261,7 +263,7 @@ class Model:
 class Sums:
     def __init__(self) -> None:
         names = (
-            *("by_agent_type", "by_day", "by_day_and_agent_type"),
+            *("by_agent_type", "by_month", "by_day", "by_day_and_agent_type"),
             *("by_run", "credits", "by_unpriced_model"),
         )
         self.tables: dict[str, dict[Any, tuple[int, ...]]] = {name: {} for name in names}

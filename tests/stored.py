@@ -10,6 +10,7 @@ from billing.models import (
     DailySpend,
     MonthlyCredits,
     MonthlySpend,
+    MonthTotal,
     RunSpend,
     UnpricedUsage,
 )
@@ -54,6 +55,12 @@ def stored(project: Project) -> State:
             ("month", "agent_type__slug"),
             *("cost_nanos", "input_tokens", "output_tokens", "transactions", "unpriced"),
             *("succeeded_jobs", "failed_jobs", "cancelled_jobs", "failed_cost_nanos", "cancelled_cost_nanos"),
+        ),
+        "by_month": _table(
+            MonthTotal,
+            project,
+            ("month",),
+            *("cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"),
         ),
         "by_day": _table(
             DailySpend,

@@ -65,6 +65,7 @@ COUNTERS = {
         *("cost_nanos", "input_tokens", "output_tokens", "transactions", "unpriced"),
         *("succeeded_jobs", "failed_jobs", "cancelled_jobs", "failed_cost_nanos", "cancelled_cost_nanos"),
     ],
+    "billing_monthtotal": ["cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"],
     "billing_dailyspend": ["cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"],
     "billing_dailyagentspend": ["cost_nanos", "input_tokens", "output_tokens", "transactions", "jobs"],
     "billing_unpricedusage": ["transactions", "input_tokens", "output_tokens"],
@@ -73,6 +74,7 @@ COUNTERS = {
 }
 NAMES = {
     "billing_monthlyspend": "monthly spend",
+    "billing_monthtotal": "month total",
     "billing_dailyspend": "daily spend",
     "billing_dailyagentspend": "daily agent spend",
     "billing_unpricedusage": "unpriced usage",
@@ -143,7 +145,7 @@ def test_a_difference_names_the_row_and_both_sums(sound: Project) -> None:
 
 # The ledger
 
-SPEND = ["monthly spend", "daily spend", "daily agent spend", "run spend"]
+SPEND = ["monthly spend", "month total", "daily spend", "daily agent spend", "run spend"]
 
 
 def test_a_line_put_in_by_hand_shows_in_every_rollup(sound: Project) -> None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, Sum
 
 from aicost.queries.months import this_month, today
 from billing import periods
-from billing.models import DailySpend, MonthlySpend
+from billing.models import DailySpend, MonthTotal
 from products.models import Project
 
 
@@ -33,20 +32,12 @@ def monthly_trend(project: Project, month: date | None = None) -> list[Spend]:
 def trends(projects: Iterable[int], months: list[date]) -> dict[int, list[Spend]]:
     """The months of each project, zero-filled."""
     projects = list(projects)
-    rows = (
-        MonthlySpend.objects.filter(project__in=projects, month__range=(months[0], months[-1]))
-        .values("project_id", "month")
-        .annotate(
-            cost=Sum("cost_nanos"),
-            tokens=Sum(F("input_tokens") + F("output_tokens")),
-            jobs=Sum(F("succeeded_jobs") + F("failed_jobs") + F("cancelled_jobs")),
-        )
+    rows = MonthTotal.objects.filter(project__in=projects, month__range=(months[0], months[-1])).values_list(
+        "project_id", "month", "cost_nanos", "input_tokens", "output_tokens", "jobs"
     )
     found = {
-        (row["project_id"], row["month"]): Spend(
-            row["month"], int(row["cost"]), int(row["tokens"]), int(row["jobs"])
-        )
-        for row in rows
+        (project, month): Spend(month, cost, into + out, jobs)
+        for project, month, cost, into, out, jobs in rows
     }
     return {project: [found.get((project, month), Spend(month)) for month in months] for project in projects}
 

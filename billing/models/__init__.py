@@ -10,6 +10,7 @@ from billing.models.rollups import (
     DailySpend,
     MonthlyCredits,
     MonthlySpend,
+    MonthTotal,
     RunSpend,
     UnpricedUsage,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "DailySpend",
     "LedgerIsAppendOnly",
     "LedgerQuerySet",
+    "MonthTotal",
     "MonthlyCredits",
     "MonthlySpend",
     "PriceOverride",

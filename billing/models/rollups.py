@@ -59,6 +59,18 @@ class MonthlySpend(Spend):
         ]
 
 
+class MonthTotal(Spend):
+    """By month: what six months of many projects are drawn from. `jobs` are those that finished in it."""
+
+    pk = models.CompositePrimaryKey("project", "month")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    jobs = _sum_field()
+
+    class Meta(Spend.Meta):
+        constraints = [_in_range("cost_nanos", "input_tokens", "output_tokens", name="month_total_range")]
+
+
 class DailySpend(Spend):
     """By day. `jobs` are those that finished on it."""
 
