@@ -32,17 +32,13 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Import speed and memory in whole processes, what a procedure costs over HTTP, and how fast usage comes
-# in over it; on both databases, PostgreSQL as durable as by default.
+# Every figure of README's "Measured": printed as tables, kept as JSON in RESULTS. ROWS is the size of the ledger
+# that reads are measured in, PIECES which parts to run (all). Needs DuckDB and chdb; says so where they are missing.
+ROWS ?= 1000000
+RESULTS ?= test-results/benchmarks
+PIECES ?=
 bench: $(VENV)/.test
-	$(BIN)/python -m tests.benchmarks.import_usage --events 1000000
-	$(BIN)/python -m tests.benchmarks.import_usage --shape single
-	$(BIN)/python -m tests.benchmarks.rpc
-	$(BIN)/python -m tests.benchmarks.intake
-	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.import_usage --events 1000000
-	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.import_usage --shape single
-	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.rpc
-	$(BIN)/python -m tests.with_postgres --durable $(BIN)/python -m tests.benchmarks.intake
+	$(BIN)/python -m tests.benchmarks --rows $(ROWS) --results $(RESULTS) $(PIECES)
 
 # Needs uv. One lock for the product, one for its tests; both serve every Python from 3.11 on.
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
