@@ -35,7 +35,7 @@ def add_up(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0008_budget_alerts'),
+        ('billing', '0009_alerts_in_admin'),
         ('products', '0004_audit'),
     ]
 
