@@ -46,7 +46,7 @@ class EventError(Exception):
         self.reason = reason
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """Token counts of one model call. `cache_write_1h` is a part of `cache_write`; `input` is uncached."""
 
     input: int = 0
@@ -67,7 +67,7 @@ class Tokens(msgspec.Struct, frozen=True):
 NO_TOKENS = Tokens()
 
 
-class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
+class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event in the form that is booked. Instants are UTC; "" and None mean "not told"."""
 
     kind: str
@@ -103,7 +103,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something a sender sent that is no usage event: where it stood, which field, and why."""
 
     reason: str

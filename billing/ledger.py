@@ -24,7 +24,7 @@ from products.models import Project
 Status = Literal["recorded", "duplicate", "conflict", "rejected", "withheld"]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one event. `withheld`: sound, but an atomic batch failed by another one."""
 
     status: Status

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from billing.events import FIELDS, NO_TOKENS, EventError, Tokens, UsageEvent
-from billing.reading import read
+from billing import plain_deductions
+from billing.events import FIELDS, LATEST_AHEAD, NO_TOKENS, EventError, Tokens, UsageEvent
+from billing.reading import read, read_fields
 from billing.sources import json_decoder
 from products import agent_types
 
@@ -486,3 +487,35 @@ def test_spelling_and_defaults_are_not_content() -> None:
     plain = event(jobId="e1", inputTokens=0, kind="deduction", model="")
     assert plain.content == event(occurredAt="2026-03-01T02:00:00+02:00").content
     assert event(costDollars=0).content != event().content
+
+
+ODD = {
+    "eventId": ("", "x" * 200, "x" * 201, "a\u00a0b", "a\nb", "\ud800", 7, None),
+    "occurredAt": (NOW, "2026-03-01T10:00:00+02:00", "2026-03-01t10:00:00Z", "2026-03-01", 7, None),
+    "kind": (None, "deduction", "refund", "job", "gift"),
+    "jobId": ("j2", "", None, 7),
+    "agentType": ("", "a\tb", "a\0b", "x" * 300, None, 7),
+    "trigger": ("", "x" * 100, "x" * 101, "a\nb"),
+    "jobStatus": ("running", "", "done", None),
+    "jobFinishedAt": ("2026-03-01T10:00:00Z", "soon", NOW + timedelta(days=3)),
+    "model": ("", "x" * 200, "x" * 201, None),
+    "inputTokens": (0, 10**12, 10**12 + 1, -1, True, Decimal("3.0"), Decimal("3.5"), "3", None),
+    "cacheWriteTokens": (5, None),
+    "cacheWrite1hTokens": (5, 6),
+    "costDollars": ("1", Decimal("0.1234567895"), 3, "-1", "1e400", "", None, 10**9),
+    "credits": ("5", None, "x"),
+    "reservationId": ("", "r", "a\nb"),
+    "surprise": (1,),
+}
+
+
+def test_what_is_read_at_once_reads_the_same_field_by_field() -> None:
+    at_once = 0
+    for field, values in ODD.items():
+        for value in values:
+            told = {**BASE, **RUN_AND_JOB, field: value}
+            if event := plain_deductions.read(told, NOW + LATEST_AHEAD, 100):
+                assert event == read_fields(told, NOW + LATEST_AHEAD, 100)
+                at_once += 1
+    assert at_once >= 30
+    assert plain_deductions.read(BASE, NOW + LATEST_AHEAD, 100) == read_fields(BASE, NOW + LATEST_AHEAD, 100)

@@ -15,13 +15,13 @@ import msgspec
 from billing.events import Rejection, UsageEvent
 
 
-class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+class Skipped(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line of an agent's log that can't be read; no event is known to be lost by it."""
 
     reason: str
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One thing found in a source. `origin` says where, as `file:line`."""
 
     origin: str
