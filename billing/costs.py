@@ -13,6 +13,11 @@ from products.models import Project
 Cost = tuple[int, str]
 """Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
 
+REPORTED = CreditTransaction.CostSource.REPORTED.value  # an enumeration takes its time to be asked
+COMPUTED = CreditTransaction.CostSource.COMPUTED.value
+UNPRICED = CreditTransaction.CostSource.UNPRICED.value
+_MAX_NANOS = MAX_DOLLARS * money.NANOS_PER_DOLLAR
+
 
 def find(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Cost]:
     """One cost each. It needs no lock, and nobody should wait for it."""
@@ -29,17 +34,17 @@ def _cost(event: UsageEvent | Rejection, own: OwnPrices, zone: ZoneInfo) -> Cost
     if isinstance(event, Rejection) or event.kind == JOB:
         return 0, ""
     if event.stated_nanos is not None:
-        return event.stated_nanos, CreditTransaction.CostSource.REPORTED.value
+        return event.stated_nanos, REPORTED
     rates = own.rates(event.model, periods.day_of(event.occurred_at, zone)) if own else None
     nanos = pricing.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before, rates)
     if nanos is None:
-        return 0, CreditTransaction.CostSource.UNPRICED.value
-    return nanos, CreditTransaction.CostSource.COMPUTED.value
+        return 0, UNPRICED
+    return nanos, COMPUTED
 
 
 def unless_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
     """Sound token counts can cost more than any one event may; it alone is refused, not its batch."""
-    if isinstance(event, Rejection) or cost[0] <= MAX_DOLLARS * money.NANOS_PER_DOLLAR:
+    if cost[0] <= _MAX_NANOS or isinstance(event, Rejection):
         return event
     reason = f"its tokens cost more than {MAX_DOLLARS:,} dollars by the price of {event.model}"
     return Rejection(event_id=event.event_id, field="model", reason=reason)

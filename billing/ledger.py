@@ -107,6 +107,7 @@ class _Batch:
     def judge(self) -> list[Outcome]:
         """Tell new events from known ones; a job event's verdict is settled when it is heard."""
         booked = _booked_content(self.project, self.events)
+        first: dict[str, UsageEvent] = {}
         verdicts = []
         for event in self.events:
             if isinstance(event, Rejection):
@@ -118,7 +119,7 @@ class _Batch:
             elif event.kind == JOB:
                 verdicts.append(Outcome(status="duplicate", event_id=event.event_id))
             else:
-                verdicts.append(_verdict(event, booked))
+                verdicts.append(_verdict(event, booked.get(event.event_id), first))
         return verdicts
 
     def write(self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
@@ -175,7 +176,7 @@ class _Batch:
     ) -> Outcome:
         """The verdict with what the sender should know besides."""
         assert isinstance(event, UsageEvent)
-        unpriced = event.model if cost[1] == CreditTransaction.CostSource.UNPRICED else None
+        unpriced = event.model if cost[1] == costs.UNPRICED else None
         beyond = event.agent_type if agent_types.is_beyond_limit(event.agent_type) else None
         if unpriced is None and beyond is None:
             return verdict
@@ -228,18 +229,20 @@ def _withheld(verdict: Outcome) -> Outcome:
     return Outcome(status="withheld", event_id=verdict.event_id)
 
 
-def _verdict(event: UsageEvent, booked: dict[str, tuple[object, ...]]) -> Outcome:
-    """Compare with what is booked under the id, earlier or by this batch; `booked` learns of new ones."""
+def _verdict(event: UsageEvent, booked: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
+    """Compare with what is booked under the id, earlier or by the batch's `first` event with it."""
+    if booked is None:
+        if event.event_id not in first:
+            first[event.event_id] = event
+            return Outcome(status="recorded", event_id=event.event_id)
+        booked = first[event.event_id].content
     content = event.content
-    known = booked.setdefault(event.event_id, content)
-    if known is content:
-        return Outcome(status="recorded", event_id=event.event_id)
-    if known == content:
+    if booked == content:
         return Outcome(status="duplicate", event_id=event.event_id)
     return Outcome(
         status="conflict",
         event_id=event.event_id,
-        reason=f"this id is recorded with another {_difference(known, content)}",
+        reason=f"this id is recorded with another {_difference(booked, content)}",
     )
 
 

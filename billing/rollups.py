@@ -23,6 +23,7 @@ from products import agent_types as naming
 from products.models import Project
 
 Sums = dict[str, int]
+_SPEND = ("cost_nanos", "input_tokens", "output_tokens", "transactions")
 
 
 def _sums() -> defaultdict[Any, Sums]:
@@ -40,28 +41,37 @@ class Changes:
         self.by_run: defaultdict[tuple[date, KnownRun], Sums] = _sums()
         self.credits: defaultdict[date, Sums] = _sums()
         self.by_unpriced_model: defaultdict[tuple[date, str], Sums] = _sums()
+        self._spent: dict[tuple[date, KnownJob], list[int]] = {}
+        """Cost, input and output tokens, transactions: kept by job and day until `fold`, for most of a
+        job's lines fall on one day, and each sum of every rollup is then added to once for all of them."""
 
     def book(self, event: UsageEvent, job: KnownJob | None, day: date, nanos: int, source: str) -> None:
         """A new row of the ledger."""
-        month = month_of(day)
         if job is None:
             kind = "purchased_nanos" if event.kind == PURCHASE else "granted_nanos"
-            _add(self.credits[month], {kind: nanos, "transactions": 1})
+            _add(self.credits[month_of(day)], {kind: nanos, "transactions": 1})
             return
-        spend = {
-            "cost_nanos": -nanos if event.kind == REFUND else nanos,
-            "input_tokens": event.tokens.all_input,
-            "output_tokens": event.tokens.output,
-            "transactions": 1,
-        }
-        _add(self.by_month[month], spend)
-        _add(self.by_day[day], spend)
-        _add(self.by_run[month, job.run], spend)
-        self._spend(day, job.agent_type or naming.OTHER, job.status, spend)
+        tokens = event.tokens
+        spent = self._spent.setdefault((day, job), [0, 0, 0, 0])
+        spent[0] += -nanos if event.kind == REFUND else nanos
+        spent[1] += tokens.all_input
+        spent[2] += tokens.output
+        spent[3] += 1
         if source == "unpriced":
+            month = month_of(day)
             self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += 1
-            counts = {name: spend[name] for name in ("transactions", "input_tokens", "output_tokens")}
+            counts = {"transactions": 1, "input_tokens": tokens.all_input, "output_tokens": tokens.output}
             _add(self.by_unpriced_model[month, event.model], counts)
+
+    def fold(self) -> None:
+        """Bring what was booked into the rollups' sums."""
+        for (day, job), sums in self._spent.items():
+            month, spend = month_of(day), dict(zip(_SPEND, sums, strict=True))
+            _add(self.by_month[month], spend)
+            _add(self.by_day[day], spend)
+            _add(self.by_run[month, job.run], spend)
+            self._spend(day, job.agent_type or naming.OTHER, job.status, spend)
+        self._spent.clear()
 
     def _spend(self, day: date, agent_type: str, status: str, spend: Sums) -> None:
         """What is spent on a job of a status, by its agent type."""
@@ -136,6 +146,7 @@ def _add(sums: Sums, more: Sums) -> None:
 
 def add(project: Project, agent_types: Any, changes: Changes) -> None:
     """Write a batch's changes, in the ledger's transaction."""
+    changes.fold()
     tables: tuple[dict[Any, Sums], ...] = (
         {(month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()},
         {(month,): sums for month, sums in changes.by_month.items()},
