@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 from django.conf import settings
 from django.db import connection
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from billing import bulk, costs, periods, reservations, rollups, signals, turns
@@ -59,16 +61,18 @@ def lock(project: Project) -> Project:
     """
     rows = Project.objects.all()
     if connection.vendor == "postgresql":
-        _wait_no_longer_than(settings.LOCK_TIMEOUT)
-        rows = rows.select_for_update(no_key=True)
+        rows = rows.filter(_waiting_no_longer_than(settings.LOCK_TIMEOUT)).select_for_update(no_key=True)
     return rows.get(pk=project.pk)
 
 
-def _wait_no_longer_than(seconds: float) -> None:
-    """SQLite's connections wait so long anyhow; PostgreSQL's would wait for ever, each with a worker."""
-    with connection.cursor() as cursor:
-        milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(milliseconds)])
+def _waiting_no_longer_than(seconds: float) -> RawSQL:
+    """SQLite's connections wait so long anyhow; PostgreSQL's would wait for ever, each with a worker.
+
+    A condition, because a row's conditions are asked before it is locked: it saves a round trip.
+    """
+    milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
+    condition = "set_config('lock_timeout', %s, true) IS NOT NULL"
+    return RawSQL(condition, [str(milliseconds)], output_field=BooleanField())  # noqa: S611  # our own words
 
 
 class _Batch:

@@ -94,7 +94,7 @@ class Runs:
         new, changed = _split(self._runs.values(), _run_columns, key=lambda run: run.run_id)
         if new:
             _number(PipelineRun, new)
-            rows = ((run.pk, self.project.pk, run.run_id, *_run_columns(run)) for run in new)
+            rows = [(run.pk, self.project.pk, run.run_id, *_run_columns(run)) for run in new]
             bulk.insert(PipelineRun, ("id", "project_id", "run_id", *_RUN_COLUMNS), rows)
         bulk.update(PipelineRun, _RUN_COLUMNS, [(*_run_columns(run), run.pk) for run in changed])
         return len(new) + len(changed)
@@ -185,7 +185,7 @@ class Jobs:
         new, changed = _split(self, self._columns, key=lambda job: (job.run.pk, job.job_id))
         if new:
             _number(AgentJob, new)
-            rows = ((job.pk, self.project.pk, job.run.pk, job.job_id, *self._columns(job)) for job in new)
+            rows = [(job.pk, self.project.pk, job.run.pk, job.job_id, *self._columns(job)) for job in new]
             bulk.insert(AgentJob, ("id", "project_id", "run_id", "job_id", *_JOB_COLUMNS), rows)
         bulk.update(AgentJob, _JOB_COLUMNS, [(*self._columns(job), job.pk) for job in changed])
         return len(new) + len(changed)

@@ -156,19 +156,23 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
         {(month,): sums for month, sums in changes.credits.items()},
         dict(changes.by_unpriced_model),
     )
-    for rollup, table in zip(ALL, tables, strict=True):
-        _add_rows(project, rollup, table)
+    with bulk.without_waiting():
+        emptied = [
+            rollup for rollup, table in zip(ALL, tables, strict=True) if _add_rows(project, rollup, table)
+        ]
+    for rollup in emptied:
+        _drop_empty(project, rollup)
 
 
-def _add_rows(project: Project, rollup: Rollup, table: dict[tuple[Any, ...], Sums]) -> None:
+def _add_rows(project: Project, rollup: Rollup, table: dict[tuple[Any, ...], Sums]) -> bool:
+    """Whether some row may count nothing any more."""
     rows = [
         (project.pk, *key, *(sums.get(name, 0) for name in rollup.sums))
         for key, sums in sorted(table.items())
         if any(sums.values())
     ]
     bulk.add(rollup.model, ("project_id", *rollup.keys), rollup.sums, rows)
-    if any(value < 0 for row in rows for value in row[1 + len(rollup.keys) :]):
-        _drop_empty(project, rollup)
+    return any(value < 0 for row in rows for value in row[1 + len(rollup.keys) :])
 
 
 def _drop_empty(project: Project, rollup: Rollup) -> None:
