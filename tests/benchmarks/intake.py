@@ -1,12 +1,14 @@
-"""How fast usage comes in over HTTP, beside a plain COPY or executemany of the same rows.
+"""How fast usage comes in over HTTP and by the door itself, beside a plain COPY of the same rows.
 
-    python -m tests.benchmarks.intake [--seconds 3] [--clients 1 4 16] [--batch 1 100 1000] [--json FILE]
+    python -m tests.benchmarks.intake [--seconds 3] [--clients 1 4 16] [--batch 1 100 1000]
+        [--rounds 3] [--json FILE]
     python -m tests.with_postgres --durable python -m tests.benchmarks.intake …
 
 Each client is a process with a connection that it keeps, and sends prepared bodies, one after the
 other's answer; counted is what is answered as recorded. `one`: all into one project; `many`: each
 client in turn into 16. `plain` are as many processes that write the same rows into a table without
-runs, jobs and sums, a commit for each batch. Afterwards the ledger is proved, and has to hold as
+runs, jobs and sums, a commit for each batch. `--rounds` of the door itself (tests.benchmarks.door) come
+first. Afterwards the ledger is proved, and has to hold as
 many rows as were acknowledged.
 """
 
@@ -28,6 +30,7 @@ from typing import Any
 
 from tests.benchmarks import crowd, plain
 from tests.benchmarks.crowd import Act, Tally
+from tests.benchmarks.door import Rounds
 from tests.benchmarks.import_usage import SHAPES, events, manage
 
 MANY = 16
@@ -121,7 +124,7 @@ class Bench:
 
 
 def prepare() -> None:
-    """In a process of its own: makes the projects, and prints their tokens."""
+    """In a process of its own: makes the projects, and prints a token for each by its id."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
@@ -133,7 +136,7 @@ def prepare() -> None:
 
     owner = get_user_model().objects.create_user("bench")
     projects = [Project.objects.create(name=f"Bench {n}", owner=owner) for n in range(1 + MANY)]
-    print(json.dumps([tokens.issue(owner, scope="ingest", project=project)[1] for project in projects]))
+    print(json.dumps({one.pk: tokens.issue(owner, scope="ingest", project=one)[1] for one in projects}))
 
 
 @contextmanager
@@ -196,21 +199,25 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "LOG_LEVEL": "ERROR",
     }
     manage(environment, "migrate", "--verbosity", "0")
-    plain.create_table(url)
+    plain.create_tables(url)
     command = [sys.executable, "-m", "tests.benchmarks.intake", "--prepare"]
-    tokens = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    made = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    tokens, database = list(made.values()), url.partition(":")[0]
+    door = Rounds(environment, [int(project) for project in made], options.seconds)
+    itself = door.measure(options.rounds) if options.rounds else {}
+    print(json.dumps({"database": database, "door": itself}), flush=True)
     rows = []
     with server(environment) as port:
         bench = Bench(url, port, tokens, options.seconds)
+        bench.acknowledged = door.recorded
         print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)
         for clients, batch in product(options.clients, options.batch):
             for row in bench.rows(clients, batch):
                 rows.append(row)
                 print(line(row.values()), flush=True)
     bench.prove(environment)
-    database = url.partition(":")[0]
     print(f"{database}: {bench.acknowledged:,} events acknowledged, all in the ledger, the sums proved")
-    return {"database": database, "seconds": options.seconds, "rows": rows}
+    return {"database": database, "seconds": options.seconds, "door": itself, "rows": rows}
 
 
 def main() -> None:
@@ -218,6 +225,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 100, 1_000])
+    parser.add_argument("--rounds", type=int, default=3, help="of the door itself")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
