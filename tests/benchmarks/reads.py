@@ -6,7 +6,8 @@ Each size is a database of its own (`large_ledger`), kept where it is there alre
 that the product executes, taken down from it; all of a question's are executed in turn, prepared, over one
 connection that keeps its plans, and their rows fetched. `SELECT 1` goes before each question in the same
 loop, so that whatever else the machine does falls on both; figures are medians, and × are multiples of that;
-`the fastest` is the best of all rounds beside the best `SELECT 1`, for a machine that never comes to rest.
+`processor` are multiples of the processor time that a `SELECT 1` takes of client and server together, which
+waits for nobody and says more on a machine that never comes to rest (Linux, the server on the same machine).
 `as sent` are the same statements as Django sends them by default, with their values in the text. Of the
 largest ledger the same questions are asked by the plain join of transactions, jobs and runs, and of DuckDB
 and chdb over one wide table with the same rows; there × is how much longer they take than the product.
@@ -15,23 +16,23 @@ and chdb over one wide table with the same rows; there × is how much longer the
 import argparse
 import json
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import psycopg
 
 from tests.benchmarks import databases, large_ledger, questions, rivals, volume
-from tests.benchmarks.questions import Asked, Statement
+from tests.benchmarks.questions import Statement
 from tests.benchmarks.rivals import Rival
+from tests.benchmarks.stopwatch import NOTHING, Stopwatch, Took
 
 WARM_UP = 10
-Seconds = dict[str, list[float]]
+ONE = Statement("SELECT 1", ())
 Figures = dict[str, Any]
 
 
@@ -48,62 +49,64 @@ class Asker:
         # Left to itself PostgreSQL plans anew each time, for products of unlike size, what takes longer to
         # plan than to run.
         self.prepared.execute("SET plan_cache_mode = force_generic_plan")
-        self.sent = databases.connect(url)
-        self.sent.prepare_threshold = None
-        self.one = Asked((Statement("SELECT 1", ()),), None)
+        self.watch = Stopwatch(self.prepared)
+        sent = databases.connect(url)
+        sent.prepare_threshold = None
+        self.as_sent = psycopg.ClientCursor(sent)
 
-    def ask(self, one: Asked) -> list[float]:
-        return [
-            _seconds(lambda s=s: self.prepared.execute(s.sql, s.params or None).fetchall())
-            for s in one.statements
-        ]
+    def ask_one(self) -> Took:
+        return self._took(self.prepared, ONE)
 
-    def ask_as_sent(self, one: Asked) -> float:
-        cursor = psycopg.ClientCursor(self.sent)
-        return sum(
-            _seconds(lambda s=s: cursor.execute(s.sql, s.params or None).fetchall()) for s in one.statements
-        )
+    def ask(self, name: str) -> list[Took]:
+        return [self._took(self.prepared, statement) for statement in self.asked[name].statements]
+
+    def ask_as_sent(self, name: str) -> Took:
+        statements = self.asked[name].statements
+        return sum((self._took(self.as_sent, statement) for statement in statements), NOTHING)
+
+    def _took(self, by: Any, statement: Statement) -> Took:
+        return self.watch.time(lambda: by.execute(statement.sql, statement.params or None).fetchall())
 
 
-def _seconds(act: Callable[[], Any]) -> float:
-    start = perf_counter()
-    act()
-    return perf_counter() - start
+@dataclass
+class Times:
+    """Of a question in a database: one of each for every round."""
+
+    ones: list[Took] = field(default_factory=list)
+    statements: list[list[Took]] = field(default_factory=list)
+    as_sent: list[Took] = field(default_factory=list)
+
+    def figures(self) -> Figures:
+        one, all_of_it = _median(self.ones), _median([sum(each, NOTHING) for each in self.statements])
+        return {
+            "select_1_ms": round(one.wall * 1000, 3),
+            "ms": round(all_of_it.wall * 1000, 3),
+            "multiple": round(all_of_it.wall / one.wall, 2),
+            "statements": [
+                round(_median(each).wall / one.wall, 2) for each in zip(*self.statements, strict=True)
+            ],
+            "processor": round(all_of_it.processor / one.processor, 2),
+            "as_sent": round(_median(self.as_sent).wall / one.wall, 2),
+        }
+
+
+def _median(times: Sequence[Took]) -> Took:
+    return Took(*(median(each) for each in zip(*times, strict=True)))
 
 
 def product(askers: Sequence[Asker], rounds: int) -> dict[int, dict[str, Figures]]:
     """Each question in each database, all of them in turn."""
-    ones: dict[int, list[float]] = defaultdict(list)
-    times: dict[tuple[int, str], list[list[float]]] = defaultdict(list)
-    sent: dict[tuple[int, str], list[float]] = defaultdict(list)
+    times = {asker.rows: {name: Times() for name in asker.asked} for asker in askers}
     for turn in range(-WARM_UP, rounds):
         for asker in askers:
-            for name, asked in asker.asked.items():
-                one, took, as_sent = asker.ask(asker.one), asker.ask(asked), asker.ask_as_sent(asked)
+            for name in asker.asked:
+                one, took, as_sent = asker.ask_one(), asker.ask(name), asker.ask_as_sent(name)
                 if turn >= 0:
-                    ones[asker.rows] += one
-                    times[asker.rows, name].append(took)
-                    sent[asker.rows, name].append(as_sent)
-    return {
-        asker.rows: {
-            name: _figures(ones[asker.rows], times[asker.rows, name], sent[asker.rows, name])
-            for name in asker.asked
-        }
-        for asker in askers
-    }
-
-
-def _figures(ones: list[float], times: list[list[float]], sent: list[float]) -> Figures:
-    one, fastest_one = median(ones), min(ones)
-    total = median(map(sum, times))
-    return {
-        "select_1_ms": round(one * 1000, 3),
-        "ms": round(total * 1000, 3),
-        "multiple": round(total / one, 2),
-        "statements": [round(median(each) / one, 2) for each in zip(*times, strict=True)],
-        "as_sent": round(median(sent) / one, 2),
-        "fastest": round(min(map(sum, times)) / fastest_one, 2),
-    }
+                    of = times[asker.rows][name]
+                    of.ones.append(one)
+                    of.statements.append(took)
+                    of.as_sent.append(as_sent)
+    return {rows: {name: of.figures() for name, of in found.items()} for rows, found in times.items()}
 
 
 def beside(asker: Asker, make: Callable[[], AbstractContextManager[Rival]], rounds: int) -> Figures:
@@ -125,8 +128,8 @@ def _told(
 ) -> Iterator[tuple[float, ...]]:
     rivals.compare(name, asker.asked[name].answer, [rival.ask(sql) for sql in sqls])  # and warms it up
     for _ in range(rounds):
-        one, ours = sum(asker.ask(asker.one)), sum(asker.ask(asker.asked[name]))
-        yield one, ours, sum(_seconds(partial(rival.ask, sql)) for sql in sqls)
+        one, ours = asker.ask_one().wall, sum(took.wall for took in asker.ask(name))
+        yield one, ours, sum(asker.watch.time(partial(rival.ask, sql)).wall for sql in sqls)
 
 
 def _beside_figures(times: list[tuple[float, ...]]) -> Figures:
@@ -172,12 +175,13 @@ def table(found: Figures) -> Iterator[str]:
         yield _line(
             [f"{rows:,} rows (`SELECT 1`: {one} ms)", *(f"{figures[n]['multiple']:.1f} ×" for n in names)]
         )
-        yield _line([f"{rows:,} rows, the fastest", *(f"{figures[n]['fastest']:.1f} ×" for n in names)])
+        yield _line([f"{rows:,} rows, processor", *(f"{figures[n]['processor']:.1f} ×" for n in names)])
         yield _line([f"{rows:,} rows, as sent", *(f"{figures[n]['as_sent']:.1f} ×" for n in names)])
     if len(sizes) > 1:
         first, last = (found["product"][rows] for rows in (sizes[0], sizes[-1]))
-        grown = (f"{last[n]['multiple'] / first[n]['multiple']:.2f}" for n in names)
-        yield _line([f"{sizes[-1]:,} to {sizes[0]:,} rows", *grown])
+        for label, measure in (("", "multiple"), (", processor", "processor")):
+            grown = (f"{last[n][measure] / first[n][measure]:.2f}" for n in names)
+            yield _line([f"{sizes[-1]:,} to {sizes[0]:,} rows{label}", *grown])
     for rival, told in found["rivals"].items():
         asked = told["questions"]
         cells = (f"{asked[n]['ms']:,.0f} ms, {asked[n]['of_product']:,} ×" for n in names)
