@@ -78,7 +78,10 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
     rows = CreditTransaction.objects.deductions().filter(project=project)
     if month:
         rows = rows.filter(occurred_at__lt=periods.month_end(month, periods.zone(project.time_zone)))
-    return deductions(rows.order_by("-occurred_at", "event_id")[:RECENT])
+    order = ("-occurred_at", "event_id")
+    # Found first and joined then: PostgreSQL would prepare a cache of jobs as if all rows were joined.
+    found = rows.order_by(*order)[:RECENT]
+    return deductions(CreditTransaction.objects.filter(pk__in=found.values("pk")).order_by(*order))
 
 
 def newest(project: Project) -> datetime | None:

@@ -18,7 +18,9 @@ def of(database: str) -> dict[str, Any]:
     with databases.connect(databases.url_of(database)) as connection:
         sizes = connection.execute(_SIZES).fetchall()
         [(total, rows)] = connection.execute(
-            f"SELECT pg_database_size(current_database()), (SELECT count(*) FROM {LEDGER})"
+            "SELECT pg_database_size(current_database()), reltuples::bigint FROM pg_class "
+            "WHERE oid = %s::regclass",
+            [LEDGER],
         ).fetchall()
     tables: dict[str, dict[str, Any]] = {}
     for table, index, size, index_size, lines in sizes:
