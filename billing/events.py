@@ -67,7 +67,7 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
 NO_TOKENS = Tokens()
 
 
-class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """An event in the form that is booked. Instants are UTC; "" and None mean "not told"."""
 
     kind: str
@@ -103,7 +103,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Something a sender sent that is no usage event: where it stood, which field, and why."""
 
     reason: str

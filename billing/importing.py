@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
 from django.db import reset_queries, transaction
 from django.utils import timezone
 
-from billing import growth, ledger
+from billing import ahead, growth, ledger
 from billing.events import Rejection
 from billing.ledger import Outcome
 from billing.sources import Context, Item, Parse, Skipped, claude_code, codex, litellm, usage_events
@@ -134,10 +134,10 @@ def _import_files(
     progress: Progress,
 ) -> None:
     context = Context(now=timezone.now(), credits_per_dollar=settings.CREDITS_PER_DOLLAR)
-    items = format_.parse(list(files), context)
-    while batch := list(islice(items, BATCH)):
-        _import_batch(project, format_.record, batch, receipt, report)
-        progress(sum(file.read_bytes for file in files))
+    with closing(ahead.pieces(format_.parse, files, context, BATCH)) as pieces:
+        for piece in pieces:
+            _import_batch(project, format_.record, piece.items, receipt, report)
+            progress(piece.read_bytes)
 
 
 def _import_batch(

@@ -59,7 +59,7 @@ def cost_nanos(
     counts booked already.
     """
     price: Callable[[Tokens], int | None] = rates.nanos if rates else partial(_listed, model, at)
-    if booked_before is NO_TOKENS:
+    if booked_before == NO_TOKENS:
         return price(tokens)
     whole = Tokens(
         input=tokens.input + booked_before.input,

@@ -15,7 +15,7 @@ import msgspec
 from billing.events import Rejection, UsageEvent
 
 
-class Skipped(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Skipped(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """A line of an agent's log that can't be read; no event is known to be lost by it."""
 
     reason: str
