@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from products import agent_types, colors
 from products.audit import AuditEntry  # noqa: F401  # found from here
-from products.fields import CodePointCharField
+from products.fields import CodePointCharField, SameProjectKey
 
 TOLD_ID_LENGTH = 200
 
@@ -250,13 +250,13 @@ class AgentJob(Told):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
-    run = models.ForeignKey(
+    run = SameProjectKey(
         PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     job_id = CodePointCharField(
         "job ID", max_length=TOLD_ID_LENGTH, help_text="As told; unique within its run."
     )
-    agent_type = models.ForeignKey(
+    agent_type = SameProjectKey(
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     has_deduction = models.BooleanField(default=False)

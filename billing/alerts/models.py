@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
+from products.fields import SameProjectKey
 from products.models import Project
 
 DEFAULT_THRESHOLDS = "80,100"
@@ -102,7 +103,7 @@ class AlertDelivery(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="alert_deliveries", db_index=False
     )
-    alert = models.ForeignKey(
+    alert = SameProjectKey(
         BudgetAlert, on_delete=models.CASCADE, null=True, related_name="deliveries", help_text="None: a test."
     )
     channel = models.CharField(max_length=7, choices=Channel)

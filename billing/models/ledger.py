@@ -7,7 +7,7 @@ from django.db.models import F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from billing.events import ID_LENGTH
-from products.fields import CodePointCharField
+from products.fields import CodePointCharField, SameProjectKey
 from products.models import AgentJob, Project
 
 
@@ -64,7 +64,7 @@ class CreditTransaction(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="transactions", db_constraint=False, db_index=False
     )
-    job = models.ForeignKey(
+    job = SameProjectKey(
         AgentJob,
         on_delete=models.PROTECT,
         null=True,
@@ -89,7 +89,7 @@ class CreditTransaction(models.Model):
     occurred_at = models.DateTimeField()
     billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
     recorded_at = models.DateTimeField()
-    corrects = models.ForeignKey(
+    corrects = SameProjectKey(
         "self",
         on_delete=models.PROTECT,
         null=True,
