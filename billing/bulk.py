@@ -114,8 +114,8 @@ def add(model: type[models.Model], keys: Sequence[str], sums: Sequence[str], row
             cursor.executemany(f"{into} VALUES ({marks}) {conflict}", _adapted(fields, rows))
 
 
-def update(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Set `columns` of rows known by their id, which each row has last."""
+def update(model: type[models.Model], project: int, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Set `columns` of a project's rows known by their id, which each row has last."""
     if not rows:
         return
     fields = _fields(model, [*columns, "id"])
@@ -126,11 +126,14 @@ def update(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row
             changes = ", ".join(f"{n} = new.{n}" for n in names)
             source = f"{_unnest(fields)} AS new({', '.join(names)}, id)"
             cursor.execute(
-                f"UPDATE {table} SET {changes} FROM {source} WHERE {table}.id = new.id", _joined(rows)
+                f"UPDATE {table} SET {changes} FROM {source} "
+                f"WHERE {table}.project_id = %s AND {table}.id = new.id",
+                [*_joined(rows), project],
             )
         else:
             changes = ", ".join(f"{n} = %s" for n in names)
-            cursor.executemany(f"UPDATE {table} SET {changes} WHERE id = %s", _adapted(fields, rows))
+            own = f"project_id = {int(project)} AND id = %s"
+            cursor.executemany(f"UPDATE {table} SET {changes} WHERE {own}", _adapted(fields, rows))
 
 
 def pairs(left: str, right: str, values: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:

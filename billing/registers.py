@@ -96,7 +96,8 @@ class Runs:
             _number(PipelineRun, new)
             rows = [(run.pk, self.project.pk, run.run_id, *_run_columns(run)) for run in new]
             bulk.insert(PipelineRun, ("id", "project_id", "run_id", *_RUN_COLUMNS), rows)
-        bulk.update(PipelineRun, _RUN_COLUMNS, [(*_run_columns(run), run.pk) for run in changed])
+        changes = [(*_run_columns(run), run.pk) for run in changed]
+        bulk.update(PipelineRun, self.project.pk, _RUN_COLUMNS, changes)
         return len(new) + len(changed)
 
 
@@ -187,7 +188,8 @@ class Jobs:
             _number(AgentJob, new)
             rows = [(job.pk, self.project.pk, job.run.pk, job.job_id, *self._columns(job)) for job in new]
             bulk.insert(AgentJob, ("id", "project_id", "run_id", "job_id", *_JOB_COLUMNS), rows)
-        bulk.update(AgentJob, _JOB_COLUMNS, [(*self._columns(job), job.pk) for job in changed])
+        changes = [(*self._columns(job), job.pk) for job in changed]
+        bulk.update(AgentJob, self.project.pk, _JOB_COLUMNS, changes)
         return len(new) + len(changed)
 
 
