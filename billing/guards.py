@@ -7,14 +7,18 @@ from products.guards import Statements, install, postgresql_trigger, references,
 LEDGER = "billing_credittransaction"
 REFUSAL = "the ledger is append-only"
 
+
+def _refusing(name: str, events: str) -> list[str]:
+    body = f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';"
+    return postgresql_trigger(name, LEDGER, events, "STATEMENT", body)
+
+
 APPEND_ONLY: Statements = {
-    "postgresql": postgresql_trigger(
-        "billing_ledger_append_only",
-        LEDGER,
-        "UPDATE OR DELETE OR TRUNCATE",
-        "STATEMENT",
-        f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
-    ),
+    "postgresql": [
+        *_refusing("billing_ledger_append_only", "UPDATE OR DELETE"),
+        # One of its own: Citus has no trigger on TRUNCATE at the shards, and so no part of one there.
+        *_refusing("billing_ledger_truncate", "TRUNCATE"),
+    ],
     "sqlite": [
         sqlite_trigger("billing_ledger_update", LEDGER, "UPDATE", "", REFUSAL),
         sqlite_trigger("billing_ledger_delete", LEDGER, "DELETE", "", REFUSAL),
@@ -52,7 +56,7 @@ def _columns(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 TRIGGERS = {
-    "postgresql": ["billing_ledger_append_only"],
+    "postgresql": ["billing_ledger_append_only", "billing_ledger_truncate"],
     "sqlite": ["billing_ledger_update", "billing_ledger_delete", "billing_ledger_replace"],
 }
 """Names to look for when a database is proved."""

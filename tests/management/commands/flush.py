@@ -25,6 +25,7 @@ def _lift(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"DROP TRIGGER IF EXISTS billing_ledger_append_only ON {LEDGER}")
+            cursor.execute(f"DROP TRIGGER IF EXISTS billing_ledger_truncate ON {LEDGER}")
             return
         # SQLite empties one table after the other, and its foreign keys are triggers, too.
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
