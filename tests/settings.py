@@ -14,6 +14,7 @@ os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or "sqlite:///:
 
 from aicost.settings import *  # noqa: F403
 from aicost.settings import DATABASES, INSTALLED_APPS, STORAGES
+from tests import citus
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # No test cuts the power; those that kill a server run it with the product's own settings.
@@ -25,6 +26,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     if not os.environ.get("TEST_DATABASE_URL"):  # which a test's own process has from the test
         DATABASES["default"]["NAME"] = f"{tempfile.gettempdir()}/aicost-tests-{os.getpid()}.sqlite3"
     DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
+
+if citus.in_use():
+    DATABASES["default"]["ENGINE"] = "tests.citus"
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # `tests` brings a `flush` that may empty the ledger; nothing else may.

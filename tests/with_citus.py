@@ -1,0 +1,25 @@
+"""Run a command on a cluster: `python -m tests.with_citus pytest -n 2`.
+
+`CITUS_URL` names a database of its coordinator in which the extension is and the machines are known; each
+process of the tests makes a database of its own beside it, on all of them. Without it nothing is run.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from tests import citus
+from tests.with_postgres import run
+
+
+def main(command: Sequence[str]) -> int:
+    if not command:
+        sys.stderr.write("usage: python -m tests.with_citus COMMAND…\n")
+        return 2
+    if not citus.URL:
+        sys.stdout.write("Left out: the run on a cluster, for CITUS_URL names none.\n")
+        return 0
+    return run(command, citus.URL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
