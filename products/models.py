@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from products import agent_types, colors
 from products.audit import AuditEntry  # noqa: F401  # found from here
-from products.fields import CodePointCharField, SameProjectKey
+from products.fields import CodePointCharField
+from products.same_project import OfProject, SameProjectKey
 
 TOLD_ID_LENGTH = 200
 
@@ -52,13 +53,18 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def owned_by(self, user: Any) -> Self:
         return self.filter(owner=user)
 
-    def visible_to(self, user: Any) -> Self:
-        """What a person may read: projects owned or joined; everything for an active superuser."""
+    def visible_to(self, user: Any, key: int | None = None) -> Self:
+        """What a person may read: projects owned or joined; everything for an active superuser.
+
+        `key`: only the project with that id, which is then named to all that is asked.
+        """
+        one = {} if key is None else {"pk": key}
         if not user.is_active:
             return self.none()
         if user.is_superuser:
-            return self
-        return self.filter(Q(owner=user) | Q(pk__in=Membership.objects.filter(user=user).values("project")))
+            return self.filter(**one)
+        joined = Membership.objects.filter(user=user, **({} if key is None else {"project": key}))
+        return self.filter(Q(owner=user) | Q(pk__in=joined.values("project")), **one)
 
 
 class Project(models.Model):
@@ -119,7 +125,7 @@ class Project(models.Model):
                 )
 
 
-class Membership(models.Model):
+class Membership(OfProject):
     """A person who may read a project that somebody else owns; a manager may change things, too."""
 
     class Role(models.TextChoices):
@@ -150,7 +156,7 @@ class Membership(models.Model):
         return f"{self.user} ({self.role})"
 
 
-class AgentType(models.Model):
+class AgentType(OfProject):
     """A kind of agent in a project, as the pages name and colour it. `slug` is what usage says."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="agent_types")

@@ -5,8 +5,8 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
-from products.fields import SameProjectKey
 from products.models import Project
+from products.same_project import OfProject, SameProjectKey
 
 DEFAULT_THRESHOLDS = "80,100"
 
@@ -44,7 +44,7 @@ def percents(thresholds: str) -> list[int]:
     return [int(percent) for percent in thresholds.split(",")]
 
 
-class BudgetAlert(models.Model):
+class BudgetAlert(OfProject):
     """A threshold that was crossed. It stands until spend falls below it, which arms it again.
 
     Only `billing.alerts.crossings` writes these, under the project's lock.
@@ -82,7 +82,7 @@ class BudgetAlert(models.Model):
         return f"{self.project}: {self.threshold} % of {self.month:%Y-%m}, crossing {self.crossing}"
 
 
-class AlertDelivery(models.Model):
+class AlertDelivery(OfProject):
     """One message on its way to one address or webhook: the outbox, and the log that people read.
 
     The id goes with every attempt, so that a receiver can tell a repetition from news.

@@ -6,9 +6,10 @@ from django.db.models import Q
 
 from products.fields import CodePointCharField
 from products.models import Project
+from products.same_project import OfProject
 
 
-class BillingSetting(models.Model):
+class BillingSetting(OfProject):
     """A row of text per project and key. Budget limits are written by `billing.budgets.set_limit` alone."""
 
     project = models.ForeignKey(
@@ -24,7 +25,7 @@ class BillingSetting(models.Model):
         return f"{self.key} = {self.value}"
 
 
-class BudgetChange(models.Model):
+class BudgetChange(OfProject):
     """Who changed a project's monthly limit or its policy, when, from what to what. None is no limit."""
 
     class Policy(models.TextChoices):
@@ -64,7 +65,7 @@ class BudgetChange(models.Model):
         return f"{self.project}: {self.old_limit_nanos} → {self.new_limit_nanos}"
 
 
-class BudgetReservation(models.Model):
+class BudgetReservation(OfProject):
     """An estimate that counts against the budget until its usage arrives or it expires."""
 
     project = models.ForeignKey(

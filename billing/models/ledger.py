@@ -7,8 +7,9 @@ from django.db.models import F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from billing.events import ID_LENGTH
-from products.fields import CodePointCharField, SameProjectKey
+from products.fields import CodePointCharField
 from products.models import AgentJob, Project
+from products.same_project import SameProjectKey
 
 
 class LedgerIsAppendOnly(TypeError):

@@ -7,6 +7,7 @@ from django.db import models
 
 from products.fields import CodePointCharField
 from products.models import Project
+from products.same_project import OfProject
 
 MAX_RATE = 100_000
 """Dollars per million tokens: beyond it somebody has mistaken the unit."""
@@ -22,7 +23,7 @@ def _rate_field(**kwargs: Any) -> models.DecimalField:
     )
 
 
-class PriceOverride(models.Model):
+class PriceOverride(OfProject):
     """What a model costs a project from a day on, whatever the price list says.
 
     It prices usage that is recorded after it was set, and unpriced usage by `price_unpriced`; what

@@ -5,8 +5,9 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from products.fields import CodePointCharField, SameProjectKey
+from products.fields import CodePointCharField
 from products.models import AgentType, PipelineRun, Project
+from products.same_project import SameProjectKey
 
 INT64_SAFE = 9_000_000_000_000_000_000
 """No sum may leave this range: beyond it SQLite would go on in floating point."""
