@@ -38,8 +38,9 @@ class Caller:
     user: Any
     token: ApiToken | None = None
 
-    def visible(self) -> ProjectQuerySet:
-        return self._narrowed(Project.objects.visible_to(self.user))
+    def visible(self, key: int | None = None) -> ProjectQuerySet:
+        """All, or the one with that id."""
+        return self._narrowed(Project.objects.visible_to(self.user, key))
 
     def owned(self) -> ProjectQuerySet:
         return self._narrowed(Project.objects.owned_by(self.user)).live()
@@ -112,7 +113,7 @@ def _against(who: Caller, project: Project, need: Need) -> str:
 
 
 def _seen(who: Caller, key: int) -> Project | None:
-    return who.at_hand(key) or who.visible().select_related("owner").filter(pk=key).first()
+    return who.at_hand(key) or who.visible(key).select_related("owner").first()
 
 
 def role_in(user: Any, project: Project) -> Role | None:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -52,14 +51,15 @@ def page(user: Any, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
     }
 
 
-def _tokens_of(user: Any) -> Any:
-    seen = Project.objects.visible_to(user).filter(pk=OuterRef("project"))
-    return (
-        ApiToken.objects.filter(user=user)
-        .select_related("project")
-        .annotate(seen=Exists(seen))
-        .order_by("-pk")
-    )
+def _tokens_of(user: Any) -> list[ApiToken]:
+    """Those that are narrowed to a product the person may see know it."""
+    tokens = list(ApiToken.objects.filter(user=user).order_by("-pk"))
+    narrowed = {token.project_id for token in tokens if token.project_id}
+    seen = Project.objects.visible_to(user).in_bulk(narrowed) if narrowed else {}
+    for token in tokens:
+        if token.project_id in seen:
+            token.project = seen[token.project_id]
+    return tokens
 
 
 def _row(token: Any, now: datetime) -> TokenRow:
@@ -76,10 +76,10 @@ def _row(token: Any, now: datetime) -> TokenRow:
 
 
 def _product(token: Any) -> str:
-    if token.project is None:
+    if token.project_id is None:
         return "every product"
     # Who was taken out of a product is told nothing more of it, not even a new name.
-    return token.project.name if token.seen else "no longer yours to see"
+    return token.project.name if ApiToken.project.is_cached(token) else "no longer yours to see"
 
 
 def _state(token: ApiToken, now: datetime) -> State:
