@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from billing import budgets, ledger, money, periods, policies, reservations
@@ -81,12 +81,12 @@ def _standing(project: Project, besides: str = "") -> Standing:
 
     `besides`: a reservation that is not counted.
     """
-    held = reservations.standing().filter(project=OuterRef("pk")).exclude(reservation_id=besides)
+    held = reservations.standing().filter(project=project).exclude(reservation_id=besides)
     today = periods.day_of(timezone.now(), periods.zone(project.time_zone))
-    spent = MonthlySpend.objects.filter(project=OuterRef("pk"), month=periods.month_of(today))
+    spent = MonthlySpend.objects.filter(project=project, month=periods.month_of(today))
     figures = {
-        "limit": _setting(budgets.KEY),
-        "policy": _setting(policies.KEY),
+        "limit": _setting(project, budgets.KEY),
+        "policy": _setting(project, policies.KEY),
         "spent": _sum(spent, "cost_nanos"),
         "held": _sum(held, "estimate_nanos"),
     }
@@ -99,8 +99,8 @@ def _standing(project: Project, besides: str = "") -> Standing:
     )
 
 
-def _setting(key: str) -> Subquery:
-    return Subquery(BillingSetting.objects.filter(project=OuterRef("pk"), key=key).values("value"))
+def _setting(project: Project, key: str) -> Subquery:
+    return Subquery(BillingSetting.objects.filter(project=project, key=key).values("value"))
 
 
 def _sum(rows: QuerySet[Any], column: str) -> Subquery:

@@ -9,7 +9,7 @@ from django.db.models import Case, F, Subquery, When
 
 from aicost.queries.months import this_month
 from billing import periods
-from billing.models import CreditTransaction, RunSpend, corrections
+from billing.models import CreditTransaction, RunSpend
 from products.models import Project
 
 TOP_RUNS = 5
@@ -81,7 +81,8 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
     order = ("-occurred_at", "event_id")
     # Found first and joined then: PostgreSQL would prepare a cache of jobs as if all rows were joined.
     found = rows.order_by(*order)[:RECENT]
-    return deductions(CreditTransaction.objects.filter(pk__in=found.values("pk")).order_by(*order))
+    ours = CreditTransaction.objects.filter(project=project, pk__in=found.values("pk"))
+    return deductions(ours.order_by(*order))
 
 
 def newest(project: Project) -> datetime | None:

@@ -156,36 +156,30 @@ def deductions_of(run: PipelineRun) -> LedgerQuerySet:
 def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
     """A run's jobs, the costliest first."""
     deducted = Q(transactions__kind="deduction")
-    jobs = (
+    columns = (
+        *("job_id", "agent_type__slug", "agent_type__label", "agent_type__color"),
+        *("status", "started_at", "finished_at"),
+    )
+    sums = {
+        "lines": Count("transactions", filter=Q(transactions__corrects=None)),
+        "into": Sum(
+            F("transactions__input_tokens")
+            + F("transactions__cache_read_tokens")
+            + F("transactions__cache_write_tokens"),
+            default=0,
+        ),
+        "out": Sum("transactions__output_tokens", default=0),
+        "spent": Sum("transactions__amount_nanos", filter=deducted, default=0),
+        "refunded": Sum("transactions__amount_nanos", filter=~deducted, default=0),
+    }
+    jobs: Any = (
         AgentJob.objects.filter(project=run.project_id, run=run)
-        .select_related("agent_type")
-        .annotate(
-            lines=Count("transactions", filter=Q(transactions__corrects=None)),
-            spent=Sum("transactions__amount_nanos", filter=deducted, default=0),
-            refunded=Sum("transactions__amount_nanos", filter=~deducted, default=0),
-            into=Sum(
-                F("transactions__input_tokens")
-                + F("transactions__cache_read_tokens")
-                + F("transactions__cache_write_tokens"),
-                default=0,
-            ),
-            out=Sum("transactions__output_tokens", default=0),
-        )
+        # Columns and no objects: those are grouped by their id, which is not on every database the key.
+        .values_list(*columns)
+        .annotate(**sums)
         .order_by(F("refunded") - F("spent"), "job_id")
     )
     return (
-        JobCost(
-            job_id=job.job_id,
-            agent_type=job.agent_type.slug,
-            label=job.agent_type.label,
-            color=job.agent_type.color,
-            status=job.status,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            transactions=job.lines,
-            input_tokens=int(job.into),
-            output_tokens=int(job.out),
-            cost=int(job.spent) - int(job.refunded),
-        )
-        for job in jobs[:most].iterator(chunk_size=2_000)
+        JobCost(*told, lines, int(into), int(out), int(spent) - int(refunded))
+        for *told, lines, into, out, spent, refunded in jobs[:most].iterator(chunk_size=2_000)
     )

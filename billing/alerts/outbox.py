@@ -64,7 +64,7 @@ def send_again(delivery: AlertDelivery) -> bool:
     """Make it due now, whatever became of it; False while somebody is sending it."""
     again = {"state": State.PENDING, "due_at": timezone.now(), "error": ""}
     retries = len(PAUSES) if delivery.alert_id else 0
-    here = AlertDelivery.objects.filter(pk=delivery.pk).exclude(state=State.SENDING)
+    here = _only(delivery).exclude(state=State.SENDING)
     return bool(here.update(**again, retries_left=retries))
 
 
@@ -106,6 +106,10 @@ def prune(before: datetime, batch: int = 5_000) -> int:
     return dropped
 
 
+def _only(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
+    return AlertDelivery.objects.filter(project=delivery.project_id, pk=delivery.pk)
+
+
 def not_sent() -> dict[str, int]:
     """How many wait, are being sent and were given up."""
     states = (State.PENDING, State.SENDING, State.FAILED)
@@ -118,7 +122,7 @@ def attempt(delivery: AlertDelivery) -> bool:
     now = timezone.now()
     lease = now + LEASE
     claimed = {"state": State.SENDING, "due_at": lease, "attempted_at": now, "attempts": F("attempts") + 1}
-    if not _due(now).filter(pk=delivery.pk).update(**claimed):
+    if not (_due(now) & _only(delivery)).update(**claimed):
         return False
     delivery.refresh_from_db(fields=["attempts", "attempted_at", "retries_left"])
     _finish(delivery, lease, _outcome(delivery))
@@ -163,7 +167,7 @@ def _failed(delivery: AlertDelivery, reason: str) -> dict[str, object]:
 
 def _finish(delivery: AlertDelivery, lease: datetime, left: dict[str, object]) -> None:
     """Unless the claim ran out and another sender has it by now."""
-    held = AlertDelivery.objects.filter(pk=delivery.pk, state=State.SENDING, due_at=lease)
+    held = _only(delivery).filter(state=State.SENDING, due_at=lease)
     if not held.update(**left):
         log.warning("%s took longer than its claim.", delivery)
     delivery.refresh_from_db()
