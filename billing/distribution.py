@@ -7,6 +7,7 @@ SQL as ever. Django goes on believing in `id`; the primary key in the database b
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -104,8 +105,9 @@ def _check(connection: BaseDatabaseWrapper) -> None:
         )
     [(coordinator, workers)] = _rows(
         connection,
-        "SELECT count(*) FILTER (WHERE groupid = 0), count(*) FILTER (WHERE groupid <> 0 AND shouldhaveshards) "
-        "FROM pg_dist_node WHERE isactive AND noderole = 'primary'",
+        "SELECT count(*) FILTER (WHERE groupid = 0), "
+        "count(*) FILTER (WHERE groupid <> 0 AND shouldhaveshards) FROM pg_dist_node "
+        "WHERE isactive AND noderole = 'primary'",
     )
     if not coordinator:
         raise NotPossible("The coordinator has no address yet: SELECT citus_set_coordinator_host('…').")
@@ -120,7 +122,7 @@ def _has_citus(connection: BaseDatabaseWrapper) -> bool:
     return bool(_rows(connection, "SELECT 1 FROM pg_extension WHERE extname = 'citus'"))
 
 
-def _rows(connection: BaseDatabaseWrapper, query: str, *params: object) -> list[tuple]:
+def _rows(connection: BaseDatabaseWrapper, query: str, *params: Any) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return list(cursor.fetchall())

@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 import time_machine
 
+from tests import citus
+
 # Django's models are imported inside the fixtures: the tests of pure modules need no settings.
 
 NOW = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
@@ -42,6 +44,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not citus.in_use():
+        # Not `missing`: what a cluster is made of is in no package registry.
+        alone = pytest.mark.skip(reason="needs a cluster: CITUS_URL=… python -m tests.with_citus pytest")
+        for item in items:
+            if item.get_closest_marker("citus"):
+                item.add_marker(alone)
     if config.getoption("--long"):
         return
     left_out = {"long"}

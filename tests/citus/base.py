@@ -20,9 +20,12 @@ class DatabaseCreation(creation.DatabaseCreation):
 
     def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:
         name = self._get_test_db_name()
+        if keepdb and nodes.exists(name, self._nodes(), **self._login()):
+            return name
         self._drop(name)
         super()._create_test_db(verbosity, autoclobber, keepdb)
         nodes.create(name, self._nodes(), **self._login())
+        return name
         return name
 
     def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:

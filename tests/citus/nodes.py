@@ -40,6 +40,11 @@ def create(database: str, nodes: Sequence[Node], **login: str) -> None:
             connection.execute("SELECT citus_add_node(%s, %s)", worker[:2])
 
 
+def exists(database: str, nodes: Sequence[Node], **login: str) -> bool:
+    with nodes[0].connect("postgres", **login) as connection:
+        return bool(connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).rowcount)
+
+
 def drop(database: str, nodes: Sequence[Node], **login: str) -> None:
     for node in nodes:
         with node.connect("postgres", **login) as connection:
