@@ -172,7 +172,7 @@ def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
         "spent": Sum("transactions__amount_nanos", filter=deducted, default=0),
         "refunded": Sum("transactions__amount_nanos", filter=~deducted, default=0),
     }
-    jobs: Any = (
+    jobs = (
         AgentJob.objects.filter(project=run.project_id, run=run)
         # Columns and no objects: those are grouped by their id, which is not on every database the key.
         .values_list(*columns)
@@ -180,6 +180,6 @@ def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
         .order_by(F("refunded") - F("spent"), "job_id")
     )
     return (
-        JobCost(*told, lines, int(into), int(out), int(spent) - int(refunded))
+        JobCost(*[*told, lines, int(into), int(out), int(spent) - int(refunded)])
         for *told, lines, into, out, spent, refunded in jobs[:most].iterator(chunk_size=2_000)
     )

@@ -24,7 +24,8 @@ class DatabaseCreation(creation.DatabaseCreation):
             return name
         self._drop(name)
         super()._create_test_db(verbosity, autoclobber, keepdb)
-        nodes.create(name, self._nodes(), **self._login())
+        with psycopg.connect(URL, autocommit=True) as connection, nodes.one_at_a_time(connection):
+            nodes.create(name, self._nodes(), **self._login())
         return name
         return name
 

@@ -1,6 +1,7 @@
 """The cluster's machines, and databases made and dropped on all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import psycopg
@@ -23,6 +24,16 @@ def known(connection: psycopg.Connection) -> list[Node]:
         "SELECT nodename, nodeport, groupid FROM pg_dist_node WHERE noderole = 'primary' ORDER BY groupid"
     )
     return [Node(*row) for row in rows]
+
+
+@contextmanager
+def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
+    """For what machines can't do for two databases at once: getting to know each other."""
+    connection.execute("SELECT pg_advisory_lock(1)")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(1)")
 
 
 def create(database: str, nodes: Sequence[Node], **login: str) -> None:
