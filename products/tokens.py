@@ -92,9 +92,11 @@ def find(text: str) -> ApiToken | None:
         return None
     secret = base64.urlsafe_b64decode(match[1] + "=")
     tokens = ApiToken.objects.usable(timezone.now()).filter(user__is_active=True)
-    # The project is read by its own key, where it is wanted: tokens are kept beside people, and a join
-    # from there to projects would ask every machine that has some.
-    return tokens.select_related("user").filter(token_hash=_hash(secret)).first()
+    token = tokens.select_related("user").filter(token_hash=_hash(secret)).first()
+    if token and token.project_id:
+        # By its key: tokens are kept beside people, and a join would ask every machine that has projects.
+        token.project = Project.objects.get(pk=token.project_id)
+    return token
 
 
 @transaction.atomic
