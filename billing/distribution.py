@@ -5,14 +5,15 @@ shards that lie together, so that a question about one project is answered by on
 SQL as ever. Django goes on believing in `id`; the primary key in the database becomes (project, id).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from billing.guards import APPEND_ONLY, LEDGER
+from billing.guards import APPEND_ONLY, LEDGER, TRIGGERS
 from products.guards import FIXED_ZONE
 
 PROJECT = "products_project"
@@ -61,19 +62,38 @@ class _ForeignKey:
 
 def distribute(connection: BaseDatabaseWrapper, *, shards: int = SHARDS) -> list[str]:
     """Place every table that has no place yet, all or none; the statements that did it."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with transaction.atomic(using=connection.alias):
         statements = plan(connection, shards=shards)
-        for statement in statements:
-            cursor.execute(statement)
+        _execute(connection, statements)
     return statements
+
+
+def place(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """For a migration that makes a table of `BY_PROJECT`: `RunPython` it right after that.
+
+    On a cluster that is spread already the table can refer to projects only once it lies with them.
+    """
+    connection = schema_editor.connection
+    if distributed(connection):
+        _execute(connection, _statements(connection, SHARDS))
 
 
 def plan(connection: BaseDatabaseWrapper, *, shards: int = SHARDS) -> list[str]:
     """The statements that are still to be executed; none where everything has its place."""
     _check(connection)
-    placed = _placed(connection)
-    new = [table for table in BY_PROJECT if table not in placed]
-    copied = [table for table in EVERYWHERE if table not in placed]
+    return _statements(connection, shards)
+
+
+def _execute(connection: BaseDatabaseWrapper, statements: Iterable[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _statements(connection: BaseDatabaseWrapper, shards: int) -> list[str]:
+    waiting = set(connection.introspection.table_names()) - _placed(connection)
+    new = [table for table in BY_PROJECT if table in waiting]
+    copied = [table for table in EVERYWHERE if table in waiting]
     if not new and not copied:
         return []
     keys = [key for key in _foreign_keys(connection) if key.table in new or key.parent in new]
@@ -91,6 +111,20 @@ def plan(connection: BaseDatabaseWrapper, *, shards: int = SHARDS) -> list[str]:
 
 def distributed(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "postgresql" and _has_citus(connection) and LEDGER in _placed(connection)
+
+
+def guarded_shards(connection: BaseDatabaseWrapper) -> tuple[int, int]:
+    """In how many of the ledger's parts the trigger that keeps it append-only is in force, and how many
+    there are. Citus makes it on every new copy of a part, too, such as one that was moved."""
+    query = "SELECT success, result FROM run_command_on_shards(%s, %s)"
+    [name, *_] = TRIGGERS["postgresql"]
+    looked = _rows(connection, query, LEDGER, _COUNT_GUARDS.format(name=name))
+    return sum(done and found == "1" for done, found in looked), len(looked)
+
+
+_COUNT_GUARDS = """
+    SELECT count(*) FROM pg_trigger
+    WHERE tgrelid = '%s'::regclass AND tgname LIKE '{name}%%' AND tgenabled <> 'D'"""
 
 
 def _check(connection: BaseDatabaseWrapper) -> None:

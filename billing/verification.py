@@ -7,7 +7,7 @@ from django.db import connection, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import TruncDate
 
-from billing import guards, periods, rollups
+from billing import distribution, guards, periods, rollups
 from billing.models import CreditTransaction, MonthlySpend, RunSpend
 from billing.truth import expect_whole_tables
 from products.models import AgentJob, PipelineRun, Project
@@ -149,3 +149,18 @@ def missing_guards() -> Iterator[str]:
     for name in guards.TRIGGERS[connection.vendor]:
         if name not in present:
             yield f"the trigger {name} is missing: the ledger can be changed"
+    if distribution.distributed(connection):
+        guarded, shards = distribution.guarded_shards(connection)
+        if guarded < shards:
+            yield f"the trigger is missing in {shards - guarded} of {shards} parts of the ledger"
+
+
+def how_guarded() -> str:
+    """What keeps the ledger append-only, where that differs from one place to another."""
+    if not distribution.distributed(connection):
+        return ""
+    guarded, shards = distribution.guarded_shards(connection)
+    return (
+        f"UPDATE and DELETE of the ledger are refused by a trigger in {guarded} of its {shards} parts, "
+        "TRUNCATE by one at the coordinator."
+    )

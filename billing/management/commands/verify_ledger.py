@@ -18,6 +18,8 @@ class Command(BaseCommand):
     def handle(self, *, project: int | None, **_: Any) -> None:
         projects = projects_with_id(project)
         wrong = checked = 0
+        if told := verification.how_guarded():
+            self.stdout.write(told)
         with verification.snapshot():
             for line in verification.missing_guards():
                 wrong += 1
