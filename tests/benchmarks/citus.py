@@ -1,0 +1,147 @@
+"""Usage coming in, and a month's summary, on a cluster beside one PostgreSQL, in the same run.
+
+    CITUS_URL=… python -m tests.benchmarks.citus [--events 100000] [--seconds 3] [--clients 1 4]
+
+The one PostgreSQL is a database of the coordinator's own server without the extension: the same program
+with the same settings. Both are made for the run and dropped after it; each ledger is proved.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from tests.benchmarks import crowd, intake
+from tests.benchmarks.import_usage import events, manage
+from tests.citus import URL, nodes
+
+PLACES = {"one PostgreSQL": "aicost_bench_one", "cluster": "aicost_bench_cluster"}
+ASKED = 300
+
+
+@contextmanager
+def database(name: str, *, spread: bool) -> Iterator[dict[str, str]]:
+    """The environment of a product on an empty database."""
+    url = urlsplit(URL)
+    login = {"user": url.username or "postgres", **({"password": url.password} if url.password else {})}
+    with psycopg.connect(URL, autocommit=True) as connection:
+        known = nodes.known(connection)
+        nodes.drop(name, known, **login)
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url._replace(path=f"/{name}").geturl(),
+        "SECRET_KEY": "bench",
+        "DEBUG": "false",
+        "HTTPS": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "LOG_LEVEL": "ERROR",
+    }
+    try:
+        if spread:
+            nodes.create(name, known, **login)
+        manage(environment, "migrate", "--verbosity", "0")
+        if spread:
+            manage(environment, "distribute")
+        yield environment
+    finally:
+        nodes.drop(name, known, **login)
+
+
+def own_process(environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def ask(project: str) -> None:
+    """In a process of its own: prints the median milliseconds of a month's summary, and of `SELECT 1`."""
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
+    django.setup()
+    from datetime import date
+
+    from django.db import connection
+
+    from aicost import queries
+    from products.models import Project
+
+    one = Project.objects.get(pk=project)
+
+    def nothing() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    summary = lambda: queries.month_summary(one, date(2026, 5, 1))  # noqa: E731
+    assert summary().cost
+    print(json.dumps([_median(summary), _median(nothing)]))
+
+
+def _median(act: Any) -> float:
+    taken = []
+    for _ in range(ASKED):
+        began = perf_counter()
+        act()
+        taken.append(perf_counter() - began)
+    return crowd.percentile(taken, 50) * 1000
+
+
+def measure(place: str, options: argparse.Namespace, path: Path) -> None:
+    with database(PLACES[place], spread=place == "cluster") as environment:
+        tokens = json.loads(own_process(environment, "tests.benchmarks.intake", "--prepare"))
+        began = monotonic()
+        manage(environment, "import_usage", str(path), "--project", "1")
+        rate = round(options.events / (monotonic() - began))
+        summary, nothing = json.loads(own_process(environment, "tests.benchmarks.citus", "--ask", "1"))
+        print(intake.line([place, "import", "", "", rate, "", ""]), flush=True)
+        print(intake.line([place, "month summary", "", "", "", round(summary, 2), ""]))
+        print(intake.line([place, "SELECT 1", "", "", "", round(nothing, 2), ""]), flush=True)
+        with intake.server(environment) as port:
+            bench = intake.Bench(environment["DATABASE_URL"], port, tokens, options.seconds)
+            for clients, batch in product(options.clients, options.batch):
+                tally = bench.http(clients, batch, tokens[1:])
+                told = (round(crowd.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
+                rate = round(tally.events / options.seconds)
+                print(intake.line([place, "intake", clients, batch, rate, *told]), flush=True)
+        bench.acknowledged += options.events
+        bench.prove(environment)
+        print(f"{place}: {bench.acknowledged:,} events, all in the ledger, the sums proved", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 100, 1_000])
+    parser.add_argument("--ask", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        ask(options.ask)
+        return
+    if not URL:
+        sys.exit("CITUS_URL names no cluster.")
+    columns = ("where", "what", "clients", "batch", "events a second", "p50 ms", "p99 ms")
+    print(intake.line(columns), intake.line(["---"] * len(columns)), sep="\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "usage.jsonl")
+        with path.open("w") as file:
+            file.writelines(json.dumps(event) + "\n" for event in events(options.events, "jobs"))
+        for place in PLACES:
+            measure(place, options, path)
+
+
+if __name__ == "__main__":
+    main()
