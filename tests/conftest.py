@@ -44,12 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not citus.in_use():
-        # Not `missing`: what a cluster is made of is in no package registry.
-        alone = pytest.mark.skip(reason="needs a cluster: CITUS_URL=… python -m tests.with_citus pytest")
-        for item in items:
-            if item.get_closest_marker("citus"):
-                item.add_marker(alone)
+    # Not `missing`: what a cluster is made of is in no package registry.
+    name, reason = "citus", "needs a cluster: CITUS_URL=… python -m tests.with_citus pytest"
+    if citus.in_use():
+        name, reason = "unspread", "takes the database back to before its tables were spread"
+    for item in items:
+        if item.get_closest_marker(name):
+            item.add_marker(pytest.mark.skip(reason=reason))
     if config.getoption("--long"):
         return
     left_out = {"long"}

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from billing.guards import install_billing
 from products.guards import install_products
+from tests import citus
 
 
 def sql(statement: str, *params: Any) -> int:
@@ -15,6 +17,20 @@ def sql(statement: str, *params: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return int(cursor.rowcount)
+
+
+@contextmanager
+def refused(match: str) -> Iterator[None]:
+    """By the database; the test's own transaction goes on.
+
+    A cluster passes on what another machine says of a COPY in an error of its own, and refuses by
+    itself to move a row from one project to another, or to MERGE what lies on several machines.
+    """
+    error: type[DatabaseError] = IntegrityError
+    if citus.in_use():
+        error, match = DatabaseError, f"{match}|modifying the partition value|join operation is missing"
+    with pytest.raises(error, match=match), transaction.atomic():
+        yield
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """The ledger can only grow: in Python, in the database, and through its parents."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.migrations import Migration
 from django.db.models import F, ProtectedError
 
@@ -16,18 +15,11 @@ from billing import verification
 from billing.models import CreditTransaction, LedgerIsAppendOnly, UnpricedUsage
 from billing.verification import differences
 from products.models import AgentJob, AgentType, PipelineRun, Project
-from tests.damage import sql
+from tests.damage import refused, sql
 from tests.factories import ProjectFactory, event, send, usage
 from tests.stored import stored
 
 LEDGER = "billing_credittransaction"
-
-
-@contextmanager
-def refused(match: str) -> Iterator[None]:
-    """By the database; the test's own transaction goes on."""
-    with pytest.raises(IntegrityError, match=match), transaction.atomic():
-        yield
 
 
 @pytest.fixture
@@ -326,6 +318,7 @@ def test_guards_survive_a_migration_that_alters_a_table(model: Any, field: str) 
     check_guards(*projects)
 
 
+@pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("app", ["billing", "products"])
 def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
@@ -337,6 +330,7 @@ def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
     check_guards(*projects)
 
 
+@pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
 def test_usage_from_before_the_newest_rollups_is_counted_by_their_migrations() -> None:
     project, _ = with_usage()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
 from aicost import exports, queries
 from aicost.presentation.unpriced import notice
@@ -17,6 +17,7 @@ from billing.models import CreditTransaction, DailySpend, MonthlySpend, PriceOve
 from billing.pricing import Rates
 from billing.verification import differences
 from tests.conftest import NOW
+from tests.damage import refused
 from tests.factories import event, send, usage
 from tests.stored import stored
 
@@ -299,7 +300,7 @@ def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None
         ),
         1,
     )
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with refused("(?i)unique"):
         corrections._book(ledger.lock(project), [decision])
 
 
