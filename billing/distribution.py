@@ -42,8 +42,13 @@ GUARDS = {PROJECT: FIXED_ZONE["postgresql"], LEDGER: APPEND_ONLY["postgresql"]}
 SHARDS = 32
 
 # For every connection from then on: guards are triggers, which Citus makes on each shard but calls unsafe
-# because one could ask for rows of another shard; and limits of a transaction hold on the workers, too.
-SETTINGS = {"citus.enable_unsafe_triggers": "on", "citus.propagate_set_commands": "local"}
+# because one could ask for rows of another shard; limits of a transaction hold on the workers, too; and
+# who has asked several shards may still change a table that is everywhere, as when a person is deleted.
+SETTINGS = {
+    "citus.enable_unsafe_triggers": "on",
+    "citus.propagate_set_commands": "local",
+    "citus.multi_shard_modify_mode": "sequential",
+}
 
 
 class NotPossible(Exception):
@@ -99,7 +104,6 @@ def _statements(connection: BaseDatabaseWrapper, shards: int) -> list[str]:
     keys = [key for key in _foreign_keys(connection) if key.table in new or key.parent in new]
     return [
         *_settings(connection),
-        "SET LOCAL citus.multi_shard_modify_mode = 'sequential'",
         *(f"DROP TRIGGER {name} ON {table}" for table, name in _triggers(connection, new)),
         *(f"ALTER TABLE {key.table} DROP CONSTRAINT {key.name}" for key in keys),
         *(statement for table in copied for statement in _copy(connection, table)),

@@ -16,7 +16,7 @@ from billing.distribution import BY_PROJECT, COORDINATOR, EVERYWHERE
 from products.models import Project
 from tests import citus
 from tests.damage import sql
-from tests.factories import ProjectFactory, usage
+from tests.factories import MembershipFactory, ProjectFactory, UserFactory, usage
 
 LEDGER = distribution.LEDGER
 
@@ -144,6 +144,14 @@ class TestOnACluster:
     def test_a_part_without_its_guard_is_named(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(distribution, "guarded_shards", lambda _: (3, 4))
         assert list(verification.missing_guards()) == ["the trigger is missing in 1 of 4 parts of the ledger"]
+
+    def test_a_person_is_deleted_after_all_products_were_asked(self, project: Project) -> None:
+        """As in the admin, which looks for what is theirs."""
+        person = UserFactory()
+        MembershipFactory(project=project, user=person)
+        assert Project.objects.count() >= 1
+        person.delete()
+        assert project.memberships.filter(user=person.pk).count() == 0
 
     @pytest.mark.parametrize("name", distribution.SETTINGS)
     def test_every_connection_has_the_settings(self, name: str) -> None:
