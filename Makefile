@@ -9,15 +9,18 @@ DEMO_DATABASE := sqlite:///demo.sqlite3
 demo: $(VENV)/.product
 	DEBUG=true HTTPS=false DATABASE_URL=$(DEMO_DATABASE) $(BIN)/python -u manage.py demo
 
-# Everything, twice: on SQLite, and on a real PostgreSQL that is started for it.
+# Everything, twice: on SQLite, and on a real PostgreSQL that is started for it; and on the cluster that
+# CITUS_URL names, where there is one.
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/python -m tests.with_citus $(BIN)/pytest -n 2 --dist worksteal
 
 # What takes minutes: long property runs, kills by the dozen and floods, on both databases.
 test-long: $(VENV)/.test
 	$(BIN)/pytest -n 2 --long -m long
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m long
+	$(BIN)/python -m tests.with_citus $(BIN)/pytest --long -m long tests/test_worker_kills.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -39,6 +42,7 @@ RESULTS ?= test-results/benchmarks
 PIECES ?=
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks --rows $(ROWS) --results $(RESULTS) $(PIECES)
+	$(BIN)/python -m tests.with_citus $(BIN)/python -m tests.benchmarks.citus
 
 # Needs uv. One lock for the product, one for its tests; both serve every Python from 3.11 on.
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
