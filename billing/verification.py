@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDate
 from billing import distribution, guards, periods, rollups
 from billing.models import CreditTransaction, MonthlySpend, RunSpend
 from billing.truth import expect_whole_tables
-from products.models import AgentJob, PipelineRun, Project
+from products.models import AgentJob, AgentType, PipelineRun, Project
 
 
 @contextmanager
@@ -43,17 +43,18 @@ def _shown(sums: tuple[int, ...] | None) -> str:
 
 def _wrong_parents(project: Project) -> Iterator[str]:
     spending = CreditTransaction.objects.filter(kind__in=("deduction", "refund"))
-    checks: tuple[tuple[models.QuerySet, str, str], ...] = (
-        (spending, "job", "event_id"),
-        (spending, "job__run", "event_id"),
-        (AgentJob.objects.all(), "run", "job_id"),
-        (AgentJob.objects.all(), "agent_type", "job_id"),
-        (MonthlySpend.objects.all(), "agent_type", "month"),
-        (RunSpend.objects.all(), "run", "month"),
+    checks: tuple[tuple[models.QuerySet, str, type[models.Model], str], ...] = (
+        (spending, "job", AgentJob, "event_id"),
+        (spending, "job__run", PipelineRun, "event_id"),
+        (AgentJob.objects.all(), "run", PipelineRun, "job_id"),
+        (AgentJob.objects.all(), "agent_type", AgentType, "job_id"),
+        (MonthlySpend.objects.all(), "agent_type", AgentType, "month"),
+        (RunSpend.objects.all(), "run", PipelineRun, "month"),
     )
-    for rows, parent, name in checks:
-        lost = Q(**{f"{parent}__project": None}) | ~Q(**{f"{parent}__project": project})
-        for key in rows.filter(project=project).filter(lost).values_list(name, flat=True).iterator():
+    for rows, parent, table, name in checks:
+        # Not by a join, which itself finds parents of the same project only.
+        own = Exists(table._default_manager.filter(project=project, pk=OuterRef(parent)))
+        for key in rows.filter(~own, project=project).values_list(name, flat=True).iterator():
             whose = parent.replace("__", "’s ").replace("_", " ")
             yield f"{rows.model._meta.verbose_name} {key}: its {whose} is of another project, or missing"
 
