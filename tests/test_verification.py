@@ -9,7 +9,8 @@ from django.db import InternalError, connection, transaction
 from billing import rollups, verification
 from billing.models import CreditTransaction
 from products.models import AgentJob, AgentType, PipelineRun, Project
-from tests.damage import guards_lifted, sql
+from tests import citus
+from tests.damage import guards_lifted, refused, sql
 from tests.factories import ProjectFactory, event, send
 from tests.stored import stored
 
@@ -289,6 +290,10 @@ def move_agent_type(of: Project, to: Project) -> None:
 def test_what_was_moved_to_another_project_is_named(
     sound: Project, other_project: Project, move: Move, expected: str
 ) -> None:
+    if citus.in_use() and move in (move_job, move_job_with_lines, move_run):
+        with refused("partition value"):  # a row stays on the machine of its project
+            move(sound, other_project)
+        return
     with guards_lifted():
         move(sound, other_project)
     assert expected in [*differences(sound), *differences(other_project)]
