@@ -20,7 +20,13 @@ PROJECT = "products_project"
 BY_PROJECT = (
     PROJECT,
     *("products_agenttype", "products_membership", "products_pipelinerun", "products_agentjob", LEDGER),
-    *("billing_monthlyspend", "billing_dailyspend", "billing_dailyagentspend", "billing_runspend"),
+    *(
+        "billing_monthlyspend",
+        "billing_monthtotal",
+        "billing_dailyspend",
+        "billing_dailyagentspend",
+        "billing_runspend",
+    ),
     *("billing_monthlycredits", "billing_unpricedusage", "billing_tracespan", "billing_budgetreservation"),
     *("billing_billingsetting", "billing_budgetchange", "billing_priceoverride"),
     *("billing_alertsettings", "billing_budgetalert", "billing_alertdelivery"),

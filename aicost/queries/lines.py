@@ -9,7 +9,7 @@ from django.db.models import Case, F, Subquery, When
 
 from aicost.queries.months import this_month
 from billing import periods
-from billing.models import CreditTransaction, RunSpend
+from billing.models import CreditTransaction, RunSpend, corrections
 from products.models import Project
 
 TOP_RUNS = 5
