@@ -139,8 +139,8 @@ def update(model: type[models.Model], project: int, columns: Sequence[str], rows
             )
         else:
             changes = ", ".join(f"{n} = %s" for n in names)
-            own = f"project_id = {int(project)} AND id = %s"
-            cursor.executemany(f"UPDATE {table} SET {changes} WHERE {own}", _adapted(fields, rows))
+            sql = f"UPDATE {table} SET {changes} WHERE id = %s AND project_id = %s"
+            cursor.executemany(sql, _adapted(fields, [(*row, project) for row in rows]))
 
 
 def pairs(left: str, right: str, values: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:

@@ -435,7 +435,7 @@ def test_the_last_use_is_written_at_most_once_an_hour(
     assert last_use() == NOW
     clock.shift(timedelta(seconds=1))
     assert last_use() == NOW + timedelta(hours=1)
-    with django_assert_num_queries(3):  # the token with its user, the product, the trend; no write
+    with django_assert_num_queries(2):  # the token with its user, the product; the trend is kept; no write
         read(Client(), project, text)
 
 

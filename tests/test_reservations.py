@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
 
 from billing import budgets, policies, reservations, rollups, spending
@@ -187,8 +186,8 @@ def test_the_figures_are_read_in_one_statement(limited: Project, django_assert_n
     """So that usage that ends a reservation meanwhile is in them once."""
     with django_assert_num_queries(1):
         spending.check(limited, 1)
-    # a savepoint and its end, the lock (on PostgreSQL with its time limit), the figures, the expired, the new
-    with django_assert_num_queries(7 if connection.vendor == "postgresql" else 6):
+    # a savepoint and its end, the lock, the figures, the expired, the new, the version of what is kept
+    with django_assert_num_queries(7):
         hold(limited, "1")
 
 
