@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from tests.benchmarks import crowd, intake
+from tests.benchmarks import crowd, intake, serving
 from tests.benchmarks.import_usage import events, manage
 from tests.citus import URL, nodes
 
@@ -108,7 +108,7 @@ def measure(place: str, options: argparse.Namespace, path: Path) -> None:
         print(intake.line([place, "import", "", "", rate, "", ""]), flush=True)
         print(intake.line([place, "month summary", "", "", "", round(summary, 2), ""]))
         print(intake.line([place, "SELECT 1", "", "", "", round(nothing, 2), ""]), flush=True)
-        with intake.server(environment) as port:
+        with serving.server(environment) as port:
             bench = intake.Bench(environment["DATABASE_URL"], port, tokens, options.seconds)
             for clients, batch in product(options.clients, options.batch):
                 tally = bench.http(clients, batch, tokens[1:])

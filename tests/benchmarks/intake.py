@@ -8,27 +8,23 @@ Each client is a process with a connection that it keeps, and sends prepared bod
 other's answer; counted is what is answered as recorded. `one`: all into one project; `many`: each
 client in turn into 16. `plain` are as many processes that write the same rows into a table without
 runs, jobs and sums, a commit for each batch. `--rounds` of the door itself (tests.benchmarks.door) come
-first. Afterwards the ledger is proved, and has to hold as
-many rows as were acknowledged.
+first. Afterwards the ledger is proved, and has to hold as many rows as were acknowledged.
 """
 
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
-from tests.benchmarks import crowd, plain
+from tests.benchmarks import crowd, plain, serving
 from tests.benchmarks.crowd import Act, Tally
 from tests.benchmarks.door import Rounds
 from tests.benchmarks.import_usage import SHAPES, events, manage
@@ -139,47 +135,6 @@ def prepare() -> None:
     print(json.dumps({one.pk: tokens.issue(owner, scope="ingest", project=one)[1] for one in projects}))
 
 
-@contextmanager
-def server(environment: dict[str, str]) -> Iterator[int]:
-    """The product as one would run it. SQLite has one writer: more processes would only wait by polling."""
-    processes, threads = (1, 4) if environment["DATABASE_URL"].startswith("sqlite") else (2, 8)
-    port = _free_port()
-    command = [
-        *(sys.executable, "-W", "ignore", "-m", "granian", "--interface", "wsgi", "--no-ws"),
-        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "error"),
-        *("--workers", str(processes), "--blocking-threads", str(threads), "aicost.wsgi:application"),
-    ]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        _wait_for(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    deadline = monotonic() + crowd.PATIENCE
-    while True:
-        connection = HTTPConnection("127.0.0.1", port)
-        try:
-            connection.request("GET", "/healthz")
-            connection.getresponse()
-            return
-        except OSError:
-            if monotonic() > deadline:
-                raise
-            sleep(0.1)
-        finally:
-            connection.close()
-
-
 COLUMNS = ("clients", "projects", "batch", "events_per_second", "plain", "ratio", "p50_ms", "p99_ms", "busy")
 
 
@@ -188,16 +143,8 @@ def line(cells: Iterable[Any]) -> str:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    url = os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{folder / 'bench.sqlite3'}"
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url,
-        "SECRET_KEY": "bench",
-        "DEBUG": "false",
-        "HTTPS": "false",
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "LOG_LEVEL": "ERROR",
-    }
+    environment = serving.environment(folder)
+    url = environment["DATABASE_URL"]
     manage(environment, "migrate", "--verbosity", "0")
     plain.create_tables(url)
     command = [sys.executable, "-m", "tests.benchmarks.intake", "--prepare"]
@@ -207,7 +154,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     itself = door.measure(options.rounds) if options.rounds else {}
     print(json.dumps({"database": database, "door": itself}), flush=True)
     rows = []
-    with server(environment) as port:
+    with serving.server(environment) as port:
         bench = Bench(url, port, tokens, options.seconds)
         bench.acknowledged = door.recorded
         print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)

@@ -1,7 +1,6 @@
 """The product as one would run it, in a process of its own, for a benchmark to ask."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic, sleep
+
+from tests.receivers import free_port
 
 PATIENCE = 120
 
@@ -38,12 +39,6 @@ def server(environment: dict[str, str], *options: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_for(port: int) -> None:
