@@ -100,7 +100,7 @@ def _median(act: Any) -> float:
 
 def measure(place: str, options: argparse.Namespace, path: Path) -> None:
     with database(PLACES[place], spread=place == "cluster") as environment:
-        tokens = json.loads(own_process(environment, "tests.benchmarks.intake", "--prepare"))
+        tokens = list(json.loads(own_process(environment, "tests.benchmarks.intake", "--prepare")).values())
         began = monotonic()
         manage(environment, "import_usage", str(path), "--project", "1")
         rate = round(options.events / (monotonic() - began))
