@@ -113,6 +113,9 @@ TEMPLATES = [
     }
 ]
 
+DISTRIBUTED: bool = env.bool("DISTRIBUTED", default=False)
+"""Whether `manage.py distribute` has spread the tables over several machines."""
+
 LOCK_TIMEOUT: float = env.float("LOCK_TIMEOUT", default=20.0)
 """Seconds that a writer waits for another before it gives up, and a sender is told to come again."""
 if not 0 < LOCK_TIMEOUT <= 86_400:

@@ -192,6 +192,7 @@ class Difference(NamedTuple):
 def rebuild(project: Project) -> None:
     """Make a project's rollups anew from the ledger, under a lock that lets no writer in between."""
     with transaction.atomic():
+        project.renew()  # first, as writers do: its row, then the tables
         lock_tables()
         expect_whole_tables()
         for rollup in ALL:
@@ -200,7 +201,6 @@ def rebuild(project: Project) -> None:
             # A part at a time: no connection can read the truth while it is amid a COPY.
             while part := list(islice(rows, 10_000)):
                 bulk.insert(rollup.model, ("project_id", *rollup.keys, *rollup.sums), part)
-        project.renew()
 
 
 def lock_tables() -> None:

@@ -29,6 +29,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 
 if citus.in_use():
     DATABASES["default"]["ENGINE"] = "tests.citus"
+    DISTRIBUTED = True
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # `tests` brings a `flush` that may empty the ledger; nothing else may.

@@ -4,6 +4,7 @@
 process of the tests makes a database of its own beside it, on all of them. Without it nothing is run.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ def main(command: Sequence[str]) -> int:
     if not citus.URL:
         sys.stdout.write("Left out: the run on a cluster, for CITUS_URL names none.\n")
         return 0
+    os.environ["DISTRIBUTED"] = "true"
     return run(command, citus.URL)
 
 

@@ -79,10 +79,10 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
     if month:
         rows = rows.filter(occurred_at__lt=periods.month_end(month, periods.zone(project.time_zone)))
     order = ("-occurred_at", "event_id")
-    # Found first and joined then: PostgreSQL would prepare a cache of jobs as if all rows were joined.
-    found = rows.order_by(*order)[:RECENT]
-    ours = CreditTransaction.objects.filter(project=project, pk__in=found.values("pk"))
-    return deductions(ours.order_by(*order))
+    # Found first and joined then, by a question of its own: PostgreSQL would prepare a cache of jobs as if
+    # all rows were joined, and within one question it may compare each row with each.
+    found = list(rows.order_by(*order).values_list("pk", flat=True)[:RECENT])
+    return deductions(CreditTransaction.objects.filter(project=project, pk__in=found).order_by(*order))
 
 
 def newest(project: Project) -> datetime | None:

@@ -42,6 +42,7 @@ def database(name: str, *, spread: bool) -> Iterator[dict[str, str]]:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     environment = {
         **os.environ,
+        "DISTRIBUTED": str(spread).lower(),
         "DATABASE_URL": url._replace(path=f"/{name}").geturl(),
         "SECRET_KEY": "bench",
         "DEBUG": "false",

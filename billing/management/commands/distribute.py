@@ -31,6 +31,8 @@ class Command(BaseCommand):
             for statement in statements:
                 self.stdout.write(f"{statement};")
         elif statements:
-            self.stdout.write("Every table has its place now.")
+            self.stdout.write(
+                "Every table has its place now. Set DISTRIBUTED=true wherever the product runs."
+            )
         else:
             self.stdout.write("Every table had its place already.")
