@@ -138,7 +138,7 @@ COVERED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.long), 320])
 def test_wider_text_is_neither_cut_nor_covered(
     open_browser: Opener, owner: Any, products: dict[str, Any], width: int
 ) -> None:
