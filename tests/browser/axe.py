@@ -33,6 +33,7 @@ def ready(context: Any) -> Any:
 
 def faults(page: Any) -> list[str]:
     """What axe finds, text that must be scrolled sideways, and what a screen reader can't tell."""
+    page.wait_for_load_state()  # the style sheets of a page that a form brought may still be on the way
     wrong: list[str] = page.evaluate(RUN, TAGS)
     if page.evaluate(OVERFLOW):
         wrong.append("wider than the screen")
