@@ -109,3 +109,12 @@ def busy(project: Any) -> Any:
 def dashboard(page: Any, busy: Any) -> Any:
     page.goto(scenes.url(busy))
     return page
+
+
+@pytest.fixture
+def products(project: Any, settings: Any) -> dict[str, Any]:
+    """A portfolio in every state, whose people are busy, too."""
+    settings.EMAIL_URL = "smtp://mail.example.com"
+    products = scenes.portfolio(project)
+    scenes.busy_people(project)
+    return products

@@ -31,14 +31,6 @@ def looks(*short: str) -> Any:
     return pytest.mark.parametrize("look", list(marked))
 
 
-@pytest.fixture
-def products(project: Any, settings: Any) -> dict[str, Any]:
-    settings.EMAIL_URL = "smtp://mail.example.com"
-    products = scenes.portfolio(project)
-    scenes.busy_people(project)
-    return products
-
-
 def faults_of(page: Any, addresses: Iterable[str]) -> dict[str, list[str]]:
     found = {}
     for address in addresses:

@@ -10,14 +10,6 @@ from tests.browser.conftest import Opener, expect
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
 
-@pytest.fixture
-def products(project: Any, settings: Any) -> dict[str, Any]:
-    settings.EMAIL_URL = "smtp://mail.example.com"
-    products = scenes.portfolio(project)
-    scenes.busy_people(project)
-    return products
-
-
 # ---- Colours of the system
 
 FADED = """(signs) => {
