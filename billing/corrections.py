@@ -86,9 +86,9 @@ def _page(project: Project, after: int) -> list[Unpriced]:
 
 
 def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
-    ids = [one.event_id + SUFFIX for one in page]
-    taken = CreditTransaction.objects.filter(project=project, event_id__among=ids)
-    told = set(taken.values_list("event_id", flat=True)) if ids else set()
+    wanted = [(one.event_id + SUFFIX,) for one in page]
+    taken = bulk.find(CreditTransaction, project.pk, ["event_id"], wanted, ["event_id"])
+    told = {event_id for (event_id,) in taken}
     return [_decision(one, price(one), told) for one in page]
 
 

@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from billing import ledger
-from billing.events import DEDUCTION, NO_TOKENS, Rejection, Tokens, UsageEvent
+from billing.booked import lines
+from billing.events import DEDUCTION, Rejection, Tokens, UsageEvent
 from billing.ledger import Outcome
 from billing.models import CreditTransaction
 from products.models import Project
@@ -84,38 +85,29 @@ def _booked(project: Project, events: Sequence[UsageEvent | Rejection]) -> dict[
     if not wanted:
         return {}
     booked = {
-        event_id: Booked(at, run, job, tokens)
-        for event_id, at, run, job, tokens in _rows(project, Q(event_id__among=sorted(wanted)))
+        line.event_id: Booked(line.occurred_at, line.run_id, line.job_id, line.tokens)
+        for line in lines(project, sorted(wanted))
+        if line.kind == DEDUCTION
     }
     grown = [
         event_id for event_id, known in booked.items() if known.tokens.total < wanted[event_id].tokens.total
     ]
     for start in range(0, len(grown), 100):
-        for event_id, _, _, _, tokens in _rows(project, _differences_of(grown[start : start + 100])):
+        for event_id, tokens in _differences_of(project, grown[start : start + 100]):
             base = _DIFFERENCE.fullmatch(event_id)
             if base and base[1] in booked:
                 booked[base[1]].tokens = _combine(booked[base[1]].tokens, tokens, 1)
     return booked
 
 
-def _differences_of(event_ids: list[str]) -> Q:
-    """Ids that continue one of these with a plus sign: a range of the index by code point each."""
+def _differences_of(project: Project, event_ids: list[str]) -> Iterator[tuple[str, Tokens]]:
+    """Lines whose ids continue one of these with a plus sign: a range of the index by code point each."""
     condition = Q()
     for event_id in event_ids:
         condition |= Q(event_id__gt=f"{event_id}+", event_id__lt=f"{event_id},")
-    return condition
-
-
-def _rows(project: Project, condition: Q) -> Iterator[tuple[str, datetime, str, str, Tokens]]:
     rows = CreditTransaction.objects.filter(condition, project=project, kind=DEDUCTION).values_list(
-        *("event_id", "occurred_at", "job__run__run_id", "job__job_id"),
-        *(
-            "input_tokens",
-            "cache_read_tokens",
-            "cache_write_tokens",
-            "cache_write_1h_tokens",
-            "output_tokens",
-        ),
+        *("event_id", "input_tokens", "cache_read_tokens"),
+        *("cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     )
-    for event_id, at, run, job, *counts in rows:
-        yield event_id, at, run, job, Tokens(*counts) if any(counts) else NO_TOKENS
+    for event_id, *counts in rows:
+        yield event_id, Tokens(*counts)

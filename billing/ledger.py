@@ -15,7 +15,7 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from billing import bulk, costs, periods, reservations, rollups, signals, turns
+from billing import booked, bulk, costs, periods, reservations, rollups, signals, turns
 from billing.costs import Cost
 from billing.events import JOB, Rejection, UsageEvent
 from billing.known import KnownJob
@@ -110,7 +110,7 @@ class _Batch:
 
     def judge(self) -> list[Outcome]:
         """Tell new events from known ones; a job event's verdict is settled when it is heard."""
-        booked = _booked_content(self.project, self.events)
+        known = _booked_content(self.project, self.events)
         first: dict[str, UsageEvent] = {}
         verdicts = []
         for event in self.events:
@@ -123,7 +123,7 @@ class _Batch:
             elif event.kind == JOB:
                 verdicts.append(Outcome(status="duplicate", event_id=event.event_id))
             else:
-                verdicts.append(_verdict(event, booked.get(event.event_id), first))
+                verdicts.append(_verdict(event, known.get(event.event_id), first))
         return verdicts
 
     def write(self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
@@ -233,20 +233,20 @@ def _withheld(verdict: Outcome) -> Outcome:
     return Outcome(status="withheld", event_id=verdict.event_id)
 
 
-def _verdict(event: UsageEvent, booked: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
+def _verdict(event: UsageEvent, known: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
     """Compare with what is booked under the id, earlier or by the batch's `first` event with it."""
-    if booked is None:
+    if known is None:
         if event.event_id not in first:
             first[event.event_id] = event
             return Outcome(status="recorded", event_id=event.event_id)
-        booked = first[event.event_id].content
+        known = first[event.event_id].content
     content = event.content
-    if booked == content:
+    if known == content:
         return Outcome(status="duplicate", event_id=event.event_id)
     return Outcome(
         status="conflict",
         event_id=event.event_id,
-        reason=f"this id is recorded with another {_difference(booked, content)}",
+        reason=f"this id is recorded with another {_difference(known, content)}",
     )
 
 
@@ -264,26 +264,9 @@ def _difference(known: tuple[object, ...], told: tuple[object, ...]) -> str:
 def _booked_content(
     project: Project, events: Sequence[UsageEvent | Rejection]
 ) -> dict[str, tuple[object, ...]]:
-    """The content that the ledger holds under the events' ids, as `UsageEvent.content` puts it."""
-    ids = [event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB]
-    if not ids:
-        return {}
-    rows = CreditTransaction.objects.filter(project=project, event_id__among=ids).values_list(
-        *("event_id", "kind", "occurred_at", "job__run__run_id", "job__job_id", "model"),
-        *(
-            "input_tokens",
-            "cache_read_tokens",
-            "cache_write_tokens",
-            "cache_write_1h_tokens",
-            "output_tokens",
-        ),
-        *("amount_nanos", "cost_source"),
-    )
-    reported = CreditTransaction.CostSource.REPORTED
-    return {
-        event_id: (kind, at, run or "", job or "", *rest, amount if source == reported else None)
-        for event_id, kind, at, run, job, *rest, amount, source in rows
-    }
+    """The content that the ledger holds under the events' ids."""
+    ids = {event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB}
+    return {line.event_id: line.content for line in booked.lines(project, ids)}
 
 
 def count(outcomes: Iterable[Outcome]) -> Counter[str]:

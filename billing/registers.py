@@ -5,8 +5,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, Count, F, Q, Sum
-from django.db.models.expressions import RawSQL
+from django.db.models import Count, F, Q, Sum
 
 from billing import bulk, periods
 from billing.events import UsageEvent
@@ -29,6 +28,7 @@ class AgentTypes:
         names = {name: naming.slug_of(name) for name in set(told)}
         wanted = sorted({*filter(None, names.values()), naming.OTHER} - self.ids.keys())
         admitted = self._admit(project, wanted)
+        self._slug_of = {pk: slug for slug, pk in self.ids.items()}
         self._slugs = {name: self._admitted_slug(slug) for name, slug in names.items()}
         self._beyond = {name for name, slug in names.items() if slug and slug not in self.ids}
         assert not admitted or self.ids.keys() >= set(admitted)
@@ -56,6 +56,9 @@ class AgentTypes:
     def id_of(self, slug: str) -> int:
         return self.ids[slug or naming.OTHER]
 
+    def slug_of(self, pk: int) -> str:
+        return self._slug_of[pk]
+
 
 def _new_agent_type(project: Project, slug: str) -> AgentType:
     label, color = naming.label_and_color(slug)
@@ -69,11 +72,7 @@ class Runs:
         self.project = project
         ids = sorted({event.run_id for event in events})
         columns = ("run_id", "told_trigger", "job_count", "running_jobs", "failed_jobs", *LATTICE)
-        rows = (
-            PipelineRun.objects.filter(project=project, run_id__among=ids).values_list(*columns)
-            if ids
-            else ()
-        )
+        rows = bulk.find(PipelineRun, project.pk, ["run_id"], [(one,) for one in ids], columns)
         self._runs = {row[0]: KnownRun(*row) for row in rows}
         for run in self._runs.values():
             run.stored = _run_columns(run)
@@ -135,7 +134,10 @@ class Jobs:
         wanted = sorted({(pk_of[event.run_id], event.job_id) for event in events if event.run_id in pk_of})
         self._jobs: dict[tuple[str, str], KnownJob] = {}
         self._booked: dict[int, list[dict[str, Any]]] | None = None
-        for run_pk, job_id, slug, has_deduction, *lattice in _stored_jobs(project, wanted):
+        columns = ("run_id", "job_id", "agent_type_id", "has_deduction", *LATTICE)
+        found = bulk.find(AgentJob, project.pk, ["run_id", "job_id"], wanted, columns)
+        for run_pk, job_id, agent_type, has_deduction, *lattice in found:
+            slug = agent_types.slug_of(agent_type)
             job = KnownJob(
                 run_of[run_pk], job_id, "" if slug == naming.OTHER else slug, has_deduction, *lattice
             )
@@ -194,17 +196,6 @@ class Jobs:
 
 
 _JOB_COLUMNS = (*LATTICE[1:], *DERIVED, "agent_type_id", "has_deduction", "finished_on")
-
-
-def _stored_jobs(project: Project, wanted: list[tuple[int, str]]) -> Iterable[tuple[Any, ...]]:
-    if not wanted:
-        return ()
-    table = AgentJob._meta.db_table
-    condition, params = bulk.pairs(f'"{table}"."run_id"', f'"{table}"."job_id"', wanted)
-    among_wanted = RawSQL(condition, params, output_field=BooleanField())  # noqa: S611  # own columns
-    return AgentJob.objects.filter(among_wanted, project=project).values_list(
-        "run_id", "job_id", "agent_type__slug", "has_deduction", *LATTICE
-    )
 
 
 def _place(booking: JobBooking) -> tuple[str, str | None]:
