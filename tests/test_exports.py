@@ -189,7 +189,8 @@ def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, b
 def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
     read: list[Any] = []
     make = lines._deduction
-    monkeypatch.setattr(lines, "_deduction", lambda row: read.append(row) or make(row))
+    monkeypatch.setattr(lines, "_deduction", lambda job, row: read.append(row) or make(job, row))
+    monkeypatch.setattr(lines, "_CHUNK", 1)
     table = run_exports.deductions(busy, "r1")
     assert len(read) == 0
     assert next(iter(table.rows))[0] == "a"
