@@ -297,7 +297,7 @@ def test_what_is_no_request_in_json_is_malformed(body):
 
 
 @given(st.data())
-@hypothesis_settings(QUICK, max_examples=200)
+@hypothesis_settings(QUICK, max_examples=120)
 def test_no_json_brings_the_reader_down(data):
     """A sound request in which anything may stand in the place of anything."""
     value = as_json(request(chat(1, {"gen_ai.usage.cost": 0.5}, parent=3), agent(3, "a")))
@@ -324,7 +324,7 @@ anything = st.recursive(
 
 
 @given(st.binary(max_size=200))
-@hypothesis_settings(QUICK, max_examples=200)
+@hypothesis_settings(QUICK, max_examples=120)
 def test_no_bytes_bring_the_reader_down(body):
     for reader in (otlp.from_protobuf, otlp.from_json):
         with contextlib.suppress(otlp.Malformed):
@@ -561,7 +561,7 @@ def check_any_order(profile: Any) -> None:
 
 @pytest.mark.django_db
 def test_the_same_spans_in_any_order_requests_and_repetition_give_the_same_figures():
-    check_any_order(hypothesis_settings(QUICK, max_examples=30))
+    check_any_order(hypothesis_settings(QUICK, max_examples=20))
 
 
 @pytest.mark.long

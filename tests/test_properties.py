@@ -26,7 +26,7 @@ from tests.stored import stored
 # Shrinking a failing history takes minutes; `--long` does it.
 QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
@@ -291,7 +291,7 @@ def check_any_order(profile: settings) -> None:
 
 @pytest.mark.django_db
 def test_the_same_events_in_any_order_batches_and_repetition_give_the_same_figures() -> None:
-    check_any_order(settings(QUICK, max_examples=100))
+    check_any_order(settings(QUICK, max_examples=60))
 
 
 @pytest.mark.long

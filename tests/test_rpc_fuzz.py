@@ -18,7 +18,7 @@ from tests.calls import check_envelope, check_jsonrpc_response, strict
 
 QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
-    max_examples=400,
+    max_examples=250,
     deadline=None,
     derandomize=True,
     database=None,
