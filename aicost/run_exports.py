@@ -49,7 +49,7 @@ def _job(job: JobCost) -> tuple[Cell, ...]:
 
 def deductions(project: Project, run_id: str) -> Table:
     """Raises `Http404` where the project has no such run. An unpriced one has no cost."""
-    found = queries.each_deduction(runs.deductions_of(runs.run_named(project, run_id)))
+    found = queries.each_deduction(project.pk, runs.deductions_of(runs.run_named(project, run_id)))
     return _summed("deductions", DEDUCTION_COLUMNS, map(_deduction, found), 3)
 
 

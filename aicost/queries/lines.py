@@ -80,7 +80,7 @@ def recent(project: Project, month: date | None = None) -> list[Deduction]:
     rows = CreditTransaction.objects.deductions().filter(project=project)
     if month:
         rows = rows.filter(occurred_at__lt=periods.month_end(month, periods.zone(project.time_zone)))
-    return deductions(rows.order_by("-occurred_at", "event_id")[:RECENT])
+    return deductions(project.pk, rows.order_by("-occurred_at", "event_id")[:RECENT])
 
 
 def newest(project: Project) -> datetime | None:
@@ -89,44 +89,39 @@ def newest(project: Project) -> datetime | None:
     return rows.values_list("occurred_at", flat=True).first()
 
 
-def deductions(rows: LedgerQuerySet) -> list[Deduction]:
-    """Ledger rows of one project with their agent type and run."""
-    return _with_jobs(list(_columns(rows)))
+def deductions(project: int, rows: LedgerQuerySet) -> list[Deduction]:
+    """Ledger rows of the project of that id, with their agent type and run."""
+    return _with_jobs(project, list(_columns(project, rows)))
 
 
-def each_deduction(rows: LedgerQuerySet) -> Iterator[Deduction]:
+def each_deduction(project: int, rows: LedgerQuerySet) -> Iterator[Deduction]:
     """The same as a stream, however many."""
-    found = _columns(rows).iterator(chunk_size=_CHUNK)
+    found = _columns(project, rows).iterator(chunk_size=_CHUNK)
     while chunk := list(islice(found, _CHUNK)):
-        yield from _with_jobs(chunk)
+        yield from _with_jobs(project, chunk)
 
 
-def _columns(rows: LedgerQuerySet) -> Any:
-    # Asked for where it can be: of what had no price.
-    booked_since = Case(When(cost_source="unpriced", then=Subquery(corrections().values("amount_nanos"))))
+def _columns(project: int, rows: LedgerQuerySet) -> Any:
+    # Asked for where it can be: of what had no price. By its number, or a cluster would ask all machines.
+    corrected_by = corrections().filter(project=project).values("amount_nanos")
+    booked_since = Case(When(cost_source="unpriced", then=Subquery(corrected_by)))
     return rows.annotate(booked_since=booked_since).values_list(
-        *("project_id", "job_id", "event_id", "model", "input_tokens", "cache_read_tokens"),
-        *(
-            "cache_write_tokens",
-            "output_tokens",
-            "amount_nanos",
-            "booked_since",
-            "cost_source",
-            "occurred_at",
-        ),
+        *("job_id", "event_id", "model"),
+        *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"),
+        *("amount_nanos", "booked_since", "cost_source", "occurred_at"),
     )
 
 
-def _with_jobs(rows: Sequence[tuple[Any, ...]]) -> list[Deduction]:
+def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]:
     """Jobs by a question of their own: many rows have one job, and joined with jobs, runs and agent types
     each row takes PostgreSQL four times as long."""
     if not rows:
         return []
-    jobs = AgentJob.objects.filter(project=rows[0][0], pk__in={row[1] for row in rows}).values_list(
+    jobs = AgentJob.objects.filter(project=project, pk__in={row[0] for row in rows}).values_list(
         *("pk", "run__run_id", "job_id", "agent_type__slug", "agent_type__label", "agent_type__color")
     )
     names = {pk: told for pk, *told in jobs}
-    return [_deduction(names[job], row) for _, job, *row in rows]
+    return [_deduction(names[job], row) for job, *row in rows]
 
 
 def _deduction(job: Sequence[str], row: Sequence[Any]) -> Deduction:

@@ -128,7 +128,7 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
     return RunDetail(
         run=_with_spend(project, [run])[0],
         jobs=list(jobs_of(run, JOBS_SHOWN)),
-        deductions=deductions(deductions_of(run)[:DEDUCTIONS_SHOWN]),
+        deductions=deductions(project.pk, deductions_of(run)[:DEDUCTIONS_SHOWN]),
         refunded=int(refunds["total"]),
     )
 
