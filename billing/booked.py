@@ -43,7 +43,7 @@ _REPORTED = CreditTransaction.CostSource.REPORTED.value
 
 def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
     """In no order; an id that is not in the ledger has none."""
-    found = bulk.find(CreditTransaction, project.pk, ["event_id"], [(one,) for one in event_ids], _COLUMNS)
+    found = bulk.find(CreditTransaction, project.pk, ("event_id",), [(one,) for one in event_ids], _COLUMNS)
     names = _names(project, {row[3] for row in found})
     return [
         Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
@@ -59,4 +59,4 @@ def _names(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[st
 
 
 def _by_id(model: Any, project: Project, ids: Iterable[Any], columns: tuple[str, ...]) -> list[Any]:
-    return bulk.find(model, project.pk, ["id"], [(one,) for one in sorted(ids)], columns)
+    return bulk.find(model, project.pk, ("id",), [(one,) for one in sorted(ids)], columns)

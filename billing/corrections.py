@@ -87,7 +87,7 @@ def _page(project: Project, after: int) -> list[Unpriced]:
 
 def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
     wanted = [(one.event_id + SUFFIX,) for one in page]
-    taken = bulk.find(CreditTransaction, project.pk, ["event_id"], wanted, ["event_id"])
+    taken = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("event_id",))
     told = {event_id for (event_id,) in taken}
     return [_decision(one, price(one), told) for one in page]
 

@@ -72,7 +72,7 @@ class Runs:
         self.project = project
         ids = sorted({event.run_id for event in events})
         columns = ("run_id", "told_trigger", "job_count", "running_jobs", "failed_jobs", *LATTICE)
-        rows = bulk.find(PipelineRun, project.pk, ["run_id"], [(one,) for one in ids], columns)
+        rows = bulk.find(PipelineRun, project.pk, ("run_id",), [(one,) for one in ids], columns)
         self._runs = {row[0]: KnownRun(*row) for row in rows}
         for run in self._runs.values():
             run.stored = _run_columns(run)
@@ -135,7 +135,7 @@ class Jobs:
         self._jobs: dict[tuple[str, str], KnownJob] = {}
         self._booked: dict[int, list[dict[str, Any]]] | None = None
         columns = ("run_id", "job_id", "agent_type_id", "has_deduction", *LATTICE)
-        found = bulk.find(AgentJob, project.pk, ["run_id", "job_id"], wanted, columns)
+        found = bulk.find(AgentJob, project.pk, ("run_id", "job_id"), wanted, columns)
         for run_pk, job_id, agent_type, has_deduction, *lattice in found:
             slug = agent_types.slug_of(agent_type)
             job = KnownJob(

@@ -186,7 +186,7 @@ def _remember(
         for trace_id, spans in new.items()
         for span in sorted(spans.values(), key=_worth)[: max(MAX_SPANS - len(known[trace_id].spans), 0)]
     ]
-    rows = ((project.pk, *astuple(span), today) for span in kept)
+    rows = [(project.pk, *astuple(span), today) for span in kept]
     bulk.insert(TraceSpan, ("project_id", *_FIELDS, "remembered_on"), rows)
 
 
