@@ -278,7 +278,7 @@ def test_the_log_says_what_became_of_each_and_when_it_is_tried_again(
     outbox.send_due()
     page = shown_to(owner, project)
     assert '<span class="status is-sent">sent</span>' in page
-    assert "503" not in page
+    assert "It answered 503" not in page
 
 
 def test_the_log_has_pages(project: Any, owner: Any) -> None:
