@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from billing import bulk
-from billing.events import Tokens
+from billing.events import Tokens, content
 from billing.models import CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
@@ -25,12 +25,8 @@ class Line(NamedTuple):
 
     @property
     def content(self) -> tuple[object, ...]:
-        """As `UsageEvent.content` puts it."""
-        t = self.tokens
-        return (
-            *(self.kind, self.occurred_at, self.run_id, self.job_id, self.model),
-            *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output, self.stated_nanos),
-        )
+        """As `UsageEvent.content` has it."""
+        return content(*self[1:])
 
 
 _COLUMNS = (

@@ -95,12 +95,16 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
 
     @property
     def content(self) -> tuple[object, ...]:
-        """What makes two events with one id the same: what is booked, not what is told or computed."""
-        t = self.tokens
-        return (
-            *(self.kind, self.occurred_at, self.run_id, self.job_id, self.model),
-            *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output, self.stated_nanos),
-        )
+        told = (self.kind, self.occurred_at, self.run_id, self.job_id, self.model)
+        return content(*told, self.tokens, self.stated_nanos)
+
+
+def content(
+    kind: str, occurred_at: datetime, run: str, job: str, model: str, t: Tokens, stated_nanos: int | None
+) -> tuple[object, ...]:
+    """What makes two events with one id the same: what is booked, not what is told or computed."""
+    counts = (t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output)
+    return (kind, occurred_at, run, job, model, *counts, stated_nanos)
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):

@@ -36,10 +36,8 @@ def insert_set(model: Model, columns: Columns) -> str:
 @cache
 def copy(model: Model, columns: Columns) -> tuple[str, list[str]]:
     """With the types of the columns (PostgreSQL)."""
-    types = [
-        _type(field).partition("(")[0] for field in fields_of(model, columns)
-    ]  # `varchar`, of any length
-    return f"COPY {_into(model, columns)} FROM STDIN (FORMAT BINARY)", types
+    of_any_length = (_type(field).partition("(")[0] for field in fields_of(model, columns))
+    return f"COPY {_into(model, columns)} FROM STDIN (FORMAT BINARY)", list(of_any_length)
 
 
 @cache

@@ -534,7 +534,7 @@ def test_the_form_needs_its_csrf_token(owner: Any, project: Any) -> None:
 def test_the_dashboard_asks_the_database_a_fixed_number_of_times(
     client_of: Any, busy: Any, viewer: Any, query: str
 ) -> None:
-    # session, user, product; limits, month, days, the open tab (two where it finds rows first), what changed;
+    # session, user, product; limits, month, days, the open tab (two where rows share jobs), what changed;
     # in the present month the running jobs and the models without a price
     most = 9 if "month=" in query else 10
     for address in ("ai-cost", "ai-cost-month"):

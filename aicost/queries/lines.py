@@ -113,8 +113,8 @@ def _columns(project: int, rows: LedgerQuerySet) -> Any:
 
 
 def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]:
-    """Jobs by a question of their own: many rows have one job, and joined with jobs, runs and agent types
-    each row takes PostgreSQL four times as long."""
+    """Jobs by a question of their own: many rows have one job, and to join each of them with its job, run and
+    agent type takes PostgreSQL longer than the rows themselves."""
     if not rows:
         return []
     jobs = AgentJob.objects.filter(project=project, pk__in={row[0] for row in rows}).values_list(
