@@ -1,7 +1,11 @@
 """The first view as a production server sends it: hashed, compressed, light, and never moving."""
 
 import re
+import threading
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,7 +21,8 @@ MOST = 100_000
 """Bytes over the network, headers and all, with nothing kept from before."""
 
 SHIFTS = """window.shifts = [];
-new PerformanceObserver((list) => shifts.push(...list.getEntries().map((one) => one.value)))
+new PerformanceObserver((list) => shifts.push(...list.getEntries().map(
+    (one) => [one.value, ...one.sources.map((source) => source.node?.className ?? "text")])))
     .observe({ type: "layout-shift", buffered: true });"""
 
 
@@ -79,6 +84,53 @@ def test_the_first_view_takes_less_than_100_kb_and_nothing_moves(
     assert page.evaluate("shifts") == []
     page.evaluate("document.querySelector('.kpis').before('What comes late moves the rest.')")
     page.wait_for_function("shifts.length > 0")
+
+
+PIECES, PAUSE = 12, 0.1
+"""In which a page trickles in, and the seconds between two: time enough to paint what has come."""
+
+
+@pytest.fixture
+def slow_line(site: str) -> Iterator[str]:
+    """The same site at the end of a line so slow that the browser paints what has come so far."""
+
+    class Line(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            behind = HTTPConnection(site.removeprefix("http://"))
+            behind.request("GET", self.path, headers={"cookie": self.headers.get("cookie", "")})
+            with behind.getresponse() as answer:
+                body, kind = answer.read(), answer.getheader("content-type", "")
+            behind.close()
+            self.send_response(200)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            pieces = PIECES if kind.startswith("text/html") else 1
+            for number in range(pieces):
+                self.wfile.write(body[len(body) * number // pieces : len(body) * (number + 1) // pieces])
+                time.sleep(PAUSE if pieces > 1 else 0)
+
+        def log_message(self, *told: Any) -> None:
+            """Nothing: the site itself has a log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Line)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("query", "width"), [("", 390), ("?range=90&tab=recent", 1280)])
+def test_what_has_come_stays_where_it_is_while_the_rest_trickles_in(
+    open_browser: Opener, owner: Any, busy: Any, slow_line: str, watch: Any, query: str, width: int
+) -> None:
+    page = open_browser(owner, viewport={"width": width, "height": 900}).new_page()
+    watch.home = slow_line
+    page.add_init_script(SHIFTS)
+    page.goto(slow_line + scenes.url(busy, query=query), wait_until="networkidle")
+    assert page.evaluate("shifts") == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
