@@ -12,9 +12,9 @@ demo: $(VENV)/.product
 # Everything, twice: on SQLite, and on a real PostgreSQL that is started for it; and on the cluster that
 # CITUS_URL names, where there is one.
 test: lint
-	$(BIN)/pytest -n 2 --dist worksteal
-	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --dist worksteal
-	$(BIN)/python -m tests.with_citus $(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/python -m tests.with_citus $(BIN)/pytest -n 3 --dist worksteal
 
 # What takes minutes: long property runs, kills by the dozen and floods, on both databases.
 test-long: $(VENV)/.test
