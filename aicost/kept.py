@@ -6,7 +6,7 @@ out. Who read the version just before a change may keep newer figures under it, 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache as once
 from pathlib import Path
@@ -34,6 +34,19 @@ def kept(key: str, make: Callable[[], T]) -> T:
         found = make()
         store.set(key, found, FOR_AT_MOST)
     return found
+
+
+def of_each(
+    what: str, span: Span, projects: Sequence[Project], make: Callable[[list[Project]], Mapping[int, T]]
+) -> dict[int, T]:
+    """An answer of each product, by its id: `make` is asked, once, for those that are not kept."""
+    store = caches["of each"]
+    keys = {project.pk: key_of(what, span, project) for project in projects}
+    found = store.get_many(keys.values())
+    missing = [project for project in projects if keys[project.pk] not in found]
+    made = make(missing) if missing else {}
+    store.set_many({keys[pk]: answer for pk, answer in made.items()}, FOR_AT_MOST)
+    return {pk: made[pk] if pk in made else found[key] for pk, key in keys.items()}
 
 
 def key_of(what: str, span: Span, *projects: Project) -> str:

@@ -144,6 +144,12 @@ CACHES = {
         "LOCATION": "kept",
         "OPTIONS": {"MAX_ENTRIES": 500},
     },
+    # What the portfolio is made of: a few kB a product.
+    "of each": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "of each",
+        "OPTIONS": {"MAX_ENTRIES": 5_000},
+    },
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

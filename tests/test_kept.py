@@ -1,5 +1,6 @@
 """What is kept of pages and answers: never an old figure, and nothing of who asked."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -12,8 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from aicost import queries
 from billing import budgets, corrections, policies, rollups, spending
 from billing.models import MonthlySpend
+from billing.money import NANOS_PER_DOLLAR
 from products.models import AgentType, Project
 from tests.calls import trpc
 from tests.conftest import NOW
@@ -100,6 +103,31 @@ def test_an_answer_in_error_is_not_kept(owners: Client, used: Any) -> None:
     for _ in range(2):
         response = trpc(owners, "aiCost.getMonthlyTrend", {"projectId": str(used.pk), "month": "2999-01"})
         assert "month" in response.json()["error"]["message"]
+
+
+def side_by_side(owner: Any) -> tuple[dict[str, tuple[Any, ...]], list[set[str]]]:
+    """The owner's products as the portfolio has them now, and whom it asked about, question by question."""
+    projects = list(Project.objects.filter(owner=owner))
+    with CaptureQueriesContext(connection) as asked:
+        found = queries.portfolio(projects).projects
+    told = {row.project.name: (row.cost, row.trend, row.outlook, row.budget) for row in found}
+    whom = [re.findall(r" IN \(([^)]+)\)", query["sql"]) for query in asked]
+    return told, [set(", ".join(ids).split(", ")) for ids in whom]
+
+
+def test_the_portfolio_asks_of_the_products_that_changed_alone(owner: Any, used: Any) -> None:
+    others = [ProjectFactory(owner=owner, name=f"Beside {number}") for number in range(3)]
+    for other in others:
+        usage(other, costDollars="3")
+    everybody = {str(one.pk) for one in (used, *others)}
+    assert side_by_side(owner)[1] == [everybody] * 3
+    assert side_by_side(owner)[1] == []
+    usage(others[1], costDollars="4")
+    told, whom = side_by_side(owner)
+    assert whom == [{str(others[1].pk)}] * 3
+    assert told["Beside 1"][0] == 7 * NANOS_PER_DOLLAR
+    caches["of each"].clear()
+    assert side_by_side(owner) == (told, [everybody] * 3)
 
 
 # It is never an old one

@@ -47,25 +47,20 @@ def budget_forecast(
     limit = summary.budget.limit_nanos if summary.budget else None
     return BudgetForecast(
         month=summary.month,
-        outlook=_outlook(project, costs, limit),
+        outlook=outlook(project, costs, limit),
         running=_running_jobs(project, summary.usual_costs),
     )
 
 
-def outlooks(projects: Sequence[Project], limits: Mapping[int, int]) -> dict[int, Forecast | NotYet]:
-    """`budget_forecast`'s outlook of each project, in one query; `limits` are those in force, by project."""
-    if not projects:
-        return {}
+def days_looked_back_on(projects: Sequence[Project]) -> dict[int, dict[date, int]]:
+    """What the forecast of each project looks at, by project id, in one query."""
     # Zones stand on different days: a day more than a project needs changes nothing in its forecast.
     first, last = min(map(earliest_day, projects)), max(map(today, projects))
-    costs = costs_by_day([project.pk for project in projects], first, last)
-    return {
-        project.pk: _outlook(project, costs.get(project.pk, {}), limits.get(project.pk))
-        for project in projects
-    }
+    return costs_by_day([project.pk for project in projects], first, last)
 
 
-def _outlook(project: Project, costs: Mapping[date, int], limit: int | None) -> Forecast | NotYet:
+def outlook(project: Project, costs: Mapping[date, int], limit: int | None) -> Forecast | NotYet:
+    """How the present month will end; `costs` are of the days that the forecast looks back on."""
     elapsed = periods.part_of_day(timezone.now(), periods.zone(project.time_zone))
     return forecast.forecast(costs, today(project), elapsed, limit)
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
-from aicost.queries.forecast import outlooks
+from aicost import kept
+from aicost.queries.forecast import days_looked_back_on, outlook
 from aicost.queries.months import this_month
 from aicost.queries.series import Spend, trends
 from billing import budgets, money, periods
@@ -70,35 +73,48 @@ class Portfolio:
         return money.percent(project.cost, self.cost)
 
 
+class _Figures(NamedTuple):
+    """Of a product, until it changes or its day ends."""
+
+    limit: int | None
+    trend: list[Spend]
+    costs: dict[date, int]
+    """By day: what its forecast looks at."""
+
+
 def portfolio(projects: Iterable[Project]) -> Portfolio:
     """Spend of several products, by cost, highest first, then name.
 
-    Near a month's end their zones may stand in different months. Four queries, however many products.
+    Near a month's end their zones may stand in different months. Three queries, however many products
+    have changed since they were asked for last; none where none has.
     """
     projects = list(projects)
-    limits = budgets.limits_now(projects)
-    ahead = outlooks(projects, limits)
-    trend = _trends(projects)
-    found = [
-        _project_spend(project, trend[project.pk], limits.get(project.pk), ahead[project.pk])
-        for project in projects
-    ]
+    figures = kept.of_each("portfolio", "day", projects, _figures)
+    found = [_project_spend(project, figures[project.pk]) for project in projects]
     found.sort(key=lambda row: (-row.cost, row.project.name, row.project.pk))
     return Portfolio(found)
 
 
-def _project_spend(
-    project: Project, trend: list[Spend], limit: int | None, ahead: Forecast | NotYet
-) -> ProjectSpend:
+def _project_spend(project: Project, figures: _Figures) -> ProjectSpend:
+    limit, trend, costs = figures
     now = trend[-1]
     budget = budgets.status(limit, now.cost)
+    ahead = outlook(project, costs, limit)
     return ProjectSpend(project, now.cost, now.tokens, now.jobs, budget, trend, ahead)
+
+
+def _figures(projects: list[Project]) -> dict[int, _Figures]:
+    limits = budgets.limits_now(projects)
+    trend = _trends(projects)
+    costs = days_looked_back_on(projects)
+    return {
+        project.pk: _Figures(limits.get(project.pk), trend[project.pk], costs.get(project.pk, {}))
+        for project in projects
+    }
 
 
 def _trends(projects: list[Project]) -> dict[int, list[Spend]]:
     """Six months of each project, ending with its own present one, in one query."""
-    if not projects:
-        return {}
     present = {project.pk: this_month(project) for project in projects}
     # No two zones are more than 26 hours apart: the present months are one, or one and the one before.
     found = trends(present, periods.months_ending(max(present.values()), periods.TREND_MONTHS + 1))
