@@ -1,10 +1,11 @@
 """What changed: a month against the same days before, by agent type, and why."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, Sum
 
 from aicost.queries.months import today
 from billing import decomposition, periods
@@ -51,28 +52,29 @@ def changes(project: Project, month: date | None = None) -> Changes:
     shown = month or periods.month_of(now)
     days = shown, min(periods.last_day(shown), now)
     before = periods.same_days_before(shown, now)
-    rows = (
-        DailyAgentSpend.objects.filter(project=project)
-        .filter(Q(day__range=days) | Q(day__range=before))
-        .values_list("agent_type__label", "agent_type__color", "agent_type__slug")
-        .annotate(**_sums("before", before), **_sums("after", days))
-    )
-    found = [_change(*row) for row in rows.order_by()]
+    works: defaultdict[tuple[str, str, str], dict[bool, Work]] = defaultdict(dict)
+    for *agent, is_after, jobs, tokens, cost in _sums(project, shown, days, before):
+        works[tuple(agent)][is_after] = Work(int(jobs), int(tokens), int(cost))
+    found = [_change(*agent, of.get(False, Work()), of.get(True, Work())) for agent, of in works.items()]
     found.sort(key=lambda one: (-abs(one.parts.whole), one.label, one.agent_type))
     return Changes(days, before, [one for one in found if one.before != one.after])
 
 
-def _sums(name: str, days: tuple[date, date]) -> dict[str, Any]:
-    """Jobs, tokens and cost, in the order of `Work`."""
-    within = Q(day__range=days)
-    return {
-        f"{name}_jobs": Sum("jobs", filter=within, default=0),
-        f"{name}_tokens": Sum(F("input_tokens") + F("output_tokens"), filter=within, default=0),
-        f"{name}_cost": Sum("cost_nanos", filter=within, default=0),
-    }
+def _sums(project: Project, shown: date, days: tuple[date, date], before: tuple[date, date]) -> Any:
+    """Agent type, whether it is of the month shown, and the numbers of `Work`."""
+    return (
+        DailyAgentSpend.objects.filter(project=project)
+        .filter(Q(day__range=days) | Q(day__range=before))
+        .values_list(
+            *("agent_type__label", "agent_type__color", "agent_type__slug"),
+            ExpressionWrapper(Q(day__gte=shown), BooleanField()),
+        )
+        .annotate(
+            sum_jobs=Sum("jobs"), tokens=Sum(F("input_tokens") + F("output_tokens")), cost=Sum("cost_nanos")
+        )
+        .order_by()
+    )
 
 
-def _change(label: str, color: str, agent_type: str, *sums: Any) -> AgentTypeChange:
-    jobs, tokens, cost, *rest = map(int, sums)
-    before, after = Work(jobs, tokens, cost), Work(*rest)
+def _change(label: str, color: str, agent_type: str, before: Work, after: Work) -> AgentTypeChange:
     return AgentTypeChange(label, color, agent_type, before, after, decomposition.split(before, after))

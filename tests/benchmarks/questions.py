@@ -21,9 +21,15 @@ class Asked(NamedTuple):
     answer: Any
 
 
+ONE_CHANGED = "50 products, 1 changed"
+
+
 def ask(database: str, product: str) -> dict[str, Asked]:
-    """Of that product, and of all that its owner has."""
+    """Of that product, and of all that its owner has: as one asks who has kept nothing yet."""
+    from django.core.cache import caches
+
     with databases.using(database):
+        caches["of each"].clear()  # the products of the databases have the same numbers
         return {name: _asked(question) for name, question in _questions(product).items()}
 
 
@@ -40,7 +46,19 @@ def _questions(name: str) -> dict[str, Callable[[], Any]]:
         "90 days": lambda: queries.daily_spend(project, RANGE),
         "last 50": lambda: queries.recent(project),
         "50 products": lambda: queries.portfolio(caller.owned()),
+        ONE_CHANGED: lambda: queries.portfolio(_one_changed(caller.owned(), project.pk)),
     }
+
+
+def _one_changed(projects: Any, changed: int) -> list[Any]:
+    """As they are read after an event of that one."""
+    from products.models import new_version
+
+    found = list(projects)
+    for project in found:
+        if project.pk == changed:
+            project.version = new_version()
+    return found
 
 
 def _asked(question: Callable[[], Any]) -> Asked:

@@ -184,7 +184,7 @@ def table(found: Figures) -> Iterator[str]:
             yield _line([f"{sizes[-1]:,} to {sizes[0]:,} rows{label}", *grown])
     for rival, told in found["rivals"].items():
         asked = told["questions"]
-        cells = (f"{asked[n]['ms']:,.0f} ms, {asked[n]['of_product']:,} ×" for n in names)
+        cells = (f"{asked[n]['ms']:,.0f} ms, {asked[n]['of_product']:,} ×" for n in names if n in asked)
         yield _line([f"{rival}, {sizes[-1]:,} rows", *cells])
 
 
