@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings as settings_of_django
 from django.core.management import CommandError, call_command, get_commands
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from aicost import checks, probe
+from products.models import Project
 from tests.conftest import missing
 from tests.faults.server import PATIENCE, environment, own_database, running
 from tests.receivers import free_port
@@ -31,6 +33,25 @@ GOOD_KEY = "0123456789abcdef" * 4
 
 
 # ---- Settings
+
+
+def prepared_of(table: str) -> int:
+    with connection.cursor() as cursor:
+        told = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s"
+        cursor.execute(told, [f'%FROM "{table}"%'])
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_postgresql_prepares_what_it_is_asked_again_and_again(project: Any) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's driver keeps every statement prepared")
+    if settings_of_django.DISTRIBUTED:
+        pytest.skip("a cluster prepares nothing by default")
+    connection.close()
+    for times in range(8):
+        assert prepared_of("products_project") == (times > 5)
+        assert Project.objects.get(pk=project.pk) == project
 
 
 @pytest.fixture
