@@ -37,6 +37,7 @@ def pieces(rows: int) -> dict[str, Piece]:
         "import": Piece("import_usage", ("--events", str(min(rows, 1_000_000)))),
         "import-single": Piece("import_usage", ("--shape", "single")),
         "pages": Piece("pages", writes_json=True),
+        "connections": Piece("connections", (), (POSTGRES,), writes_json=True),
         "servers": Piece("servers", writes_json=True),
         "intake": Piece("intake", writes_json=True),
         "reads": Piece("reads", ("--rows", *map(str, sizes)), (POSTGRES,), writes_json=True),
