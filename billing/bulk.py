@@ -113,7 +113,8 @@ def update(model: type[models.Model], project: int, columns: Columns, rows: Sequ
         return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(statements.update_set(model, columns), [*_joined(rows), project])
+            with _planned_anew():
+                cursor.execute(statements.update_set(model, columns), [*_joined(rows), project])
         else:
             told = _adapted(model, columns, [(*row, project) for row in rows])
             cursor.executemany(statements.update(model, columns), told)
@@ -130,13 +131,24 @@ def find(
     if not wanted:
         return []
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, _planned_anew():
             cursor.execute(statements.find_set(model, key, columns), [*_joined(wanted), project])
             return list(cursor.fetchall())
     # As objects: SQLite's own values are texts where ours are instants.
     text = statements.find(model, key, columns if "id" in columns else ("id", *columns))
     found = model._default_manager.raw(text, [_json(wanted), project])
     return [tuple(getattr(one, column) for column in columns) for one in found]
+
+
+@contextmanager
+def _planned_anew() -> Iterator[None]:
+    """No plan of an import's first batches for its last: in a table of a page any index will do."""
+    at_psycopg = connection.connection
+    threshold, at_psycopg.prepare_threshold = at_psycopg.prepare_threshold, None
+    try:
+        yield
+    finally:
+        at_psycopg.prepare_threshold = threshold
 
 
 def _joined(rows: Sequence[Row]) -> list[str]:

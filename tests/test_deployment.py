@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 import yaml
-from django.conf import settings as settings_of_django
 from django.core.management import CommandError, call_command, get_commands
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from aicost import checks, probe
 from products.models import Project
+from tests import citus
 from tests.conftest import missing
+from tests.factories import event, send
 from tests.faults.server import PATIENCE, environment, own_database, running
 from tests.receivers import free_port
 
@@ -35,23 +36,37 @@ GOOD_KEY = "0123456789abcdef" * 4
 # ---- Settings
 
 
-def prepared_of(table: str) -> int:
+def prepared() -> list[str]:
     with connection.cursor() as cursor:
-        told = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s"
-        cursor.execute(told, [f'%FROM "{table}"%'])
-        return int(cursor.fetchone()[0])
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [statement for (statement,) in cursor.fetchall()]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_postgresql_prepares_what_it_is_asked_again_and_again(project: Any) -> None:
+@pytest.fixture
+def preparing(transactional_db: None) -> None:
+    """A connection of PostgreSQL that has prepared nothing yet."""
     if connection.vendor == "sqlite":
         pytest.skip("SQLite's driver keeps every statement prepared")
-    if settings_of_django.DISTRIBUTED:
+    if citus.in_use():
         pytest.skip("a cluster prepares nothing by default")
     connection.close()
+
+
+def test_postgresql_prepares_what_it_is_asked_again_and_again(preparing: None, project: Any) -> None:
     for times in range(8):
-        assert prepared_of("products_project") == (times > 5)
+        assert any('FROM "products_project"' in one for one in prepared()) == (times > 5)
         assert Project.objects.get(pk=project.pk) == project
+
+
+def test_what_has_a_choice_of_indexes_is_planned_for_the_tables_as_they_are(
+    preparing: None, project: Any
+) -> None:
+    for number in range(8):
+        send(project, event(runId=f"run-{number}", jobId="job", agentType="testing"))
+        send(project, event(kind="job", runId=f"run-{number}", jobId="job", jobStatus="failed"))
+    kept = prepared()
+    assert any(one.startswith('INSERT INTO "billing_dailyspend"') for one in kept)
+    assert not [one for one in kept if "LATERAL" in one or one.startswith('UPDATE "products_agentjob"')]
 
 
 @pytest.fixture
