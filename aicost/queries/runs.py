@@ -13,6 +13,8 @@ from billing.models import CreditTransaction, LedgerQuerySet, RunSpend
 from products.models import AgentJob, PipelineRun, Project
 
 PAGE = 50
+PORTION = 2_000
+"""Runs that are asked for at once where all are wanted."""
 JOBS_SHOWN = 200
 DEDUCTIONS_SHOWN = 200
 
@@ -35,20 +37,25 @@ class RunPage:
 
 def run_page(project: Project, after: Cursor | None = None) -> RunPage:
     """Runs, newest start first, then run id; those of which no start is known come last."""
-    page = _started(project, after)[: PAGE + 1] if after is None or after.started_at else []
-    found = list(page)
-    if len(found) <= PAGE:
-        found += _not_started(project, after)[: PAGE + 1 - len(found)]
-    shown = found[:PAGE]
-    older = Cursor(shown[-1].started_at, shown[-1].run_id) if len(found) > PAGE else None
+    return _page(project, after, PAGE)
+
+
+def _page(project: Project, after: Cursor | None, most: int) -> RunPage:
+    started = _started(project, after)[: most + 1] if after is None or after.started_at else []
+    found = list(started)
+    if len(found) <= most:
+        found += _not_started(project, after)[: most + 1 - len(found)]
+    shown = found[:most]
+    older = Cursor(shown[-1].started_at, shown[-1].run_id) if len(found) > most else None
     return RunPage(_with_spend(project, shown), older)
 
 
 def _started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
     runs = PipelineRun.objects.filter(project=project, started_at__isnull=False)
     if after:
-        runs = runs.filter(
-            Q(started_at__lt=after.started_at) | Q(started_at=after.started_at, run_id__gt=after.run_id)
+        # Said so that an index begins there: "earlier, or then and of a later id" would be read from the top.
+        runs = runs.filter(started_at__lte=after.started_at).filter(
+            Q(started_at__lt=after.started_at) | Q(run_id__gt=after.run_id)
         )
     return runs.order_by("-started_at", "run_id")
 
@@ -61,10 +68,10 @@ def _not_started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun
 
 
 def every_run(project: Project) -> Iterator[RunCost]:
-    """All of them as `run_page` orders them, a page at a time."""
+    """All of them as `run_page` orders them, so many at a time."""
     after: Cursor | None = None
     while True:
-        page = run_page(project, after)
+        page = _page(project, after, PORTION)
         yield from page.runs
         if page.older is None:
             return
