@@ -6,10 +6,12 @@ out. Who read the version just before a change may keep newer figures under it, 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache as once
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeVar
 
 from django.conf import settings
@@ -24,16 +26,40 @@ Span = Literal["day", "minute"]
 
 T = TypeVar("T")
 FOR_AT_MOST = 24 * 3600
+_PATIENCE = 5.0
+"""Seconds after which one makes by oneself what another is making: never to wait for whoever is stuck."""
+_makers = [Lock() for _ in range(64)]
+"""By key, several keys to one: for whoever makes an answer."""
 
 
 def kept(key: str, make: Callable[[], T]) -> T:
-    """`make`'s answer, from the cache where it is there under `key_of`'s key. None is never kept."""
+    """`make`'s answer, from the cache where it is there under `key_of`'s key. None is never kept.
+
+    Of threads that miss the same answer at once one makes it. `make` keeps nothing in here itself.
+    """
+    found: T | None = caches["kept"].get(key)
+    return _made(key, make) if found is None else found
+
+
+def _made(key: str, make: Callable[[], T]) -> T:
     store = caches["kept"]
-    found: T | None = store.get(key)
-    if found is None:
-        found = make()
-        store.set(key, found, FOR_AT_MOST)
-    return found
+    with _alone(key):
+        found: T | None = store.get(key)
+        if found is None:
+            found = make()
+            store.set(key, found, FOR_AT_MOST)
+        return found
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[None]:
+    maker = _makers[hash(key) % len(_makers)]
+    waited = maker.acquire(timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        if waited:
+            maker.release()
 
 
 def of_each(

@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import count
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aicost import queries
+from aicost import kept, queries
 from billing import budgets, corrections, policies, rollups, spending
 from billing.models import MonthlySpend
 from billing.money import NANOS_PER_DOLLAR
@@ -28,6 +32,7 @@ FRAGMENTS = ("ai-cost-month", "ai-cost-daily", "ai-cost-tabs")
 READS = ("getMonthlySummary", "getMonthlyTrend", "getRecentTransactions")
 LETS_IN = 3
 """Questions to the database before anything else: session, user, product."""
+PATIENCE = 30
 
 
 @pytest.fixture
@@ -128,6 +133,59 @@ def test_the_portfolio_asks_of_the_products_that_changed_alone(owner: Any, used:
     assert told["Beside 1"][0] == 7 * NANOS_PER_DOLLAR
     caches["of each"].clear()
     assert side_by_side(owner) == (told, [everybody] * 3)
+
+
+def both(one: Callable[[], object], other: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        for asked in [threads.submit(one), threads.submit(other)]:
+            asked.result(timeout=PATIENCE)
+
+
+def test_of_two_who_miss_an_answer_at_once_one_makes_it(monkeypatch: Any) -> None:
+    monkeypatch.setattr(kept, "_PATIENCE", PATIENCE)
+    made: list[str] = []
+    lookups, missed, makes_too, store = count(), Barrier(2), Event(), caches["kept"]
+
+    class Missed:
+        """Both have looked before either makes it."""
+
+        set = store.set
+
+        def get(self, key: str) -> Any:
+            found = store.get(key)
+            if next(lookups) < 2:
+                missed.wait(PATIENCE)
+            return found
+
+    monkeypatch.setattr(kept, "caches", {"kept": Missed()})
+
+    def make() -> str:
+        made.append("it")
+        if len(made) == 1:
+            makes_too.wait(0.5)  # time enough for another, were there one
+        else:
+            makes_too.set()
+        return "it"
+
+    both(partial(kept.kept, "twice", make), partial(kept.kept, "twice", make))
+    assert made == ["it"]
+
+
+def test_nobody_waits_for_one_who_is_stuck(monkeypatch: Any) -> None:
+    monkeypatch.setattr(kept, "_PATIENCE", 0.01)
+    begun, other_has_it = Event(), Event()
+
+    def stuck() -> str:
+        begun.set()
+        assert other_has_it.wait(PATIENCE)
+        return "late"
+
+    def other() -> None:
+        assert begun.wait(PATIENCE)
+        assert kept.kept("stuck", lambda: "made") == "made"
+        other_has_it.set()
+
+    both(partial(kept.kept, "stuck", stuck), other)
 
 
 # It is never an old one
@@ -265,10 +323,10 @@ def test_two_products_of_one_version_have_an_answer_each(owners: Client, owner: 
 
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_everybody_reads_the_same(owners: Client, viewer: Any, used: Any, name: str) -> None:
-    kept = owners.get(url(used, name)).content
+    shown = owners.get(url(used, name)).content
     caches["kept"].clear()
-    assert signed_in(viewer).get(url(used, name)).content == kept
-    assert used.owner.username.encode() not in kept
+    assert signed_in(viewer).get(url(used, name)).content == shown
+    assert used.owner.username.encode() not in shown
 
 
 @pytest.mark.parametrize("name", ["ai-cost", *FRAGMENTS])
