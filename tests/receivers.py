@@ -5,6 +5,8 @@ import email.policy
 import json
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +22,20 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind((HERE, 0))
         return int(found.getsockname()[1])
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server that answers as the handler says; yields its URL."""
+    server = ThreadingHTTPServer((HERE, 0), handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://{HERE}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class MailServer:

@@ -2,10 +2,9 @@
 
 import gzip
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from typing import Any
 
@@ -41,6 +40,7 @@ from tests.otlp import (
     span,
     trace_id,
 )
+from tests.receivers import answering
 from tests.test_real_data import DATA, expected, same_cost
 
 ADDRESS = "/v1/traces"
@@ -348,13 +348,8 @@ class ModelServer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def model_server() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), ModelServer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(ModelServer) as url:
+        yield f"{url}/v1"
 
 
 INSTRUMENTATIONS = {

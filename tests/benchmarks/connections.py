@@ -2,9 +2,9 @@
 
     python -m tests.with_postgres --durable python -m tests.benchmarks.connections [--requests 120]
 
-A server for each, of one process, all on one database with the demo's data, and asked in
-turn, so that whatever else the machine does falls on each. Milliseconds over HTTP, medians: of an answer that
-is kept, of one made anew after an event, and of recording that event.
+A server for each, of one process, all on one database with the demo's data, and asked in turn, so that
+whatever else the machine does falls on each. Milliseconds over HTTP, medians: of an answer that is kept, of
+one made anew after an event, and of recording that event.
 """
 
 import argparse

@@ -21,9 +21,6 @@ class Asked(NamedTuple):
     answer: Any
 
 
-ONE_CHANGED = "50 products, 1 changed"
-
-
 def ask(database: str, product: str) -> dict[str, Asked]:
     """Of that product, and of all that its owner has: as one asks who has kept nothing yet."""
     from django.core.cache import caches
@@ -46,7 +43,7 @@ def _questions(name: str) -> dict[str, Callable[[], Any]]:
         "90 days": lambda: queries.daily_spend(project, RANGE),
         "last 50": lambda: queries.recent(project),
         "50 products": lambda: queries.portfolio(caller.owned()),
-        ONE_CHANGED: lambda: queries.portfolio(_one_changed(caller.owned(), project.pk)),
+        "50 products, 1 changed": lambda: queries.portfolio(_one_changed(caller.owned(), project.pk)),
     }
 
 

@@ -1,11 +1,10 @@
 """The first view as a production server sends it: hashed, compressed, light, and never moving."""
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from django.test.testcases import LiveServerThread
 
 from tests.browser import scenes
 from tests.browser.conftest import Opener, expect
+from tests.receivers import answering
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -113,13 +113,8 @@ def slow_line(site: str) -> Iterator[str]:
         def log_message(self, *told: Any) -> None:
             """Nothing: the site itself has a log."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Line)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Line) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("query", "width"), [("", 390), ("?range=90&tab=recent", 1280)])
