@@ -136,8 +136,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     if env.bool("PREPARED_STATEMENTS", default=not DISTRIBUTED):
-        # What a connection asks for the fifth time is parsed and planned once for all times to come, until
-        # the statistics of its tables change.
+        # What a connection has asked five times is parsed and planned once for all times to come, until the
+        # statistics of its tables change.
         DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
 
 CACHES = {
