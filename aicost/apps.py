@@ -7,6 +7,6 @@ class AiCostConfig(AppConfig):
     name = "aicost"
 
     def ready(self) -> None:
-        from aicost import checks, sign_in  # noqa: F401  its checks register themselves
+        from aicost.http import login_signals
 
-        sign_in.listen()
+        login_signals.listen()

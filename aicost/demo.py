@@ -16,9 +16,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from aicost import queries
-from billing import budgets, ledger, money, periods
-from billing.events import UsageEvent
-from billing.reading import read
+from billing import ledger, money, periods
+from billing.budgets import limits
+from billing.events.parsing import read
+from billing.events.usage_event import UsageEvent
 from products.models import Membership, Project
 
 USER = "demo"
@@ -124,8 +125,8 @@ def _set_limits(project: Project, used: float, owner: Any, now: datetime) -> Non
     limit = max(round(money.decimal_dollars(spent) / Decimal(str(used)), 2), Decimal("0.01"))
     earlier = max((limit * Decimal("0.8")).quantize(Decimal("1")), Decimal(1))
     start = now - timedelta(days=30 * MONTHS)
-    budgets.set_limit(project, earlier, by=owner, note="First limit", at=start)
-    budgets.set_limit(project, limit, by=owner, note="Raised for the release")
+    limits.set_limit(project, earlier, by=owner, note="First limit", at=start)
+    limits.set_limit(project, limit, by=owner, note="Raised for the release")
 
 
 def _events(plan: Plan, rng: random.Random, now: datetime) -> Iterator[Event]:

@@ -75,13 +75,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "aicost.logs.RequestLogMiddleware",
+    "aicost.http.request_log.RequestLogMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "aicost.origins.OriginMiddleware",
+    "aicost.http.client_ip.OriginMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -89,7 +89,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "aicost.htmx.HtmxAuthMiddleware",
+    "aicost.http.htmx.HtmxAuthMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -142,7 +142,7 @@ else:
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # Fragments and answers, of `aicost.kept`: in each process its own, 10 to 100 kB each.
+    # Fragments and answers, of `aicost.cache`: in each process its own, 10 to 100 kB each.
     "kept": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "kept",
@@ -175,8 +175,8 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "aicost.origins.address_or_none"
-AXES_LOCKOUT_CALLABLE = "aicost.sign_in.paused"
+AXES_CLIENT_IP_CALLABLE = "aicost.http.client_ip.address_or_none"
+AXES_LOCKOUT_CALLABLE = "aicost.http.login_signals.paused"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
 AXES_ENABLE_ADMIN = False
@@ -236,7 +236,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
-SESSION_ENGINE = "aicost.sessions"
+SESSION_ENGINE = "aicost.http.sessions"
 SESSION_MAX_AGE_HOURS: int = env.int("SESSION_MAX_AGE_HOURS", default=336)
 """After which one signs in again, however busy the session was."""
 if not 1 <= SESSION_MAX_AGE_HOURS <= 8_760:
@@ -251,7 +251,10 @@ if LOG_FORMAT not in ("json", "text"):
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "aicost.logs.Json"}, "text": {"()": "aicost.logs.Text"}},
+    "formatters": {
+        "json": {"()": "aicost.http.request_log.Json"},
+        "text": {"()": "aicost.http.request_log.Text"},
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
@@ -260,7 +263,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # whoever scans the internet
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
-        # Its lines name nobody; `aicost.sign_in` writes those that do.
+        # Its lines name nobody; `aicost.http.login_signals` writes those that do.
         "axes": {"level": "ERROR"},
     },
 }

@@ -3,53 +3,53 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from aicost import account, alert_views, api_page, budget_views, connect, export_views, member_views, views
-from aicost.health import healthz, readyz
 from aicost.intake.litellm import litellm_callback
 from aicost.intake.traces import traces
 from aicost.intake.usage import usage
-from aicost.metrics import metrics
 from aicost.rpc.jsonrpc import jsonrpc
 from aicost.rpc.trpc import trpc
+from aicost.views import account, alerts, api_docs, budget, connect, dashboard, exports, members
+from aicost.views.health import healthz, readyz
+from aicost.views.metrics import metrics
 
 # A fragment has an address of its own; the pages' addresses are what people see and share.
-dashboard = [
-    path("ai-cost", views.dashboard, name="ai-cost"),
-    path("ai-cost/month", views.dashboard_month, name="ai-cost-month"),
-    path("ai-cost/daily", views.dashboard_daily, name="ai-cost-daily"),
-    path("ai-cost/tabs", views.dashboard_tabs, name="ai-cost-tabs"),
-    path("ai-cost/export/ledger.csv", export_views.ledger, name="export-ledger"),
-    path("ai-cost/export/<str:table>.<str:form>", export_views.dashboard_table, name="export"),
-    path("budget", budget_views.budget, name="budget"),
-    path("budget/limit", budget_views.limit, name="budget-limit"),
-    path("budget/policy", budget_views.budget_policy, name="budget-policy"),
-    path("alerts", alert_views.alerts, name="alerts"),
-    path("alerts/secret", alert_views.show_secret, name="alert-secret"),
-    path("alerts/test/<str:channel>", alert_views.send_test, name="alert-test"),
-    path("alerts/deliveries/<uuid:delivery_id>/send", alert_views.send_again, name="alert-send-again"),
-    path("members", member_views.members, name="members"),
-    path("members/<int:user_id>/role", member_views.set_role, name="member-role"),
-    path("members/<int:user_id>/remove", member_views.remove, name="member-remove"),
-    path("audit", member_views.audit_log, name="audit"),
-    path("audit.csv", export_views.audit_log, name="export-audit"),
-    path("revenue", views.revenue, name="revenue"),
-    path("revenue.<str:form>", export_views.revenue, name="export-revenue"),
+product_urls = [
+    path("ai-cost", dashboard.dashboard, name="ai-cost"),
+    path("ai-cost/month", dashboard.dashboard_month, name="ai-cost-month"),
+    path("ai-cost/daily", dashboard.dashboard_daily, name="ai-cost-daily"),
+    path("ai-cost/tabs", dashboard.dashboard_tabs, name="ai-cost-tabs"),
+    path("ai-cost/export/ledger.csv", exports.ledger, name="export-ledger"),
+    path("ai-cost/export/<str:table>.<str:form>", exports.dashboard_table, name="export"),
+    path("budget", budget.budget, name="budget"),
+    path("budget/limit", budget.limit, name="budget-limit"),
+    path("budget/policy", budget.budget_policy, name="budget-policy"),
+    path("alerts", alerts.alerts, name="alerts"),
+    path("alerts/secret", alerts.show_secret, name="alert-secret"),
+    path("alerts/test/<str:channel>", alerts.send_test, name="alert-test"),
+    path("alerts/deliveries/<uuid:delivery_id>/send", alerts.send_again, name="alert-send-again"),
+    path("members", members.members, name="members"),
+    path("members/<int:user_id>/role", members.set_role, name="member-role"),
+    path("members/<int:user_id>/remove", members.remove, name="member-remove"),
+    path("audit", members.audit_log, name="audit"),
+    path("audit.csv", exports.audit_log, name="export-audit"),
+    path("revenue", dashboard.revenue, name="revenue"),
+    path("revenue.<str:form>", exports.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),
     path("connect/arrived", connect.arrived, name="connect-arrived"),
-    path("pipelines.<str:form>", export_views.pipelines, name="export-runs"),
-    path("run/<str:table>.<str:form>", export_views.run_table, name="export-run"),
-    path("budget.<str:form>", export_views.limits, name="export-limits"),
-    path("pipelines/", views.pipelines, name="runs"),
+    path("pipelines.<str:form>", exports.pipelines, name="export-runs"),
+    path("run/<str:table>.<str:form>", exports.run_table, name="export-run"),
+    path("budget.<str:form>", exports.limits, name="export-limits"),
+    path("pipelines/", dashboard.pipelines, name="runs"),
     # A run's id is whatever its sender told, slashes included.
-    path("pipelines/<path:run_id>/", views.pipeline, name="run"),
-    path("", views.product, name="product"),
+    path("pipelines/<path:run_id>/", dashboard.pipeline, name="run"),
+    path("", dashboard.product, name="product"),
 ]
 
 urlpatterns = [
-    path("", views.portfolio, name="portfolio"),
-    path("dashboard/products/<str:project_id>/", include(dashboard)),
-    path("portfolio/products", views.portfolio_products, name="portfolio-products"),
-    path("portfolio.<str:form>", export_views.portfolio, name="export-portfolio"),
+    path("", dashboard.portfolio, name="portfolio"),
+    path("dashboard/products/<str:project_id>/", include(product_urls)),
+    path("portfolio/products", dashboard.portfolio_products, name="portfolio-products"),
+    path("portfolio.<str:form>", exports.portfolio, name="export-portfolio"),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     # Whatever follows the base is a procedure's path, or none; never a redirect to one with a slash.
@@ -59,7 +59,7 @@ urlpatterns = [
     # Where exporters of OpenTelemetry send to when they are told the server's address alone.
     path("v1/traces", traces, name="traces"),
     path("api/v1/litellm", litellm_callback, name="litellm"),
-    path("api/", api_page.api, name="api"),
+    path("api/", api_docs.api, name="api"),
     path("account/tokens", account.own_tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke", account.revoke_token, name="revoke-token"),
     path("account/security", account.security, name="security"),
@@ -73,4 +73,4 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
 ]
 
-handler400 = "aicost.pages.bad_request"
+handler400 = "aicost.http.decorators.bad_request"

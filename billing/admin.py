@@ -6,10 +6,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from billing import budgets, money, own_prices, policies
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing import money
+from billing.budgets import limits, policies
 from billing.forms import POLICIES, BudgetForm
 from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
+from billing.models.alerts import AlertDelivery, BudgetAlert
+from billing.prices import overrides
 from products.admin import ReadOnlyAdmin
 
 
@@ -52,7 +54,7 @@ class BillingSettingAdmin(admin.ModelAdmin):
     autocomplete_fields = ["project"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingSetting]:
-        return super().get_queryset(request).filter(key=budgets.KEY)
+        return super().get_queryset(request).filter(key=limits.KEY)
 
     def get_readonly_fields(self, request: HttpRequest, obj: BillingSetting | None = None) -> list[str]:
         return ["project"] if obj else []
@@ -63,14 +65,14 @@ class BillingSettingAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: BillingSetting, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        budgets.set_limit(obj.project, data["limit"], by=request.user, note=data["note"])
+        limits.set_limit(obj.project, data["limit"], by=request.user, note=data["note"])
         if data["policy"]:
             policies.set_policy(obj.project, data["policy"], by=request.user)
-        stored = BillingSetting.objects.get(project=obj.project, key=budgets.KEY)
+        stored = BillingSetting.objects.get(project=obj.project, key=limits.KEY)
         obj.pk, obj.key, obj.value = stored.pk, stored.key, stored.value
 
     def delete_model(self, request: HttpRequest, obj: BillingSetting) -> None:
-        budgets.set_limit(obj.project, None, by=request.user)
+        limits.set_limit(obj.project, None, by=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[BillingSetting]) -> None:
         for setting in queryset.select_related("project"):
@@ -118,14 +120,14 @@ class PriceOverrideAdmin(admin.ModelAdmin):
     autocomplete_fields = ["project"]
 
     def save_model(self, request: HttpRequest, obj: PriceOverride, form: Any, change: bool) -> None:
-        own_prices.keep(obj, by=request.user)
+        overrides.keep(obj, by=request.user)
 
     def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
-        own_prices.drop(obj, by=request.user)
+        overrides.drop(obj, by=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PriceOverride]) -> None:
         for override in queryset.select_related("project"):
-            own_prices.drop(override, by=request.user)
+            overrides.drop(override, by=request.user)
 
 
 @admin.register(BudgetReservation)

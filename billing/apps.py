@@ -25,14 +25,14 @@ def _let_alerts_hear() -> None:
 
 
 def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
-    from products.guards import lift_for_migrations
+    from products.db.triggers import lift_for_migrations
 
     if plan:
         lift_for_migrations(connections[using], "billing")
 
 
 def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
-    from billing.guards import install_billing
+    from billing.db.triggers import install_billing
     from billing.models import CreditTransaction
 
     # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.

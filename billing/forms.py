@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from billing import budgets, policies
+from billing.budgets import limits, policies
 
 
 class BudgetForm(forms.Form):
@@ -29,7 +29,7 @@ class BudgetForm(forms.Form):
             dollars = Decimal(text)
         except InvalidOperation:
             raise ValidationError("A limit is a number of dollars, such as 250 or 99.50.") from None
-        budgets.limit_nanos(dollars)
+        limits.limit_nanos(dollars)
         return dollars
 
 

@@ -7,8 +7,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from products import archive, members, tokens
-from products.audit import AuditEntry
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
+from products.models.audit import AuditEntry
 
 admin.site.site_header = "AI Cost administration"
 admin.site.site_title = "AI Cost administration"

@@ -17,14 +17,14 @@ class ProductsConfig(AppConfig):
 
 
 def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
-    from products.guards import lift_for_migrations
+    from products.db.triggers import lift_for_migrations
 
     if plan:
         lift_for_migrations(connections[using], "products")
 
 
 def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
-    from products.guards import install_products
+    from products.db.triggers import install_products
     from products.models import AgentJob
 
     # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.

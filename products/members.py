@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from products import audit
-from products.audit import Kind
 from products.models import Membership, Project
+from products.models.audit import Kind
 
 
 def find(name: str) -> Any:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from django.test import Client
 
-from aicost.procedures import PROCEDURES
-from aicost.rpc import errors
+from aicost.api import errors
+from aicost.api.procedures import PROCEDURES
 
 OK = "OK"
 CODES = {value.key: value for value in vars(errors).values() if isinstance(value, errors.Code)}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from billing.guards import install_billing
-from products.guards import install_products
+from billing.db.triggers import install_billing
+from products.db.triggers import install_products
 from tests import citus
 
 

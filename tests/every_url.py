@@ -91,7 +91,7 @@ DOORS = {"usage": "/api/v1/usage", "traces": "/v1/traces", "litellm": "/api/v1/l
 """Usage comes in, by tokens."""
 
 CALLS = ("trpc", "jsonrpc")
-"""Procedures are called; who may call which is the table of `tests/test_callers.py`."""
+"""Procedures are called; who may call which is the table of `tests/test_authentication.py`."""
 
 OPEN = ("sign-in", "sign-out", "healthz", "readyz", "metrics")
 """For people and machines that nobody knows yet."""

@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from billing import ledger
-from billing.events import UsageEvent
+from billing.events.parsing import read
+from billing.events.usage_event import UsageEvent
 from billing.models import CreditTransaction
-from billing.reading import read
 from products.models import Membership, Project
 from tests.conftest import NOW
 

@@ -36,7 +36,7 @@ def _remember(barrier: Any) -> None:
 def reserve(project: str, user: str, times: int) -> list[dict[str, Any]]:
     from django.contrib.auth import get_user_model
 
-    from aicost.procedures import PROCEDURES
+    from aicost.api.procedures import PROCEDURES
     from products.access import Caller
 
     caller = Caller(get_user_model().objects.get(pk=user))  # connects, too

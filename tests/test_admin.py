@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from billing import budgets, policies, spending
 from billing.alerts import channels
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.budgets import checks, limits, policies
 from billing.models import BillingSetting, BudgetChange, BudgetReservation, CreditTransaction, PriceOverride
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from products import tokens
 from products.models import AgentJob, AgentType, ApiToken, Membership, PipelineRun, Project
 from tests.factories import usage
@@ -47,9 +47,9 @@ def full(project, owner, django_capture_on_commit_callbacks):
     """One of whatever the admin shows: spend that passed its limit, and the message about it."""
     told = {"thresholds": [80], "email_people": False, "email_more": [], "webhook_url": WEBHOOK}
     channels.change(project, **told)
-    spending.reserve(project, 10**9, by=owner)
+    checks.reserve(project, 10**9, by=owner)
     with django_capture_on_commit_callbacks(execute=True):
-        budgets.set_limit(project, Decimal(1), by=owner)
+        limits.set_limit(project, Decimal(1), by=owner)
         usage(project)
     return project
 
@@ -90,7 +90,7 @@ def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, sup
     add = {"project": project.pk, "limit": "250.00", "note": "first"}
     assert admin.post(address(BillingSetting, "add"), add).status_code == 302
     setting = BillingSetting.objects.get()
-    assert (setting.key, setting.value) == (budgets.KEY, "250")
+    assert (setting.key, setting.value) == (limits.KEY, "250")
     assert admin.post(address(BillingSetting, "change", setting.pk), {"limit": "99.5"}).status_code == 302
     assert BillingSetting.objects.get().value == "99.5"
     admin.post(address(BillingSetting, "delete", setting.pk), {"post": "yes"})
@@ -106,7 +106,7 @@ def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, sup
 
 
 def test_limits_deleted_in_a_selection_leave_their_history(admin, project, owner):
-    budgets.set_limit(project, Decimal(100), by=owner)
+    limits.set_limit(project, Decimal(100), by=owner)
     setting = BillingSetting.objects.get()
     selected = {"action": "delete_selected", "_selected_action": [setting.pk], "post": "yes"}
     admin.post(address(BillingSetting, "changelist"), selected)
@@ -115,7 +115,7 @@ def test_limits_deleted_in_a_selection_leave_their_history(admin, project, owner
 
 
 def test_adding_a_limit_where_there_is_one_changes_it(admin, project, owner):
-    budgets.set_limit(project, Decimal(100), by=owner)
+    limits.set_limit(project, Decimal(100), by=owner)
     admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "200"})
     assert BillingSetting.objects.get().value == "200"
 
@@ -133,7 +133,7 @@ def test_the_policy_is_set_beside_the_limit_and_left_where_nothing_is_chosen(adm
     admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "250", "policy": "warn"})
     assert policies.policy_of(project) == "warn"
     assert BudgetChange.objects.values_list("changed_by", "policy").first() == (superuser.pk, "warn")
-    setting = BillingSetting.objects.get(key=budgets.KEY)
+    setting = BillingSetting.objects.get(key=limits.KEY)
     page = admin.get(address(BillingSetting, "change", setting.pk)).content.decode()
     assert '<option value="warn" selected>' in page
     admin.post(address(BillingSetting, "change", setting.pk), {"limit": "99", "policy": ""})

@@ -25,9 +25,9 @@ from django.db import connection
 from django.test import TestCase
 from django.utils import timezone
 
-from billing import budgets
-from billing.alerts import Undelivered, channels, outbox, peers, webhook
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.alerts import Undelivered, channels, outbox, safe_http, webhook
+from billing.budgets import limits
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Membership
 from tests.conftest import NOW, missing
 from tests.factories import ProjectFactory, UserFactory, usage
@@ -77,7 +77,7 @@ def choose(project: Any, **chosen: Any) -> None:
 
 def cross(project: Any, dollars: str = "80", of: str = "100") -> BudgetAlert:
     with committed():
-        budgets.set_limit(project, Decimal(of), by=project.owner)
+        limits.set_limit(project, Decimal(of), by=project.owner)
     with committed():
         usage(project, costDollars=dollars)
     return BudgetAlert.objects.filter(project=project, told=True).latest("pk")
@@ -362,12 +362,12 @@ PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"]
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_that_is_not_public_is_known_for_it(address: str) -> None:
-    assert not peers.is_public(address)
+    assert not safe_http.is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_known_for_it(address: str) -> None:
-    assert peers.is_public(address)
+    assert safe_http.is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_public_address_is_known_for_it(address: str) -> None:
 )
 def test_private_addresses_are_refused_however_they_are_written(acme: Any, host: str) -> None:
     with pytest.raises(Undelivered, match="not public"):
-        peers.post(f"https://{host}/", b"{}", {})
+        safe_http.post(f"https://{host}/", b"{}", {})
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1"], ["169.254.169.254"], ["1.1.1.1", "10.0.0.1"], ["::1"]])
@@ -386,7 +386,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused_before_any_connection
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **_: [_found(one, port) for one in answers])
     monkeypatch.setattr(socket.socket, "connect", lambda self, at: connected.append(at))
     with pytest.raises(Undelivered, match="not public"):
-        peers.post("https://rebinding.example.com/", b"{}", {})
+        safe_http.post("https://rebinding.example.com/", b"{}", {})
     assert connected == []
 
 
@@ -412,7 +412,7 @@ def test_a_name_is_resolved_once_and_its_checked_address_connected_to(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(Undelivered, match="No connection"):
-        peers.post("https://rebinding.example.com/", b"{}", {})
+        safe_http.post("https://rebinding.example.com/", b"{}", {})
     assert (asked, connected) == (["rebinding.example.com"], [("1.1.1.1", 443)])
 
 
@@ -454,7 +454,7 @@ def test_plain_http_is_for_servers_that_allow_it(acme: Any, settings: Any) -> No
     choose(acme, webhook_url="http://receiver.internal:8080/x")
     settings.WEBHOOK_ALLOW_PRIVATE = False
     with pytest.raises(Undelivered, match="https"):
-        peers.post("http://receiver.internal:8080/x", b"{}", {})
+        safe_http.post("http://receiver.internal:8080/x", b"{}", {})
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, word
     settings.WEBHOOK_ALLOW_PRIVATE = True
     with _server(answer) as port:
         try:
-            found = str(peers.post(f"http://127.0.0.1:{port}/", b"{}", {}))
+            found = str(safe_http.post(f"http://127.0.0.1:{port}/", b"{}", {}))
         except Undelivered as undelivered:
             found = str(undelivered)
     assert found == words
@@ -480,12 +480,12 @@ def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, word
 
 def test_a_receiver_that_trickles_its_answer_is_left(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(peers, "PATIENCE", 1.0)
+    monkeypatch.setattr(safe_http, "PATIENCE", 1.0)
     with (
         _server(b"HTTP/1.1 200 OK", pause=0.2) as port,
         pytest.raises(Undelivered, match="did not answer within 1 sec"),
     ):
-        peers.post(f"http://127.0.0.1:{port}/", b"{}", {})
+        safe_http.post(f"http://127.0.0.1:{port}/", b"{}", {})
 
 
 class _server:  # noqa: N801  # reads as a context manager where it is used
@@ -552,7 +552,7 @@ def secured(certificate: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_certificate_has_to_be_trusted(secured: Receiver) -> None:
     with pytest.raises(Undelivered, match="certificate is not one that is trusted"):
-        peers.post("https://hooks.example.com/", b"{}", {})
+        safe_http.post("https://hooks.example.com/", b"{}", {})
     assert secured.calls == []
 
 
@@ -560,10 +560,10 @@ def test_a_certificate_is_checked_against_the_name_and_not_the_address(
     secured: Receiver, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert peers.post("https://hooks.example.com/x", b"{}", {}) == 200
+    assert safe_http.post("https://hooks.example.com/x", b"{}", {}) == 200
     assert secured.calls[0].headers["host"] == "hooks.example.com"
     with pytest.raises(Undelivered, match="certificate is not one that is trusted"):
-        peers.post("https://other.example.com/x", b"{}", {})
+        safe_http.post("https://other.example.com/x", b"{}", {})
     assert len(secured.calls) == 1
 
 
@@ -754,7 +754,7 @@ def test_many_deliveries_are_dropped_in_several_transactions(receiver: Receiver,
 def test_a_threshold_stays_told_after_its_message_was_dropped(receiver: Receiver, acme: Any) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     with committed():
-        budgets.set_limit(acme, Decimal(100), by=acme.owner)
+        limits.set_limit(acme, Decimal(100), by=acme.owner)
         usage(acme, costDollars="90")
     outbox.send_due()
     assert outbox.prune(NOW + timedelta(seconds=1)) == 1

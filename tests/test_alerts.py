@@ -12,10 +12,11 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client, TestCase
 from django.test.utils import CaptureQueriesContext
 
-from billing import budgets, ledger
+from billing import ledger
 from billing.alerts import channels, crossings
-from billing.alerts.models import AlertDelivery, AlertSettings, BudgetAlert
+from billing.budgets import limits
 from billing.models import CreditTransaction
+from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from products import tokens
 from products.models import Membership
 from tests.conftest import NOW
@@ -40,7 +41,7 @@ def refund(project: Any, dollars: str, **told: Any) -> None:
 
 def limit(project: Any, dollars: str | None) -> None:
     with committed():
-        budgets.set_limit(project, None if dollars is None else Decimal(dollars), by=project.owner)
+        limits.set_limit(project, None if dollars is None else Decimal(dollars), by=project.owner)
 
 
 def choose(project: Any, *thresholds: int, **chosen: Any) -> None:

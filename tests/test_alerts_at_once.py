@@ -15,9 +15,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from billing import budgets
 from billing.alerts import crossings, outbox
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.budgets import limits
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from tests.factories import ProjectFactory, UserFactory, usage
 from tests.receivers import MailServer
 
@@ -71,7 +71,7 @@ def product() -> Any:
 
 @pytest.mark.parametrize("number", counts())
 def test_writers_that_cross_together_make_one_alert(product: Any, number: int) -> None:
-    budgets.set_limit(product, Decimal(number * 5), by=product.owner)
+    limits.set_limit(product, Decimal(number * 5), by=product.owner)
     assert writers(number, product, 5) == ["5"] * number
     first, second = BudgetAlert.objects.filter(project=product).order_by("threshold")
     assert [(one.threshold, one.crossing) for one in (first, second)] == [(80, 1), (100, 1)]
@@ -86,7 +86,7 @@ def test_workers_that_find_one_crossing_together_make_one_alert(
     product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a crash between the commit and its evaluation."""
-    budgets.set_limit(product, Decimal(10), by=product.owner)
+    limits.set_limit(product, Decimal(10), by=product.owner)
     with monkeypatch.context() as patched:
         patched.setattr(crossings, "evaluate", lambda project: None)
         usage(product, costDollars="9", occurredAt=timezone.now().isoformat())
@@ -116,7 +116,7 @@ def test_with_the_mail_server_down_writers_make_one_mail_that_comes_once(
     product: Any, mail: MailServer
 ) -> None:
     number = counts()[0]
-    budgets.set_limit(product, Decimal(number * 6), by=product.owner)
+    limits.set_limit(product, Decimal(number * 6), by=product.owner)
     assert writers(number, product, 5) == ["5"] * number
     for _ in range(3):
         assert send_at_once(4) == {"pending": 1}

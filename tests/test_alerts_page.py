@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import budgets
 from billing.alerts import channels, outbox
-from billing.alerts.models import AlertDelivery, AlertSettings
+from billing.budgets import limits
+from billing.models.alerts import AlertDelivery, AlertSettings
 from tests.factories import usage
 from tests.receivers import Receiver
 
@@ -71,7 +71,7 @@ def choose(project: Any, **chosen: Any) -> None:
 
 def cross(project: Any, dollars: str = "80") -> None:
     with TestCase.captureOnCommitCallbacks(execute=True):
-        budgets.set_limit(project, Decimal(100), by=project.owner)
+        limits.set_limit(project, Decimal(100), by=project.owner)
     with TestCase.captureOnCommitCallbacks(execute=True):
         usage(project, costDollars=dollars)
 

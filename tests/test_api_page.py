@@ -21,11 +21,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aicost.presentation import api as api_shown
-from aicost.presentation.examples import VALUES, Site
-from aicost.procedures import PROCEDURES
-from aicost.registry import Procedure
-from aicost.rpc import errors
+from aicost.api import errors
+from aicost.api.procedures import PROCEDURES
+from aicost.api.registry import Procedure
+from aicost.presentation.api_docs import procedures as api_shown
+from aicost.presentation.api_docs.examples import VALUES, Site
 from products import tokens
 from tests.clients.node import FOLDER, executable
 from tests.conftest import missing

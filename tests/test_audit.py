@@ -16,12 +16,12 @@ from django.db import Error, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from billing import budgets, policies
 from billing.alerts import channels
+from billing.budgets import limits, policies
 from billing.models import PriceOverride
 from products import audit, members, tokens
-from products.audit import AuditEntry, AuditLogIsAppendOnly, Kind
 from products.models import Membership, Project
+from products.models.audit import DETAIL_LENGTH, AuditEntry, AuditLogIsAppendOnly, Kind
 from tests.conftest import NOW
 from tests.factories import PASSWORD, ProjectFactory, UserFactory
 
@@ -97,7 +97,7 @@ def test_a_changed_budget_and_policy_are_noted_whoever_changes_them(
     body = {"projectId": str(project.pk), "limitDollars": 5}
     header = {"HTTP_AUTHORIZATION": f"Bearer {secret}", "REMOTE_ADDR": "192.0.2.8"}
     Client().post("/api/trpc/aiCost.setBudgetLimit", body, content_type="application/json", **header)
-    [setting] = project.billing_settings.filter(key=budgets.KEY)
+    [setting] = project.billing_settings.filter(key=limits.KEY)
     signed_in(superuser).post(f"/admin/billing/billingsetting/{setting.pk}/delete/", {"post": "yes"})
     lines = AuditEntry.objects.filter(kind=Kind.BUDGET_CHANGED).order_by("pk")
     assert [(one.who_name, one.address, one.detail) for one in lines[1:]] == [
@@ -108,14 +108,14 @@ def test_a_changed_budget_and_policy_are_noted_whoever_changes_them(
 
 def test_what_changes_nothing_is_not_noted(project: Any, owner: Any) -> None:
     for _ in range(2):
-        budgets.set_limit(project, Decimal(5), by=owner)
+        limits.set_limit(project, Decimal(5), by=owner)
         policies.set_policy(project, "warn", by=owner)
     assert AuditEntry.objects.count() == 2
 
 
 def test_an_act_that_is_undone_leaves_no_line(project: Any, owner: Any, viewer: Any) -> None:
     with transaction.atomic():
-        budgets.set_limit(project, Decimal(5), by=owner)
+        limits.set_limit(project, Decimal(5), by=owner)
         members.remove(project, viewer, by=owner)
         assert AuditEntry.objects.count() == 2
         transaction.set_rollback(True)
@@ -330,7 +330,7 @@ def test_odd_names_are_text_on_the_page_and_in_the_file(project: Any, owner: Any
 def test_details_are_one_short_line(project: Any, owner: Any) -> None:
     audit.note(Kind.DENIED, by=owner, project=project, detail="a\nb\x1b" + "x" * 1000)
     assert entry(Kind.DENIED).detail.startswith("a\\nb\\x1bxxx")
-    assert len(entry(Kind.DENIED).detail) == audit.DETAIL_LENGTH
+    assert len(entry(Kind.DENIED).detail) == DETAIL_LENGTH
 
 
 # ---- Append-only, and for a time
@@ -445,7 +445,7 @@ def test_tokens_for_every_product_stand_in_it_and_those_for_another_do_not(
 
 
 def test_the_newest_stands_first_and_kinds_are_chosen(project: Any, owner: Any, clock: Any) -> None:
-    budgets.set_limit(project, Decimal(5), by=owner)
+    limits.set_limit(project, Decimal(5), by=owner)
     clock.shift(60)
     policies.set_policy(project, "warn", by=owner)
     client = signed_in(owner)

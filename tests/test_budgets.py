@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ValidationError
 
-from billing import budgets
+from billing.budgets import limits as budget_limits
 from billing.models import BillingSetting, BudgetChange
 from tests.conftest import NOW
 
@@ -15,20 +15,20 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 def stored(project) -> list[str]:
     return list(
-        BillingSetting.objects.filter(project=project, key=budgets.KEY).values_list("value", flat=True)
+        BillingSetting.objects.filter(project=project, key=budget_limits.KEY).values_list("value", flat=True)
     )
 
 
 def test_the_limit_is_stored_as_a_plain_decimal_string(project, owner):
     for dollars, text in (("250", "250"), ("99.50", "99.5"), ("1E+3", "1000"), ("0.01", "0.01")):
-        budgets.set_limit(project, Decimal(dollars), by=owner)
+        budget_limits.set_limit(project, Decimal(dollars), by=owner)
         assert stored(project) == [text]
 
 
 def test_the_history_says_who_changed_it_when_from_what_to_what(project, owner, manager):
-    budgets.set_limit(project, Decimal(100), by=owner, note="start")
-    budgets.set_limit(project, Decimal(250), by=manager)
-    budgets.set_limit(project, None, by=owner)
+    budget_limits.set_limit(project, Decimal(100), by=owner, note="start")
+    budget_limits.set_limit(project, Decimal(250), by=manager)
+    budget_limits.set_limit(project, None, by=owner)
     history = BudgetChange.objects.filter(project=project).order_by("pk")
     dollar = 10**9
     assert [(c.changed_by, c.old_limit_nanos, c.new_limit_nanos, c.note) for c in history] == [
@@ -41,43 +41,43 @@ def test_the_history_says_who_changed_it_when_from_what_to_what(project, owner, 
 
 
 def test_setting_the_limit_that_stands_changes_nothing(project, owner):
-    assert budgets.set_limit(project, Decimal(100), by=owner)
-    assert budgets.set_limit(project, Decimal("100.00"), by=owner) is None
+    assert budget_limits.set_limit(project, Decimal(100), by=owner)
+    assert budget_limits.set_limit(project, Decimal("100.00"), by=owner) is None
     assert BudgetChange.objects.count() == 1
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "NaN", "Infinity", "0.001", "1000000000.01", "1e15"])
 def test_a_limit_out_of_range_is_refused_and_nothing_stored(project, owner, wrong):
     with pytest.raises(ValidationError):
-        budgets.set_limit(project, Decimal(wrong), by=owner)
+        budget_limits.set_limit(project, Decimal(wrong), by=owner)
     assert stored(project) == []
     assert not BudgetChange.objects.exists()
 
 
 def test_the_largest_limit_is_taken(project, owner):
-    budgets.set_limit(project, Decimal(1_000_000_000), by=owner)
-    assert budgets.limits_now([project]) == {project.pk: 10**18}
+    budget_limits.set_limit(project, Decimal(1_000_000_000), by=owner)
+    assert budget_limits.limits_now([project]) == {project.pk: 10**18}
 
 
 def test_past_months_keep_the_limit_that_was_in_force_at_their_last_instant(project, owner, clock):
     clock.move_to(datetime(2026, 1, 31, 23, 59, 59, 999999, tzinfo=UTC))
-    budgets.set_limit(project, Decimal(100), by=owner)
+    budget_limits.set_limit(project, Decimal(100), by=owner)
     clock.move_to(datetime(2026, 2, 1, tzinfo=UTC))
-    budgets.set_limit(project, Decimal(200), by=owner)
+    budget_limits.set_limit(project, Decimal(200), by=owner)
     clock.move_to(NOW)
-    budgets.set_limit(project, Decimal(300), by=owner)
-    limits = [budgets.limit_of(project, date(2026, month, 1)) for month in (1, 2, 3)]
+    budget_limits.set_limit(project, Decimal(300), by=owner)
+    limits = [budget_limits.limit_of(project, date(2026, month, 1)) for month in (1, 2, 3)]
     assert limits == [100 * 10**9, 200 * 10**9, 300 * 10**9]
-    assert budgets.limit_of(project, date(2025, 12, 1)) is None
+    assert budget_limits.limit_of(project, date(2025, 12, 1)) is None
 
 
 def test_a_month_ends_in_the_billing_zone(project, owner, clock):
     project.time_zone = "Pacific/Kiritimati"  # UTC+14: its February begins on 31 January, 10:00 UTC
     project.save()
     clock.move_to(datetime(2026, 1, 31, 10, tzinfo=UTC) - timedelta(microseconds=1))
-    budgets.set_limit(project, Decimal(100), by=owner)
+    budget_limits.set_limit(project, Decimal(100), by=owner)
     clock.move_to(datetime(2026, 1, 31, 10, tzinfo=UTC))
-    budgets.set_limit(project, Decimal(200), by=owner)
+    budget_limits.set_limit(project, Decimal(200), by=owner)
     clock.move_to(NOW)
-    assert budgets.limit_of(project, date(2026, 1, 1)) == 100 * 10**9
-    assert budgets.limit_of(project, date(2026, 2, 1)) == 200 * 10**9
+    assert budget_limits.limit_of(project, date(2026, 1, 1)) == 100 * 10**9
+    assert budget_limits.limit_of(project, date(2026, 2, 1)) == 200 * 10**9

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.events import Rejection, Tokens, UsageEvent
-from billing.pricing import cost_nanos
+from billing.events.usage_event import Rejection, Tokens, UsageEvent
+from billing.prices.price_list import cost_nanos
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.claude_code import parse
 from billing.sources.files import LogFile, discover

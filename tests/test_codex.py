@@ -12,10 +12,11 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import pricing, verification
-from billing.events import Rejection, Tokens, UsageEvent
-from billing.importing import Receipt, import_paths
+from billing.events.usage_event import Rejection, Tokens, UsageEvent
+from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
+from billing.prices import price_list
+from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.codex import parse
 from billing.sources.files import LogFile, discover, guess_format
@@ -412,7 +413,7 @@ def answer() -> Any:
 
 
 def figures(events: list[UsageEvent]) -> dict[str, Any]:
-    costs = [pricing.cost_nanos(e.model, e.tokens, e.occurred_at) for e in events]
+    costs = [price_list.cost_nanos(e.model, e.tokens, e.occurred_at) for e in events]
     return {
         "transactions": len(events),
         "input_tokens": sum(e.tokens.all_input for e in events),

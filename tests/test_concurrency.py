@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from billing import rollups, verification
 from billing.models import CreditTransaction
+from billing.rollups import updates, verification
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, event, send
 from tests.stored import stored
@@ -150,7 +150,7 @@ def test_a_rebuild_amid_senders_loses_nothing() -> None:
 
     def rebuild() -> None:
         for _ in range(10):
-            rollups.rebuild(project)
+            updates.rebuild(project)
 
     at_once(
         rebuild,

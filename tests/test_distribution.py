@@ -11,14 +11,15 @@ from django.db import IntegrityError, connection, migrations, models, transactio
 from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
-from billing import distribution, verification
-from billing.distribution import BY_PROJECT, COORDINATOR, EVERYWHERE
+from billing.db import citus as citus_tables
+from billing.db.citus import BY_PROJECT, COORDINATOR, EVERYWHERE
+from billing.rollups import verification
 from products.models import Project
 from tests import citus
 from tests.damage import sql
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory, usage
 
-LEDGER = distribution.LEDGER
+LEDGER = citus_tables.LEDGER
 
 
 def rows(query: str, *params: Any) -> list[tuple[Any, ...]]:
@@ -45,21 +46,21 @@ def test_what_cannot_be_without_a_project_lies_with_it() -> None:
 @pytest.mark.django_db
 def test_no_other_database_is_spread() -> None:
     if citus.in_use():
-        assert distribution.distributed(connection)
+        assert citus_tables.distributed(connection)
         return
     needs = "extension citus: install it" if connection.vendor == "postgresql" else "the database is sqlite"
     for options in ({}, {"dry_run": True}):
         with pytest.raises(CommandError, match=needs):
             call_command("distribute", **options)
-    assert not distribution.distributed(connection)
+    assert not citus_tables.distributed(connection)
     assert verification.how_guarded() == ""
 
 
 @pytest.mark.django_db
 def test_a_migration_places_nothing_where_nothing_is_spread(monkeypatch: Any) -> None:
-    monkeypatch.setattr(distribution, "distributed", lambda _: False)
+    monkeypatch.setattr(citus_tables, "distributed", lambda _: False)
     with CaptureQueriesContext(connection) as asked:
-        distribution.place(apps, SimpleNamespace(connection=connection))
+        citus_tables.place(apps, SimpleNamespace(connection=connection))
     assert len(asked) == 0
 
 
@@ -83,7 +84,7 @@ class TestOnACluster:
         told = StringIO()
         call_command("distribute", stdout=told)
         assert told.getvalue() == "Every table had its place already.\n"
-        assert distribution.plan(connection) == []
+        assert citus_tables.plan(connection) == []
 
     def test_tables_lie_as_the_lists_say(self) -> None:
         found = rows("SELECT table_name::text, citus_table_type, colocation_id FROM citus_tables")
@@ -99,7 +100,7 @@ class TestOnACluster:
             "WHERE indisunique AND indrelid = %s::regclass",
             table,
         )
-        assert {column for (column,) in unique} == {"id" if table == distribution.PROJECT else "project_id"}
+        assert {column for (column,) in unique} == {"id" if table == citus_tables.PROJECT else "project_id"}
 
     def test_every_foreign_key_of_the_models_is_kept_but_that_of_tokens_to_products(self) -> None:
         wanted, kept = set(), set()
@@ -142,7 +143,7 @@ class TestOnACluster:
         assert f"refused by a trigger in {parts} of its {parts} parts" in told.getvalue()
 
     def test_a_part_without_its_guard_is_named(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(distribution, "guarded_shards", lambda _: (3, 4))
+        monkeypatch.setattr(citus_tables, "guarded_shards", lambda _: (3, 4))
         assert list(verification.missing_guards()) == ["the trigger is missing in 1 of 4 parts of the ledger"]
 
     def test_a_person_is_deleted_after_all_products_were_asked(self, project: Project) -> None:
@@ -153,12 +154,12 @@ class TestOnACluster:
         person.delete()
         assert project.memberships.filter(user=person.pk).count() == 0
 
-    @pytest.mark.parametrize("name", distribution.SETTINGS)
+    @pytest.mark.parametrize("name", citus_tables.SETTINGS)
     def test_every_connection_has_the_settings(self, name: str) -> None:
-        assert rows(f"SHOW {name}") == [(distribution.SETTINGS[name],)]
+        assert rows(f"SHOW {name}") == [(citus_tables.SETTINGS[name],)]
 
     def test_a_migration_makes_columns_indexes_and_tables(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(distribution, "BY_PROJECT", (*BY_PROJECT, "products_note"))
+        monkeypatch.setattr(citus_tables, "BY_PROJECT", (*BY_PROJECT, "products_note"))
         fields = [
             ("id", models.BigAutoField(primary_key=True)),
             ("project", models.ForeignKey("products.project", models.CASCADE)),
@@ -166,7 +167,7 @@ class TestOnACluster:
         migration = migrations.Migration("0099_notes", "products")
         migration.operations = [
             migrations.CreateModel("Note", fields),
-            migrations.RunPython(distribution.place),
+            migrations.RunPython(citus_tables.place),
             migrations.AddField("Note", "reader", models.ForeignKey("auth.user", models.SET_NULL, null=True)),
             migrations.AddField("PipelineRun", "seen_at", models.DateTimeField(null=True)),
             # A positive field's check has no name, without which Citus adds none with a column.

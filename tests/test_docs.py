@@ -5,10 +5,10 @@ from pathlib import Path
 
 from django.core.management import get_commands
 
-from aicost.procedures import PROCEDURES
-from aicost.queries.arrangement import ORDERS, STATES
-from billing.events import FIELDS, KINDS
-from billing.importing import FORMATS
+from aicost.api.procedures import PROCEDURES
+from aicost.queries.sorting import ORDERS, STATES
+from billing.events.usage_event import FIELDS, KINDS
+from billing.imports.importer import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from billing import plain_deductions
-from billing.events import FIELDS, LATEST_AHEAD, NO_TOKENS, EventError, Tokens, UsageEvent
-from billing.reading import read, read_fields
+from billing.events import fast_path
+from billing.events.parsing import read, read_fields
+from billing.events.usage_event import (
+    FIELDS,
+    LATEST_AHEAD,
+    NO_TOKENS,
+    EventError,
+    Tokens,
+    UsageEvent,
+)
 from billing.sources import json_decoder
 from products import agent_types
 
@@ -514,8 +521,8 @@ def test_what_is_read_at_once_reads_the_same_field_by_field() -> None:
     for field, values in ODD.items():
         for value in values:
             told = {**BASE, **RUN_AND_JOB, field: value}
-            if event := plain_deductions.read(told, NOW + LATEST_AHEAD, 100):
+            if event := fast_path.read(told, NOW + LATEST_AHEAD, 100):
                 assert event == read_fields(told, NOW + LATEST_AHEAD, 100)
                 at_once += 1
     assert at_once >= 25
-    assert plain_deductions.read(BASE, NOW + LATEST_AHEAD, 100) == read_fields(BASE, NOW + LATEST_AHEAD, 100)
+    assert fast_path.read(BASE, NOW + LATEST_AHEAD, 100) == read_fields(BASE, NOW + LATEST_AHEAD, 100)

@@ -12,10 +12,14 @@ import pytest
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost import addresses, exports, queries, run_exports, sheets
-from aicost.queries import lines, runs
-from aicost.run_exports import RUN_COLUMNS
-from billing import budgets
+from aicost import queries
+from aicost.exports import dashboard as dashboard_export
+from aicost.exports import runs as run_exports
+from aicost.exports import tabular
+from aicost.exports.runs import RUN_COLUMNS
+from aicost.queries import runs, transactions
+from aicost.url_state import runs as run_urls
+from billing.budgets import limits
 from tests.conftest import NOW
 from tests.factories import event, send, usage
 
@@ -55,14 +59,14 @@ def rows(response: Any) -> list[list[str]]:
     return list(csv.reader(StringIO(text.decode())))
 
 
-@pytest.mark.parametrize("table", exports.OF_DASHBOARD)
+@pytest.mark.parametrize("table", dashboard_export.OF_DASHBOARD)
 def test_csv_and_json_say_the_same(get, busy, table):
     as_csv = rows(get("export", busy.pk, table, "csv"))
     as_json = json.loads(get("export", busy.pk, table, "json").content)
     assert as_csv[0] == list(as_json["total"])
     assert len(as_csv) == len(as_json["rows"]) + 2
     for line, told in zip(as_csv[1:], [*as_json["rows"], as_json["total"]], strict=True):
-        cells = [sheets.safe(value) for value in told.values()]
+        cells = [tabular.safe(value) for value in told.values()]
         assert line == ["" if value is None else str(value) for value in cells]
 
 
@@ -80,7 +84,7 @@ def test_totals_are_those_of_the_page(get, busy, query):
 
 def test_the_ledger_of_a_month_holds_every_line_of_it_in_order(get, busy):
     ledger = rows(get("export-ledger", busy.pk))
-    assert ledger[0] == list(exports.LEDGER_COLUMNS)
+    assert ledger[0] == list(dashboard_export.LEDGER_COLUMNS)
     assert [line[0] for line in ledger[1:]] == ["'+c", "a", "b", "d", "e", "total"]
     by_id = {line[0]: dict(zip(ledger[0], line, strict=True)) for line in ledger[1:]}
     assert by_id["'+c"]["spendDollars"] == "-0.25"
@@ -130,10 +134,10 @@ def test_what_is_not_there_is_404_and_what_is_wrong_400(client, busy, viewer):
 def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
     for number in range(20):
         usage(busy, eventId=f"more-{number:02}")
-    lines = exports.ledger_lines(busy, queries.this_month(busy))
-    assert next(lines).startswith("eventId,")
+    transactions = dashboard_export.ledger_lines(busy, queries.this_month(busy))
+    assert next(transactions).startswith("eventId,")
     with django_assert_max_num_queries(1):
-        assert len(list(lines)) == 26
+        assert len(list(transactions)) == 26
 
 
 # ---- Runs, one run, and limits
@@ -145,15 +149,15 @@ def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch
         start = f"2026-03-0{number + 1}T00:00:00Z"
         usage(project, runId=f"run {number}", runStartedAt=start, costDollars="0.5", inputTokens=3)
     usage(project, kind="refund", runId="only refunds", jobId="j", costDollars="0.25")
-    lines = rows(get("export-runs", project.pk, "csv"))
-    assert lines[0] == list(RUN_COLUMNS)
-    numbered = [line[0] for line in lines if line[0].startswith("run ")]
+    transactions = rows(get("export-runs", project.pk, "csv"))
+    assert transactions[0] == list(RUN_COLUMNS)
+    numbered = [line[0] for line in transactions if line[0].startswith("run ")]
     assert numbered == [f"run {number}" for number in (4, 3, 2, 1, 0)]
-    assert "only refunds" in [line[0] for line in lines]
-    total = lines[-1]
+    assert "only refunds" in [line[0] for line in transactions]
+    total = transactions[-1]
     assert total[:5] == ["total", "", "", "", ""]
-    assert int(total[5]) == sum(int(line[5]) for line in lines[1:-1])
-    assert float(total[7]) == sum(float(line[7]) for line in lines[1:-1])
+    assert int(total[5]) == sum(int(line[5]) for line in transactions[1:-1])
+    assert float(total[7]) == sum(float(line[7]) for line in transactions[1:-1])
 
 
 def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, project, monkeypatch):
@@ -166,12 +170,12 @@ def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, proj
     page = runs.run_page(project)
     while page.older:
         listed += [run.run_id for run in page.runs]
-        url = addresses.older_url(project, page.older)
-        page = runs.run_page(project, addresses.read_cursor(QueryDict(url.partition("?")[2])))
+        url = run_urls.older_url(project, page.older)
+        page = runs.run_page(project, run_urls.read_cursor(QueryDict(url.partition("?")[2])))
     listed += [run.run_id for run in page.runs]
     assert [one for one in listed if one in expected] == expected
-    lines = rows(get("export-runs", project.pk, "csv"))
-    assert [line[0] for line in lines if line[0] in expected] == expected
+    transactions = rows(get("export-runs", project.pk, "csv"))
+    assert [line[0] for line in transactions if line[0] in expected] == expected
 
 
 @pytest.mark.parametrize("table", ["jobs", "deductions"])
@@ -189,9 +193,9 @@ def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, b
 
 def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
     read: list[Any] = []
-    make = lines._deduction
-    monkeypatch.setattr(lines, "_deduction", lambda job, row: read.append(row) or make(job, row))
-    monkeypatch.setattr(lines, "_CHUNK", 1)
+    make = transactions._deduction
+    monkeypatch.setattr(transactions, "_deduction", lambda job, row: read.append(row) or make(job, row))
+    monkeypatch.setattr(transactions, "_CHUNK", 1)
     table = run_exports.deductions(busy, "r1")
     assert len(read) == 0
     assert next(iter(table.rows))[0] == "a"
@@ -199,8 +203,8 @@ def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
 
 
 def test_an_unpriced_deduction_of_a_run_has_no_cost(get, busy):
-    lines = rows(get("export-run", busy.pk, "deductions", "csv", query="?run=r1"))
-    assert {line[0]: line[-1] for line in lines[1:]} == {"a": "1.25", "e": "", "total": "1.25"}
+    transactions = rows(get("export-run", busy.pk, "deductions", "csv", query="?run=r1"))
+    assert {line[0]: line[-1] for line in transactions[1:]} == {"a": "1.25", "e": "", "total": "1.25"}
 
 
 @pytest.mark.parametrize("address", ["jobs.csv?run=none", "jobs.csv", "lines.csv?run=r1", "jobs.xml?run=r1"])
@@ -213,16 +217,16 @@ def test_odd_ids_of_runs_are_named_by_the_links_of_their_pages(client, busy, vie
     client.force_login(viewer)
     odd = "a/../b?c=d&e #é+ %2F"
     usage(busy, runId=odd, costDollars="2")
-    page = client.get(addresses.run_url(busy, odd)).content.decode()
+    page = client.get(run_urls.run_url(busy, odd)).content.decode()
     links = re.findall(r'href="([^"]*/run/jobs\.csv[^"]*)"', page)
     assert len(links) == 1
-    lines = rows(client.get(html.unescape(links[0])))
-    assert lines[-1][-1] == "2.0"
+    transactions = rows(client.get(html.unescape(links[0])))
+    assert transactions[-1][-1] == "2.0"
 
 
 def test_the_history_of_limits_is_downloaded_with_who_and_why(get, busy, owner):
-    budgets.set_limit(busy, Decimal("99.5"), by=owner, note="=SUM()")
-    budgets.set_limit(busy, None, by=owner)
+    limits.set_limit(busy, Decimal("99.5"), by=owner, note="=SUM()")
+    limits.set_limit(busy, None, by=owner)
     cleared, first = rows(get("export-limits", busy.pk, "csv"))[1:-1]
     assert cleared[1:] == ["owner", "99.5", "", "", ""]
     assert first[1:] == ["owner", "", "99.5", "", "'=SUM()"]

@@ -19,8 +19,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aicost import queries
-from billing import budgets, forecast, periods
-from billing.forecast import Days, Forecast, NotYet
+from billing import periods
+from billing.budgets import forecast, limits
+from billing.budgets.forecast import Days, Forecast, NotYet
 from billing.money import NANOS_PER_DOLLAR as DOLLAR
 from tests.conftest import NOW
 from tests.factories import event, send
@@ -266,7 +267,7 @@ def read(project: Any) -> queries.BudgetForecast:
 
 
 def limited(project: Any, dollars: str) -> Any:
-    budgets.set_limit(project, Decimal(dollars), by=project.owner)
+    limits.set_limit(project, Decimal(dollars), by=project.owner)
     return project
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aicost import formats
+from aicost.formatting import text as formats
 from aicost.presentation import axis
 from products import colors
 

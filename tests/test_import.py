@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from billing import verification
 from billing.models import CreditTransaction
+from billing.rollups import verification
 from tests.factories import event, fields, send
 
 pytestmark = pytest.mark.usefixtures("clock")

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import OperationalError
 from django.test import Client
 
-from aicost.procedures import PROCEDURES
-from billing import budgets
+from aicost.api.procedures import PROCEDURES
+from billing.budgets import limits
 from products import tokens
 from products.access import Caller
 from tests.factories import usage
@@ -74,7 +74,7 @@ def code(answer: Any) -> Any:
 
 
 def limit(project: Any) -> int | None:
-    return budgets.limits_now([project]).get(project.pk)
+    return limits.limits_now([project]).get(project.pk)
 
 
 # The examples of section 7, in their order, with our procedures.
@@ -284,7 +284,7 @@ def test_anothers_product_is_not_found_as_one_that_does_not_exist(ask: Any, othe
 
 
 def test_guessing_tokens_is_slowed(ask: Any, monkeypatch: Any, mine: str) -> None:
-    monkeypatch.setattr("aicost.callers.BAD_TOKENS_A_MINUTE", 0)
+    monkeypatch.setattr("aicost.http.authentication.BAD_TOKENS_A_MINUTE", 0)
     assert code(ask(request(SUMMARY, [mine]), Authorization="Bearer guess")) == error(-32029, 1)
 
 

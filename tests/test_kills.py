@@ -12,8 +12,8 @@ import pytest
 from django.db import connection
 
 from billing import ledger
+from billing.events.parsing import read
 from billing.models import DailySpend
-from billing.reading import read
 from tests.factories import ProjectFactory, fields
 from tests.faults import books
 from tests.faults.load import Journal, Load, load, told

@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from billing import ledger
-from billing.events import Rejection
+from billing.events.usage_event import Rejection
 from billing.models import CreditTransaction, DailySpend, MonthlyCredits, MonthlySpend, RunSpend
 from products import agent_types
 from products.models import AgentJob, AgentType, PipelineRun, Project

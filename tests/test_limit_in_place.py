@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from billing import budgets
+from billing.budgets import limits
 from billing.models import BudgetChange
 from products.models import Project
 from tests.factories import usage
@@ -35,12 +35,12 @@ class Browser:
 
 
 def limit(project: Project) -> int | None:
-    return budgets.limits_now([project]).get(project.pk)
+    return limits.limits_now([project]).get(project.pk)
 
 
 def test_the_dashboard_opens_the_form_in_its_place(client: Client, project: Project, owner: Any) -> None:
     usage(project)
-    budgets.set_limit(project, Decimal("99.50"), by=owner)
+    limits.set_limit(project, Decimal("99.50"), by=owner)
     client.force_login(owner)
     page = client.get(reverse("ai-cost", args=[project.pk])).content.decode()
     address = reverse("budget-limit", args=[project.pk])
@@ -66,7 +66,7 @@ def test_a_saved_limit_comes_back_as_the_month_that_is_shown(project: Project, m
 
 
 def test_it_is_cleared_there_too(project: Project, owner: Any) -> None:
-    budgets.set_limit(project, Decimal(5), by=owner)
+    limits.set_limit(project, Decimal(5), by=owner)
     answer = Browser(owner, project).save(clear="1", limit="")
     assert "The limit is cleared." in answer.content.decode()
     assert limit(project) is None

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from products import members, tokens
-from products.audit import AuditEntry, Kind
 from products.models import Membership, Project
+from products.models.audit import AuditEntry, Kind
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, UserFactory
 

@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
-from aicost import addresses
-from billing import budgets
+from aicost.url_state import runs as run_urls
+from billing.budgets import limits
 from products import tokens
 from products.models import Project
 from tests import every_url as every
@@ -48,7 +48,7 @@ def odd(owner: Any, name: str) -> Project:
     told = {"runId": name, "jobId": name, "trigger": name[:100], "model": name[:100]}
     usage(project, eventId=name, agentType=name[:100], **told)
     usage(project, eventId=name[:-1] + "2", **{**told, "runId": name[:-1]}, costDollars=None)
-    budgets.set_limit(project, Decimal(1), by=owner, note=name)
+    limits.set_limit(project, Decimal(1), by=owner, note=name)
     tokens.issue(owner, project=project, name=name[:100])
     project.refresh_from_db()
     return project
@@ -67,7 +67,7 @@ def everywhere(project: Project) -> list[str]:
     pages += [reverse(page, args=args) for page, args in every.OWN.items()]
     run = project.runs.order_by("-pk").last()
     of_run = reverse("export-run", args=[project.pk, "jobs", "json"])
-    return [*pages, addresses.run_url(project, run.run_id), f"{of_run}?{urlencode({'run': run.run_id})}"]
+    return [*pages, run_urls.run_url(project, run.run_id), f"{of_run}?{urlencode({'run': run.run_id})}"]
 
 
 def test_they_are_text_on_every_page(odd: Project, owners: Client, name: str) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from billing import traces, verification
-from billing.events import Rejection, Tokens
+from billing.events.usage_event import Rejection, Tokens
+from billing.ledger import traces
 from billing.models import CreditTransaction, MonthlySpend, TraceSpan
+from billing.rollups import verification
 from billing.sources import Context, genai, otlp
 from products.models import AgentJob, PipelineRun
 from tests.conftest import NOW

@@ -17,9 +17,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aicost import addresses
-from aicost.state import DashboardState
-from billing import budgets
+from aicost.url_state import runs as run_urls
+from aicost.url_state.dashboard import DashboardState
+from billing.budgets import limits
 from tests.conftest import NOW
 from tests.factories import event, send, usage
 
@@ -117,7 +117,7 @@ def test_strangers_do_not_see_runs_or_the_product_in_their_portfolio(
     client_of: Any, busy: Any, stranger: Any
 ) -> None:
     client = client_of(stranger)
-    assert client.get(addresses.run_url(busy, "run-1")).status_code == 404
+    assert client.get(run_urls.run_url(busy, "run-1")).status_code == 404
     assert busy.name not in text(client.get("/"))
 
 
@@ -248,7 +248,7 @@ def test_only_the_open_tab_is_drawn(owners: Client, busy: Any) -> None:
 
 
 def test_the_cards_say_the_month_and_its_change(owners: Client, project: Any) -> None:
-    budgets.set_limit(project, Decimal(100), by=project.owner, at=NOW - timedelta(days=60))
+    limits.set_limit(project, Decimal(100), by=project.owner, at=NOW - timedelta(days=60))
     usage(project, costDollars="40", inputTokens=1_200_000, occurredAt="2026-02-17T12:00:00Z")
     usage(project, costDollars="50", inputTokens=600_000, occurredAt="2026-03-01T00:00:00Z")
     page = text(owners.get(url(project, "ai-cost")))
@@ -294,7 +294,7 @@ def test_without_a_limit_the_fourth_card_leads_to_setting_one(owners: Client, pr
 def test_the_budget_bar_says_its_state_in_words(
     owners: Client, project: Any, spent: str, state: str, words: str, percent: str
 ) -> None:
-    budgets.set_limit(project, Decimal(100), by=project.owner)
+    limits.set_limit(project, Decimal(100), by=project.owner)
     usage(project, costDollars=spent)
     page = text(owners.get(url(project, "ai-cost")))
     assert f"budget is-{state}" in page
@@ -311,7 +311,7 @@ def test_unpriced_usage_is_counted_and_never_free(owners: Client, project: Any) 
     assert "1 deduction has no known price" in page
     assert '<bdi class="clip" title="no-such-model">no-such-model</bdi>' in page
     assert re.search(r'<td class="num at-cost unpriced">unpriced</td>', page)
-    run = text(owners.get(addresses.run_url(project, "run-1")))
+    run = text(owners.get(run_urls.run_url(project, "run-1")))
     assert '<td class="num at-cost unpriced">unpriced</td>' in run
 
 
@@ -370,8 +370,8 @@ def test_hostile_names_are_escaped_everywhere(owners: Client, owner: Any) -> Non
     evil = "<img src=x onerror=alert(1)>"
     project = ProjectFactory(owner=owner, name=evil)
     usage(project, runId=evil, jobId=evil, agentType=evil, trigger=evil, model=evil)
-    budgets.set_limit(project, Decimal(1), by=owner, note=evil)
-    pages = [url(project, name) for name in NAMES] + ["/", addresses.run_url(project, evil)]
+    limits.set_limit(project, Decimal(1), by=owner, note=evil)
+    pages = [url(project, name) for name in NAMES] + ["/", run_urls.run_url(project, evil)]
     pages += [f"{url(project, 'ai-cost')}?tab={tab}" for tab in TABS]
     for address in pages:
         body = owners.get(address).content.decode()
@@ -423,7 +423,7 @@ def test_an_empty_portfolio_says_what_to_do_next(client_of: Any, stranger: Any) 
 @pytest.mark.parametrize("run_id", ODD_RUN_IDS)
 def test_a_run_with_an_odd_id_has_a_page(owners: Client, project: Any, run_id: str) -> None:
     usage(project, runId=run_id)
-    address = addresses.run_url(project, run_id)
+    address = run_urls.run_url(project, run_id)
     page = owners.get(address)
     assert page.status_code == 200
     assert f"<bdi>{run_id}</bdi>" in text(page)
@@ -432,13 +432,13 @@ def test_a_run_with_an_odd_id_has_a_page(owners: Client, project: Any, run_id: s
 
 @pytest.mark.parametrize("run_id", ODD_RUN_IDS)
 def test_no_address_of_a_run_has_segments_that_browsers_resolve(project: Any, run_id: str) -> None:
-    path = addresses.run_url(project, run_id).partition("?")[0]
+    path = run_urls.run_url(project, run_id).partition("?")[0]
     assert not {".", "..", "%2E", "%2E%2E"} & set(path.split("/"))
 
 
 def test_an_unknown_run_is_not_found(owners: Client, busy: Any) -> None:
-    assert owners.get(addresses.run_url(busy, "no-such-run")).status_code == 404
-    assert owners.get(addresses.run_url(busy, "../no-such-run")).status_code == 404
+    assert owners.get(run_urls.run_url(busy, "no-such-run")).status_code == 404
+    assert owners.get(run_urls.run_url(busy, "../no-such-run")).status_code == 404
 
 
 def test_the_pages_of_runs_together_hold_each_run_once(owners: Client, project: Any) -> None:
@@ -454,7 +454,7 @@ def test_the_pages_of_runs_together_hold_each_run_once(owners: Client, project: 
 
 
 def test_a_run_shows_its_jobs_deductions_and_refunds(owners: Client, busy: Any) -> None:
-    page = text(owners.get(addresses.run_url(busy, "run-3")))
+    page = text(owners.get(run_urls.run_url(busy, "run-3")))
     assert "$3.50" in page  # 4 less the refund
     assert "$0.50</data> refunded" in page
 
@@ -477,7 +477,7 @@ def test_owner_and_manager_set_the_limit(
 ) -> None:
     client = client_of(request.getfixturevalue(person))
     response = client.post(url(project, "budget"), {"limit": "$1,250.50", "note": "spring"}, follow=True)
-    assert budgets.limits_now([project]) == {project.pk: 1_250_500_000_000}
+    assert limits.limits_now([project]) == {project.pk: 1_250_500_000_000}
     page = text(response)
     assert "The limit is now $1,250.50 a month." in page
     assert "spring" in page
@@ -487,14 +487,14 @@ def test_owner_and_manager_set_the_limit(
 def test_a_viewer_sees_the_history_and_changes_nothing(
     client_of: Any, project: Any, owner: Any, viewer: Any
 ) -> None:
-    budgets.set_limit(project, Decimal(5), by=owner)
+    limits.set_limit(project, Decimal(5), by=owner)
     client = client_of(viewer)
     page = text(client.get(url(project, "budget")))
     assert "$5.00" in page
     assert 'name="limit"' not in page
     assert client.post(url(project, "budget"), {"limit": "9"}).status_code == 403
     assert client.post(url(project, "budget"), {"clear": "1"}).status_code == 403
-    assert budgets.limits_now([project]) == {project.pk: 5_000_000_000}
+    assert limits.limits_now([project]) == {project.pk: 5_000_000_000}
 
 
 @pytest.mark.parametrize(
@@ -508,13 +508,13 @@ def test_a_wrong_limit_is_explained_and_kept(owners: Client, project: Any, typed
     assert 'aria-invalid="true"' in field[0]
     assert not typed or f'value="{typed}"' in unescape(field[0])
     assert 'value="a note"' in response.content.decode()
-    assert budgets.limits_now([project]) == {}
+    assert limits.limits_now([project]) == {}
 
 
 def test_the_limit_is_cleared_and_the_history_says_so(owners: Client, project: Any) -> None:
-    budgets.set_limit(project, Decimal(5), by=project.owner)
+    limits.set_limit(project, Decimal(5), by=project.owner)
     page = text(owners.post(url(project, "budget"), {"clear": "1", "limit": "5"}, follow=True))
-    assert budgets.limits_now([project]) == {}
+    assert limits.limits_now([project]) == {}
     assert "The limit is cleared." in page
     assert "no limit" in page
 
@@ -596,7 +596,7 @@ def test_the_error_pages_are_ours(owners: Client) -> None:
 
 
 def test_no_page_has_inline_script_or_style(owners: Client, busy: Any) -> None:
-    pages = [url(busy, name) for name in NAMES] + ["/", addresses.run_url(busy, "run-1"), "/sign-in/"]
+    pages = [url(busy, name) for name in NAMES] + ["/", run_urls.run_url(busy, "run-1"), "/sign-in/"]
     pages += [url(busy, "audit"), reverse("security"), reverse("password")]
     pages += [f"{url(busy, 'ai-cost')}?tab={tab}" for tab in TABS]
     for address in pages:

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from billing import budgets, policies, spending
+from billing.budgets import checks, limits, policies
 from billing.models import BillingSetting, BudgetChange
 from products.models import Project
 from tests.conftest import NOW
@@ -55,11 +55,11 @@ def test_a_limit_binds_until_somebody_chooses_to_be_warned_only(project: Project
 @pytest.mark.parametrize("written", ["", "WARN", "off", "warn "])
 def test_a_setting_that_is_no_policy_denies(project: Project, written: str) -> None:
     BillingSetting.objects.create(project=project, key=policies.KEY, value=written)
-    assert policies.policy_of(project) == spending.check(project).standing.policy == "deny"
+    assert policies.policy_of(project) == checks.check(project).standing.policy == "deny"
 
 
 def test_the_history_says_who_changed_it_and_leaves_the_limit(project: Project, manager: Any) -> None:
-    budgets.set_limit(project, Decimal(100), by=project.owner)
+    limits.set_limit(project, Decimal(100), by=project.owner)
     policies.set_policy(project, "warn", by=manager)
     assert policies.set_policy(project, "warn", by=project.owner) is None
     change = BudgetChange.objects.first()
@@ -70,17 +70,17 @@ def test_the_history_says_who_changed_it_and_leaves_the_limit(project: Project, 
 
 
 def test_past_months_keep_their_limit_when_the_policy_changes(project: Project, clock: Any) -> None:
-    budgets.set_limit(project, Decimal(100), by=project.owner)
+    limits.set_limit(project, Decimal(100), by=project.owner)
     policies.set_policy(project, "warn", by=project.owner)
     clock.shift(timedelta(days=40))
-    budgets.set_limit(project, Decimal(7), by=project.owner)
-    assert budgets.limit_of(project, date(2026, 3, 1)) == 100 * DOLLAR
+    limits.set_limit(project, Decimal(7), by=project.owner)
+    assert limits.limit_of(project, date(2026, 3, 1)) == 100 * DOLLAR
 
 
 def test_without_a_limit_the_history_of_limits_has_none(project: Project) -> None:
     policies.set_policy(project, "warn", by=project.owner)
-    assert budgets.limits_now([project]) == {}
-    assert budgets.limit_of(project, date(2026, 3, 1)) is None
+    assert limits.limits_now([project]) == {}
+    assert limits.limit_of(project, date(2026, 3, 1)) is None
 
 
 # ---- The form
@@ -154,13 +154,13 @@ def test_the_budget_page_says_what_is_reserved(
     project: Project, owner: Any, clock: Any, page_of: Any, limited: bool
 ) -> None:
     if limited:
-        budgets.set_limit(project, Decimal(100), by=owner)
+        limits.set_limit(project, Decimal(100), by=owner)
     assert "reserved by" not in page_of(owner)
-    spending.reserve(project, 2 * DOLLAR, by=owner)
+    checks.reserve(project, 2 * DOLLAR, by=owner)
     one = '$2.00 reserved by 1 reservation, which ends at <time datetime="2026-03-17T12:15:00Z">'
     assert one in page_of(owner)
     clock.shift(timedelta(minutes=5))
-    spending.reserve(project, 10 * DOLLAR, by=owner)
+    checks.reserve(project, 10 * DOLLAR, by=owner)
     two = '$12.00 reserved by 2 reservations, the last ends at <time datetime="2026-03-17T12:20:00Z">'
     assert two in page_of(owner)
     clock.shift(timedelta(minutes=15))
@@ -170,9 +170,9 @@ def test_the_budget_page_says_what_is_reserved(
 def test_the_dashboard_says_it_beside_the_bar_of_the_present_month(
     project: Project, owner: Any, page_of: Any
 ) -> None:
-    budgets.set_limit(project, Decimal(100), by=owner, at=NOW - timedelta(days=60))
+    limits.set_limit(project, Decimal(100), by=owner, at=NOW - timedelta(days=60))
     usage(project)
-    spending.reserve(project, 2 * DOLLAR, by=owner)
+    checks.reserve(project, 2 * DOLLAR, by=owner)
     for name in ("ai-cost", "ai-cost-month"):
         assert "$2.00 reserved by 1 reservation" in page_of(owner, name)
         past = page_of(owner, name, "?month=2026-02")
@@ -182,5 +182,5 @@ def test_the_dashboard_says_it_beside_the_bar_of_the_present_month(
 
 def test_the_end_is_told_in_the_billing_zone(project: Project, owner: Any, page_of: Any) -> None:
     Project.objects.filter(pk=project.pk).update(time_zone="Asia/Tokyo")
-    spending.reserve(project, DOLLAR, by=owner)
+    checks.reserve(project, DOLLAR, by=owner)
     assert "21:15" in page_of(owner)

@@ -18,10 +18,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from aicost import queries
-from aicost.portfolio_state import PortfolioState
-from aicost.queries.arrangement import ORDERS, STATES
-from billing import budgets
-from billing.forecast import Forecast, NotYet
+from aicost.queries.sorting import ORDERS, STATES
+from aicost.url_state.portfolio import PortfolioState
+from billing.budgets import limits
+from billing.budgets.forecast import Forecast, NotYet
 from billing.money import NANOS_PER_DOLLAR, dollars
 from products.models import Project
 from tests.conftest import NOW
@@ -43,7 +43,7 @@ def make(owner: Any) -> Make:
         project = ProjectFactory(name=name, owner=owner, **told)
         send(project, *[_spent(cost, back) for back in range(days)])
         if limit:
-            budgets.set_limit(project, Decimal(limit), by=owner)
+            limits.set_limit(project, Decimal(limit), by=owner)
         return project
 
     return made
@@ -169,7 +169,7 @@ def test_each_product_is_in_its_own_zone_and_month(clock: Any, owner: Any, now: 
                 for back, cost in enumerate(costs)
             ],
         )
-        budgets.set_limit(project, Decimal(60), by=owner)
+        limits.set_limit(project, Decimal(60), by=owner)
     found = {one.project.name: one for one in read(*projects).projects}
     months = {name: one.trend[-1].start.month for name, one in found.items()}
     assert (months["Pacific/Kiritimati"], months["Pacific/Midway"]) == (4, 3)

@@ -9,13 +9,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from aicost import exports, queries
-from aicost.presentation.unpriced import notice
-from billing import corrections, ledger, pricing
-from billing.events import Tokens
+from aicost import queries
+from aicost.exports import dashboard as dashboard_export
+from aicost.presentation.dashboard.unpriced import notice
+from billing import ledger
+from billing.events.usage_event import Tokens
+from billing.ledger import corrections
 from billing.models import CreditTransaction, DailySpend, MonthlySpend, PriceOverride, RunSpend, UnpricedUsage
-from billing.pricing import Rates
-from billing.verification import differences
+from billing.prices import price_list
+from billing.prices.price_list import Rates
+from billing.rollups.verification import differences
 from tests.conftest import NOW
 from tests.damage import refused
 from tests.factories import event, send, usage
@@ -60,7 +63,7 @@ def test_a_cost_below_a_nano_dollar_a_token_is_rounded_once() -> None:
 
 def test_what_was_booked_before_is_taken_off_by_the_same_rates() -> None:
     rates = Rates(Decimal(2), Decimal(10))
-    cost = pricing.cost_nanos("any", Tokens(output=5), NOW, Tokens(input=7, output=3), rates)
+    cost = price_list.cost_nanos("any", Tokens(output=5), NOW, Tokens(input=7, output=3), rates)
     assert cost == 5 * 10_000
 
 
@@ -68,7 +71,7 @@ def test_an_own_price_goes_before_the_list_from_its_first_day_in_the_billing_zon
     project.time_zone = "Pacific/Auckland"  # UTC+13 in March
     project.save()
     model = "claude-haiku-4-5"
-    listed = pricing.cost_nanos(model, Tokens(input=1_000_000), NOW)
+    listed = price_list.cost_nanos(model, Tokens(input=1_000_000), NOW)
     override(project, date(2026, 3, 10), model=model, input_rate=Decimal(7))
     override(project, date(2026, 3, 12), model=model, input_rate=Decimal(9))
     told = {"costDollars": None, "model": model, "inputTokens": 1_000_000}
@@ -186,11 +189,11 @@ def test_a_newer_price_list_prices_what_the_older_did_not_know(
 ) -> None:
     known = {"costDollars": None, "model": "claude-haiku-4-5", "inputTokens": 1_000_000}
     with monkeypatch.context() as older:
-        older.setattr(pricing, "_model", lambda name: None)
+        older.setattr(price_list, "_model", lambda name: None)
         usage(project, eventId="e", **known)
     price_unpriced("--project", str(project.pk))
     booked = CreditTransaction.objects.get(event_id="e+priced")
-    assert booked.amount_nanos == pricing.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
+    assert booked.amount_nanos == price_list.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
 
 
 def test_a_dry_run_tells_and_books_nothing(project: Any) -> None:
@@ -285,7 +288,7 @@ def test_what_recent_lists_is_the_deduction_with_its_cost_as_it_is_known_now(pro
 def test_the_ledgers_export_has_the_correcting_line_and_its_total(project: Any) -> None:
     usage(project, eventId="a", **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
-    lines = list(exports.ledger_lines(project, date(2026, 3, 1)))
+    lines = list(dashboard_export.ledger_lines(project, date(2026, 3, 1)))
     assert [line.split(",")[0] for line in lines] == ["eventId", "a", "a+priced", "total"]
     assert lines[-1].rstrip().endswith(",3")
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from aicost import queries
-from aicost.procedures import PROCEDURES
-from billing import budgets
-from billing.forecast import Forecast, NotYet
+from aicost.api.procedures import PROCEDURES
+from billing.budgets import limits as budget_limits
+from billing.budgets.forecast import Forecast, NotYet
 from billing.models import BudgetChange
 from billing.money import dollars
 from products import tokens
@@ -144,7 +144,7 @@ def data(ask: Call, busy: Project) -> Callable[..., Any]:
 def busy(project: Project, owner: Any) -> Project:
     """Forty days of three agent types, with a refund, unpriced usage, purchases and a limit."""
     send(project, *_busy_events())
-    budgets.set_limit(project, Decimal("700"), by=owner)
+    budget_limits.set_limit(project, Decimal("700"), by=owner)
     project.refresh_from_db()
     return project
 
@@ -515,7 +515,7 @@ def test_a_limit_is_kept_exactly_with_who_set_it(ask: Call, project: Project, ow
 
 @pytest.mark.parametrize("name", ["setBudgetLimit", "clearBudgetLimit"])
 def test_the_history_says_which_member_changed_a_limit(project: Project, manager: Any, name: str) -> None:
-    budgets.set_limit(project, Decimal(7), by=project.owner)
+    budget_limits.set_limit(project, Decimal(7), by=project.owner)
     client = Client(headers={"Authorization": f"Bearer {tokens.issue(manager, scope='write')[1]}"})
     call(client, "trpc", f"aiCost.{name}", {"projectId": str(project.pk), **ARGUMENTS[name]})
     assert BudgetChange.objects.latest("pk").changed_by == manager
@@ -555,7 +555,7 @@ def test_a_bad_limit_is_refused_by_name_and_nothing_is_stored(
         assert told.code == "BAD_REQUEST", told
         assert told.message.startswith("limitDollars: "), told
     assert not BudgetChange.objects.exists()
-    assert budgets.limits_now([project]) == {}
+    assert budget_limits.limits_now([project]) == {}
 
 
 # ---- Over all of one's products

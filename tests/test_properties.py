@@ -16,9 +16,12 @@ from hypothesis.stateful import (
 )
 from msgspec import structs
 
-from billing import corrections, ledger, pricing, verification
-from billing.events import Tokens
-from billing.reading import read
+from billing import ledger
+from billing.events.parsing import read
+from billing.events.usage_event import Tokens
+from billing.ledger import corrections
+from billing.prices import price_list
+from billing.rollups import verification
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
 from tests.stored import stored
@@ -144,7 +147,7 @@ events = st.one_of(deductions, deductions, deductions, refunds, job_events, job_
 
 
 def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
-    return pricing.cost_nanos(model, Tokens(*tokens), at)
+    return price_list.cost_nanos(model, Tokens(*tokens), at)
 
 
 def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:

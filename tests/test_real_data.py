@@ -14,10 +14,11 @@ import pytest
 from django.core.management import call_command
 
 from aicost import queries
-from billing import pricing, verification
+from billing.events.parsing import read
 from billing.models import CreditTransaction, DailySpend, RunSpend
 from billing.money import dollars
-from billing.reading import read
+from billing.prices import price_list
+from billing.rollups import verification
 from billing.sources import json_decoder
 from billing.sources.files import LogFile
 from products.models import AgentJob, PipelineRun
@@ -133,7 +134,7 @@ def charged_calls(data: Path) -> Iterator[Any]:
 
 
 def computed(event: Any) -> int:
-    return pricing.cost_nanos(event.model, event.tokens, event.occurred_at) or 0
+    return price_list.cost_nanos(event.model, event.tokens, event.occurred_at) or 0
 
 
 def test_computed_gemini_prices_reproduce_every_real_charge(data):
@@ -142,7 +143,9 @@ def test_computed_gemini_prices_reproduce_every_real_charge(data):
     off = [
         event.event_id
         for event in charged
-        if abs((pricing.cost_nanos(event.model, event.tokens, event.occurred_at) or 0) - event.stated_nanos)
+        if abs(
+            (price_list.cost_nanos(event.model, event.tokens, event.occurred_at) or 0) - event.stated_nanos
+        )
         > 1_000
     ]
     assert off == []

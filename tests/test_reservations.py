@@ -11,8 +11,11 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.test import Client
 
-from billing import budgets, policies, reservations, rollups, spending
+from billing.budgets import checks as budget_checks
+from billing.budgets import limits, policies
+from billing.ledger import reservations
 from billing.models import BudgetReservation
+from billing.rollups import updates
 from products import tokens
 from products.models import ApiToken, Project
 from tests import citus
@@ -37,8 +40,8 @@ def spend(project: Project, dollars: str) -> None:
         usage(project, kind="refund", costDollars=dollars.removeprefix("-"))
 
 
-def hold(project: Project, dollars: str, **more: Any) -> spending.Answer:
-    return spending.reserve(project, nanos(dollars), by=project.owner, **more)
+def hold(project: Project, dollars: str, **more: Any) -> budget_checks.Answer:
+    return budget_checks.reserve(project, nanos(dollars), by=project.owner, **more)
 
 
 def held(project: Project) -> dict[str, int]:
@@ -50,7 +53,7 @@ def held(project: Project) -> dict[str, int]:
 @pytest.fixture
 def limited(project: Project) -> Project:
     """With a limit of ten dollars."""
-    budgets.set_limit(project, Decimal(10), by=project.owner)
+    limits.set_limit(project, Decimal(10), by=project.owner)
     return project
 
 
@@ -101,7 +104,7 @@ def test_an_estimate_is_allowed_to_the_last_nano_dollar(
         assert hold(limited, reserved).allowed
     spend(limited, spent)
     before = held(limited)
-    assert spending.check(limited, nanos(estimate)).allowed == allowed
+    assert budget_checks.check(limited, nanos(estimate)).allowed == allowed
     assert held(limited) == before, "a check holds nothing"
     answer = hold(limited, estimate)
     assert answer.allowed == allowed
@@ -119,14 +122,14 @@ def test_without_an_estimate_the_question_is_whether_the_limit_is_kept(
     if Decimal(reserved):
         assert hold(limited, reserved).allowed
     spend(limited, spent)
-    assert spending.check(limited).allowed == allowed
+    assert budget_checks.check(limited).allowed == allowed
 
 
 def test_usage_may_go_beyond_what_was_reserved_and_then_nothing_is_allowed(limited: Project) -> None:
     hold(limited, "6")
     spend(limited, "5")
-    assert not spending.check(limited).allowed
-    assert spending.check(limited).standing.held_nanos == 6 * DOLLAR
+    assert not budget_checks.check(limited).allowed
+    assert budget_checks.check(limited).standing.held_nanos == 6 * DOLLAR
 
 
 def test_without_a_limit_everything_is_allowed_and_held(project: Project) -> None:
@@ -137,8 +140,8 @@ def test_without_a_limit_everything_is_allowed_and_held(project: Project) -> Non
         None,
         None,
     )
-    budgets.set_limit(project, Decimal(2000), by=project.owner)
-    assert not spending.check(project, 1).allowed, "what was held counts under the new limit"
+    limits.set_limit(project, Decimal(2000), by=project.owner)
+    assert not budget_checks.check(project, 1).allowed, "what was held counts under the new limit"
 
 
 def test_where_the_policy_only_warns_everything_is_allowed_and_the_state_tells(limited: Project) -> None:
@@ -179,14 +182,14 @@ def test_sums_of_reservations_stay_within_64_bits(project: Project) -> None:
         for number in range(1000)
     )
     with pytest.raises(ValidationError, match="1,000,000,000 dollars"):
-        spending.reserve(project, 1, by=project.owner)
-    assert spending.reserve(project, most, by=project.owner, reservation_id="r7").allowed
+        budget_checks.reserve(project, 1, by=project.owner)
+    assert budget_checks.reserve(project, most, by=project.owner, reservation_id="r7").allowed
 
 
 def test_the_figures_are_read_in_one_statement(limited: Project, django_assert_num_queries: Any) -> None:
     """So that usage that ends a reservation meanwhile is in them once."""
     with django_assert_num_queries(1):
-        spending.check(limited, 1)
+        budget_checks.check(limited, 1)
     # a savepoint and its end, the lock, the figures, the expired, the new, the version of what is kept;
     # how long to wait for the lock is told a cluster by a statement of its own
     with django_assert_num_queries(7 + citus.in_use()):
@@ -370,9 +373,9 @@ def test_a_reservation_holds_for_fifteen_minutes_and_no_longer(limited: Project,
     assert answer.reservation
     assert answer.reservation.expires_at == NOW + timedelta(minutes=15)
     clock.shift(timedelta(minutes=15) - timedelta(microseconds=1))
-    assert not spending.check(limited, 1).allowed
+    assert not budget_checks.check(limited, 1).allowed
     clock.shift(timedelta(microseconds=1))
-    assert spending.check(limited, 10 * DOLLAR).allowed
+    assert budget_checks.check(limited, 10 * DOLLAR).allowed
     assert held(limited) == {}
 
 
@@ -386,7 +389,7 @@ def test_what_has_expired_is_removed_by_the_next_who_writes(
     def stored() -> set[str]:
         return set(BudgetReservation.objects.values_list("reservation_id", flat=True))
 
-    spending.check(limited)
+    budget_checks.check(limited)
     assert stored() == {"old", "theirs"}, "a query changes nothing"
     hold(limited, "1", reservation_id="new")
     assert stored() == {"new", "theirs"}
@@ -400,16 +403,16 @@ def test_a_reservation_counts_in_the_month_that_is_present_when_it_is_asked_for(
     owner: Any, clock: Any
 ) -> None:
     project = ProjectFactory(owner=owner, time_zone="Asia/Tokyo")  # its April begins at 15:00 UTC
-    budgets.set_limit(project, Decimal(10), by=owner)
+    limits.set_limit(project, Decimal(10), by=owner)
     clock.move_to(datetime.fromisoformat("2026-03-31T14:55:00Z"))
     usage(project, costDollars="6", occurredAt="2026-03-31T14:54:00Z")
     assert hold(project, "4").allowed
-    assert not spending.check(project, 1).allowed
+    assert not budget_checks.check(project, 1).allowed
     clock.move_to(datetime.fromisoformat("2026-03-31T15:00:00Z"))
-    standing = spending.check(project).standing
+    standing = budget_checks.check(project).standing
     assert (standing.spent_nanos, standing.held_nanos) == (0, 4 * DOLLAR)
-    assert spending.check(project, 6 * DOLLAR).allowed
-    assert not spending.check(project, 6 * DOLLAR + 1).allowed
+    assert budget_checks.check(project, 6 * DOLLAR).allowed
+    assert not budget_checks.check(project, 6 * DOLLAR + 1).allowed
 
 
 # ---- Ending with its usage
@@ -419,7 +422,7 @@ def test_usage_ends_its_reservation_and_counts_as_spent(limited: Project) -> Non
     hold(limited, "6", reservation_id="r1")
     hold(limited, "1", reservation_id="r2")
     assert send(limited, event(reservationId="r1", costDollars="2.5")) == ["recorded"]
-    standing = spending.check(limited).standing
+    standing = budget_checks.check(limited).standing
     assert (standing.spent_nanos, standing.held_nanos) == (nanos("2.5"), DOLLAR)
     assert held(limited) == {"r2": DOLLAR}
 
@@ -477,7 +480,7 @@ def test_a_batch_that_is_rolled_back_ends_nothing(project: Project, monkeypatch:
         raise RuntimeError("after the reservation ended")
 
     with monkeypatch.context() as broken:
-        broken.setattr(rollups, "add", fail)
+        broken.setattr(updates, "add", fail)
         with pytest.raises(RuntimeError):
             send(project, event(reservationId="r1"))
     assert held(project) == {"r1": DOLLAR}

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from aicost.procedures import PROCEDURES
-from billing import budgets, reservations, spending
+from aicost.api.procedures import PROCEDURES
+from billing.budgets import checks, limits
+from billing.ledger import reservations
 from billing.models import BudgetReservation
 from products.access import Caller
 from products.models import Project
@@ -31,7 +32,7 @@ DOLLAR = 10**9
 def limited() -> Project:
     """A limit of forty dollars, seven of which are spent."""
     project = ProjectFactory()
-    budgets.set_limit(project, Decimal(40), by=project.owner)
+    limits.set_limit(project, Decimal(40), by=project.owner)
     usage(project, costDollars="7", occurredAt=timezone.now().isoformat())
     return project
 
@@ -45,7 +46,7 @@ def check_answers(project: Project, answers: list[dict[str, Any]]) -> None:
     assert set(held.values_list("reservation_id", "estimate_nanos")) == {
         (one["reservationId"], DOLLAR) for one in allowed
     }
-    assert spending.check(project).standing.held_nanos == 33 * DOLLAR
+    assert checks.check(project).standing.held_nanos == 33 * DOLLAR
 
 
 def test_threads_never_hold_more_than_remains(limited: Project) -> None:
@@ -72,8 +73,8 @@ def test_processes_never_hold_more_than_remains(limited: Project) -> None:
 
 
 def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:
-    def ask() -> spending.Answer:
-        return spending.reserve(limited, 20 * DOLLAR, by=limited.owner, reservation_id="mine")
+    def ask() -> checks.Answer:
+        return checks.reserve(limited, 20 * DOLLAR, by=limited.owner, reservation_id="mine")
 
     answers = at_once(*[ask] * CALLERS)
     assert all(one.allowed for one in answers)
@@ -85,19 +86,19 @@ def test_callers_who_spend_what_they_reserved_meet_the_limit_exactly(limited: Pr
     """Held becomes spent in one transaction: at no time is it both, or neither."""
 
     def work() -> None:
-        while (answer := spending.reserve(limited, DOLLAR, by=limited.owner)).allowed:
+        while (answer := checks.reserve(limited, DOLLAR, by=limited.owner)).allowed:
             assert answer.reservation
             told = {"reservationId": answer.reservation.reservation_id, "costDollars": "1"}
             one = event(eventId=told["reservationId"], occurredAt=timezone.now().isoformat(), **told)
             assert send(limited, one) == ["recorded"]
 
     def watch() -> list[int]:
-        standings = [spending.check(limited).standing for _ in range(100)]
+        standings = [checks.check(limited).standing for _ in range(100)]
         return [one.spent_nanos + one.held_nanos for one in standings]
 
     committed = at_once(watch, *[work] * (senders() - 1))[0]
     assert max(committed) <= 40 * DOLLAR
     assert committed == sorted(committed)
-    standing = spending.check(limited).standing
+    standing = checks.check(limited).standing
     assert (standing.spent_nanos, standing.held_nanos) == (40 * DOLLAR, 0)
     check_sound(limited)

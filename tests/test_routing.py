@@ -11,16 +11,16 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from billing import budgets
-from billing.alerts.models import AlertSettings
-from billing.pricing import Rates
+from billing.budgets import limits
+from billing.models.alerts import AlertSettings
+from billing.prices.price_list import Rates
 from products import tokens
 from products.models import Project
 from tests import every_url as every
 from tests.calls import trpc
 from tests.citus.plans import Planned, plans_read
 from tests.factories import fields, usage
-from tests.test_callers import OF_A_PRODUCT, OWNED
+from tests.test_authentication import OF_A_PRODUCT, OWNED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.citus]
 
@@ -50,7 +50,7 @@ def used(project: Project, owner: Any, stranger: Any, settings: Any) -> Project:
     usage(project, kind="refund", runId="run-1", jobId="job-1", costDollars="0.25")
     usage(project, kind="purchase", costDollars="100")
     AlertSettings.objects.create(project=project, email_people=False, webhook_url="https://127.0.0.1/hook")
-    budgets.set_limit(project, Decimal(50), by=owner)
+    limits.set_limit(project, Decimal(50), by=owner)
     tokens.issue(owner, project=project)
     project.refresh_from_db()
     return project
@@ -159,7 +159,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_asks_several_only_for_its_list(used: Project, command: str, monkeypatch: Any) -> None:
     # Plans are read over a second connection, which would wait for the locks of the first.
-    monkeypatch.setattr("billing.rollups.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, **COMMANDS[command], stdout=StringIO())
     hold(command, found)
@@ -169,7 +169,7 @@ def test_a_command_asks_several_only_for_its_list(used: Project, command: str, m
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups", "price_unpriced"])
 def test_a_command_for_one_product_asks_its_machine(used: Project, command: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("billing.rollups.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, project=used.pk, **COMMANDS[command], stdout=StringIO())
     hold("", found)

@@ -12,7 +12,7 @@ from django.test.client import FakePayload
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from aicost.procedures import PROCEDURES
+from aicost.api.procedures import PROCEDURES
 from products import tokens
 from tests.calls import check_envelope, check_jsonrpc_response, strict
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from aicost import exports, queries
-from billing import verification
+from aicost import queries
+from aicost.exports import dashboard as dashboard_export
 from billing.models import CreditTransaction
 from billing.money import dollars
+from billing.rollups import verification
 from products import tokens
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, fields
@@ -139,7 +140,7 @@ def check_same_everywhere(project: Project, month: str, summary: dict[str, Any])
     """Ledger, rollups, procedure and CSV tell one figure."""
     first = queries.month_from(project, month)
     assert first
-    lines = list(csv.DictReader(StringIO("".join(exports.ledger_lines(project, first)))))
+    lines = list(csv.DictReader(StringIO("".join(dashboard_export.ledger_lines(project, first)))))
     *rows, total = lines
     ledger = sum(
         -amount if kind == "refund" else amount

@@ -13,9 +13,9 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from aicost.callers import BAD_TOKENS_A_MINUTE
-from aicost.origins import address_of
-from products.audit import AuditEntry, Kind
+from aicost.http.authentication import BAD_TOKENS_A_MINUTE
+from aicost.http.client_ip import address_of
+from products.models.audit import AuditEntry, Kind
 from tests.conftest import NOW
 from tests.factories import PASSWORD
 

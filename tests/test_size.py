@@ -14,13 +14,13 @@ from django.urls import reverse
 
 from aicost.queries import runs
 from billing import ledger
-from billing.events import UsageEvent
+from billing.events.usage_event import UsageEvent
 from products.models import Project
 from tests import every_url as every
 from tests.calls import trpc
 from tests.conftest import NOW
 from tests.factories import event
-from tests.test_callers import OF_A_PRODUCT, OWNED
+from tests.test_authentication import OF_A_PRODUCT, OWNED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 

@@ -1,6 +1,6 @@
 """Who gets what at every address: a table that knows every URL, walked by every kind of caller.
 
-The same for procedures is `tests/test_callers.py`, for whose sake a new one fails there, too.
+The same for procedures is `tests/test_authentication.py`, for whose sake a new one fails there, too.
 """
 
 import json
@@ -18,10 +18,10 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from billing.alerts.models import AlertDelivery, AlertSettings
+from billing.models.alerts import AlertDelivery, AlertSettings
 from products import tokens
-from products.audit import AuditEntry
 from products.models import ApiToken, Membership, Project
+from products.models.audit import AuditEntry
 from tests import every_url as every
 from tests.conftest import NOW
 from tests.dump import everything

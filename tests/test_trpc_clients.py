@@ -11,8 +11,8 @@ from django.db import OperationalError
 from django.middleware.csrf import _get_new_csrf_string
 from django.test import Client
 
-from aicost.procedures import PROCEDURES
-from billing import budgets
+from aicost.api.procedures import PROCEDURES
+from billing.budgets import limits
 from products import tokens
 from products.access import Caller
 from tests.clients.node import Program
@@ -112,7 +112,7 @@ def with_csrf(headers: dict[str, str]) -> dict[str, str]:
 
 def limit(project: Any) -> int | None:
     """In nano-dollars."""
-    return budgets.limits_now([project]).get(project.pk)
+    return limits.limits_now([project]).get(project.pk)
 
 
 def the_error(answer: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def test_mutations_change_the_budget_by_token(ask: Any, project: Any, manager: A
 def test_budget_is_checked_and_reserved_by_the_token_that_brings_usage(
     ask: Any, project: Any, owner: Any
 ) -> None:
-    budgets.set_limit(project, Decimal("0.4"), by=owner)
+    limits.set_limit(project, Decimal("0.4"), by=owner)
     headers = {"Authorization": f"Bearer {tokens.issue(owner, scope='ingest', project=project)[1]}"}
     check, reserve = (example(f"aiCost.{name}Budget", project) for name in ("check", "reserve"))
     standing = {"budgetLimit": 0.4, "spent": 0, "remaining": 0.4, "state": "green"}
@@ -243,7 +243,7 @@ def test_what_fails_on_the_server_says_nothing_of_it(
 
 
 def test_guessing_tokens_is_slowed(ask: Any, project: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("aicost.callers.BAD_TOKENS_A_MINUTE", 1)
+    monkeypatch.setattr("aicost.http.authentication.BAD_TOKENS_A_MINUTE", 1)
     codes = [
         the_error(ask(call(SUMMARY, project), headers={"Authorization": "Bearer guess"}))["data"]["code"]
         for _ in range(2)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from aicost import typescript
-from aicost.procedures import PROCEDURES
+from aicost.api import typescript
+from aicost.api.procedures import PROCEDURES
 from tests.clients.node import FOLDER, executable
 
 pytestmark = pytest.mark.once

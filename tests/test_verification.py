@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import InternalError, connection, transaction
 
-from billing import rollups, verification
 from billing.models import CreditTransaction
+from billing.rollups import updates, verification
 from products.models import AgentJob, AgentType, PipelineRun, Project
 from tests import citus
 from tests.damage import guards_lifted, refused, sql
@@ -55,7 +55,7 @@ def test_an_empty_project_has_no_differences(project: Project) -> None:
 
 def test_a_rebuild_of_sound_rollups_changes_nothing(sound: Project) -> None:
     before = stored(sound)
-    rollups.rebuild(sound)
+    updates.rebuild(sound)
     assert stored(sound) == before
 
 
@@ -89,7 +89,7 @@ def check_named_and_mended(project: Project, other: Project, before: Any, name: 
     assert len(found) == rows
     assert all(line.startswith(name) for line in found)
     assert differences(other) == []
-    rollups.rebuild(project)
+    updates.rebuild(project)
     assert differences(project) == []
     assert stored(project) == before
     return found
@@ -155,7 +155,7 @@ def test_a_line_put_in_by_hand_shows_in_every_rollup(sound: Project) -> None:
     into = f"INSERT INTO {LEDGER} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {LEDGER} "
     assert sql(into + "WHERE project_id = %s AND event_id = 'e1'", sound.pk) == 1
     assert [line.split(" (")[0] for line in differences(sound)] == SPEND
-    rollups.rebuild(sound)
+    updates.rebuild(sound)
     assert differences(sound) == []
 
 

@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from aicost import queries
-from aicost.procedures import PROCEDURES
+from aicost.api.procedures import PROCEDURES
 from billing.decomposition import Work
-from billing.verification import differences
+from billing.rollups.verification import differences
 from products.access import Caller
 from products.models import Project
 from tests.factories import event, send, usage

@@ -14,9 +14,9 @@ from django.core.cache import cache
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import transaction
 
-from aicost.procedures import PROCEDURES
-from aicost.registry import Procedure
-from billing import budgets
+from aicost.api.procedures import PROCEDURES
+from aicost.api.registry import Procedure
+from billing.budgets import limits
 from products import tokens
 from products.access import Caller
 from tests.clients.node import Program
@@ -328,7 +328,7 @@ def official(told: dict[str, Any]) -> Iterator[int]:
 def told(project: Any, owner: Any) -> dict[str, Any]:
     """What the official server has to know to answer as the product does."""
     usage(project, costDollars="1.25", inputTokens=10)
-    budgets.set_limit(project, Decimal(INPUTS["aiCost.setBudgetLimit"]["limitDollars"]), by=owner)
+    limits.set_limit(project, Decimal(INPUTS["aiCost.setBudgetLimit"]["limitDollars"]), by=owner)
     return {
         "procedures": [_told(one, project, owner) for one in PROCEDURES.values()],
         "tokens": {tokens.issue(owner, scope=scope)[1]: scope for scope in ("read", "write")},

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from aicost.intake.body import MAX_EVENTS, Refused, body_of, json_answer, media_type
 from billing import ledger
-from billing.events import Rejection
+from billing.events.usage_event import Rejection
 from billing.ledger import Outcome
 from billing.sources import json_decoder
 from billing.sources.usage_events import decode

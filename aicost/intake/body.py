@@ -17,11 +17,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost import denials
-from aicost.callers import caller_of
-from aicost.logs import note_project
-from aicost.rpc.errors import failure
-from billing.events import shown
+from aicost.api.errors import failure
+from aicost.http import denials
+from aicost.http.authentication import caller_of
+from aicost.http.request_log import note_project
+from billing.events.usage_event import shown
 from billing.sources import Context
 from products.access import Unauthenticated, project_for
 from products.models import Project

@@ -6,10 +6,10 @@ One `StandardLoggingPayload`, an array of them, or one a line; the callback call
 
 from django.http import HttpRequest, HttpResponse
 
-from aicost.intake import together
+from aicost.intake import group_commit
 from aicost.intake.batches import answer, rows_of
 from aicost.intake.body import context, door
-from aicost.metrics import count
+from aicost.views.metrics import count
 from billing.sources.litellm import read_record
 from products.models import Project
 
@@ -18,6 +18,6 @@ from products.models import Project
 def litellm_callback(request: HttpRequest, project: Project) -> HttpResponse:
     records = rows_of(request, lines_as_json=True)
     told = context()
-    outcomes = together.record(project, [read_record(record, told) for record in records])
+    outcomes = group_commit.record(project, [read_record(record, told) for record in records])
     count("litellm", outcomes)
     return answer(outcomes)

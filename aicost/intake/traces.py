@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from aicost.intake.body import MAX_EVENTS, Refused, body_of, context, door, media_type
-from aicost.metrics import count
-from billing import traces as billing_traces
-from billing.ledger import Outcome
+from aicost.views.metrics import count
+from billing.ledger import traces as billing_traces
+from billing.ledger.recording import Outcome
 from billing.sources import otlp
 from products.models import Project
 

@@ -2,10 +2,10 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from aicost.intake import together
+from aicost.intake import group_commit
 from aicost.intake.batches import answer, rows_of
 from aicost.intake.body import Refused, context, door
-from aicost.metrics import count
+from aicost.views.metrics import count
 from billing import ledger
 from billing.sources.usage_events import read_row
 from products.models import Project
@@ -16,7 +16,7 @@ def usage(request: HttpRequest, project: Project) -> HttpResponse:
     atomic = _flag(request, "atomic")
     rows, told = rows_of(request), context()
     events = [read_row(row, told) for row in rows]
-    outcomes = ledger.record(project, events, atomic=True) if atomic else together.record(project, events)
+    outcomes = ledger.record(project, events, atomic=True) if atomic else group_commit.record(project, events)
     count("usage", outcomes)
     return answer(outcomes)
 

@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from aicost import formats, markup, queries
+from aicost import queries
+from aicost.formatting import html
+from aicost.formatting import text as formats
 from aicost.queries import alerts as alert_queries
-from billing import budgets, periods
+from billing import periods
 from billing.alerts import channels
-from billing.alerts.models import AlertDelivery, AlertSettings, BudgetAlert
+from billing.budgets import limits
+from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from products.models import Project
 
 OVERDUE = timedelta(minutes=5)
@@ -64,7 +67,7 @@ def page(project: Project, user: Any, may_change: bool, page: int) -> dict[str, 
     log, more = alert_queries.deliveries(project, page)
     return {
         "month_name": formats.month(queries.this_month(project)),
-        "has_limit": project.pk in budgets.limits_now([project]),
+        "has_limit": project.pk in limits.limits_now([project]),
         "thresholds": _thresholds(choice.percents, alert_queries.standing(project), zone),
         "channels": [_email(project, choice, may_change), _webhook(choice)],
         "deliveries": [_row(one, zone, user, may_change) for one in log],
@@ -86,7 +89,7 @@ def _threshold(percent: int, alert: BudgetAlert | None, zone: ZoneInfo) -> Thres
     return ThresholdRow(
         percent=f"{percent}\u00a0%",
         passed=True,
-        when=markup.moment(alert.crossed_at, zone),
+        when=html.moment(alert.crossed_at, zone),
         figures=f"at {formats.money(alert.spent_nanos)} of {formats.money(alert.limit_nanos)}",
         crossing=f"crossing {alert.crossing} of this month" if alert.crossing > 1 else "",
     )
@@ -134,7 +137,7 @@ def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool) -
         target=_target(delivery, user, may_change),
         state=state,
         word=_WORDS[state],
-        when=markup.moment(delivery.sent_at or delivery.attempted_at or delivery.created_at, zone),
+        when=html.moment(delivery.sent_at or delivery.attempted_at or delivery.created_at, zone),
         attempts=delivery.attempts,
         note=_note(delivery, state, zone),
         act=_act(state) if may_change else "",

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from aicost import formats, markup
+from aicost.exports.tabular import Cell, instant
+from aicost.formatting import html
+from aicost.formatting import text as formats
 from aicost.presentation.tokens import ZONE
 from aicost.queries import audit as audit_queries
-from aicost.sheets import Cell, instant
 from billing import periods
-from products.audit import SIGN_INS, AuditEntry, Kind
 from products.models import Project
+from products.models.audit import SIGN_INS, AuditEntry, Kind
 
 ALARMING = {Kind.SIGN_IN_FAILED, Kind.LOCKED_OUT, Kind.DENIED}
 
@@ -65,7 +66,7 @@ def own_sign_ins(user: Any, number: int) -> dict[str, Any]:
 
 def _row(entry: AuditEntry, zone: ZoneInfo) -> EntryRow:
     return EntryRow(
-        when=markup.moment(entry.at, zone),
+        when=html.moment(entry.at, zone),
         what=Kind(entry.kind).label,
         alarming=entry.kind in ALARMING,
         who=_who(entry),

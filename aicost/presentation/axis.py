@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost import formats
+from aicost.formatting import text as formats
 from billing import money
 
 MOST_LINES = 4

@@ -5,7 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from aicost import formats, markup, queries
+from aicost import queries
+from aicost.formatting import html
+from aicost.formatting import text as formats
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
 from aicost.presentation.tokens import MadeToken
@@ -38,8 +40,8 @@ def arrival(project: Project) -> dict[str, Any]:
     zone = periods.zone(project.time_zone)
     newest = queries.newest(project) if project.first_usage_at else None
     return {
-        "first_usage": project.first_usage_at and markup.moment(project.first_usage_at, zone),
-        "newest_usage": newest and markup.moment(newest, zone),
+        "first_usage": project.first_usage_at and html.moment(project.first_usage_at, zone),
+        "newest_usage": newest and html.moment(newest, zone),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from aicost import markup
+from aicost.formatting import html
 from billing import periods
 from products.models import Membership, Project
 
@@ -33,7 +33,7 @@ def page(project: Project, user: Any, may_change: bool) -> dict[str, Any]:
             id=one.user.pk,
             name=str(one.user),
             role=one.role,
-            since=markup.moment(one.joined_at, zone),
+            since=html.moment(one.joined_at, zone),
             own=one.user == user,
             other_role=OTHER[Membership.Role(one.role)].value,
         )

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from aicost import formats, queries
-from aicost.presentation import budget, kpis, tabs, unpriced
+from aicost import queries
+from aicost.formatting import text as formats
+from aicost.presentation.dashboard import budget, kpis, tabs, unpriced
 from aicost.presentation.runs import run_row
 from aicost.queries import runs
 from products.models import Project

@@ -5,13 +5,15 @@ from typing import Any
 
 from django.urls import reverse
 
-from aicost import formats, markup
-from aicost.portfolio_state import PortfolioState
-from aicost.presentation import arrangement, axis, budget
+from aicost.formatting import html
+from aicost.formatting import text as formats
+from aicost.presentation import axis, sorting
+from aicost.presentation.dashboard import budget
 from aicost.queries import Portfolio, ProjectSpend, Spend
+from aicost.url_state.portfolio import PortfolioState
 from billing import money
-from billing.budgets import BudgetStatus
-from billing.forecast import NEEDED, Forecast, NotYet
+from billing.budgets.forecast import NEEDED, Forecast, NotYet
+from billing.budgets.limits import BudgetStatus
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ def portfolio(found: Portfolio, state: PortfolioState) -> dict[str, Any]:
     return {
         "products": [_product_row(shown, row, highest) for row in shown.projects],
         "totals": _totals(shown),
-        "filters": arrangement.filters(state, found),
-        "columns": arrangement.columns(state),
-        "order": arrangement.order_words(state),
-        "filtered": arrangement.filtered(state, shown, found),
+        "filters": sorting.filters(state, found),
+        "columns": sorting.columns(state),
+        "order": sorting.order_words(state),
+        "filtered": sorting.filtered(state, shown, found),
         "csv": state.export_url("csv"),
         "json": state.export_url("json"),
     }
@@ -81,10 +83,10 @@ def _product_row(found: Portfolio, row: ProjectSpend, highest: int) -> ProductRo
         url=reverse("product", args=[row.project.pk]),
         dashboard_url=reverse("ai-cost", args=[row.project.pk]),
         owner=row.project.owner.get_username(),
-        cost=markup.money(row.cost),
+        cost=html.money(row.cost),
         share=formats.percent(found.share(row)),
         width=axis.width(row.cost, highest),
-        tokens=markup.tokens(row.tokens),
+        tokens=html.tokens(row.tokens),
         jobs=formats.count(row.jobs),
         budget=_limit(row.budget, row.will_pass) if row.budget else None,
         ahead=_ahead(row),
@@ -108,7 +110,7 @@ def _ahead(row: ProjectSpend) -> Ahead:
         so_far = row.outlook.days_with_spend or "none"
         return Ahead("", missing=f"It needs {NEEDED} days with spend, {so_far} so far.")
     ahead = row.outlook
-    plain = Ahead(markup.money(ahead.month_end), _range(ahead))
+    plain = Ahead(html.money(ahead.month_end), _range(ahead))
     if row.budget is None:
         return plain
     of_limit = money.cut_percent(ahead.month_end, row.budget.limit_nanos)
@@ -148,14 +150,14 @@ def _totals(found: Portfolio) -> dict[str, Any]:
     known, month_end = len(found.forecasts), found.month_end
     every = known == len(found.projects)
     return {
-        "cost": markup.money(found.cost),
-        "tokens": markup.tokens(found.tokens),
+        "cost": html.money(found.cost),
+        "tokens": html.tokens(found.tokens),
         "jobs": formats.count(found.jobs),
         "products": formats.plural(len(found.projects), "product"),
         "limited": f"{len(limited)} of {len(found.projects)}",
         "share": formats.percent(100.0 if found.cost > 0 else 0.0),
         "attention": _attention(limited),
-        "month_end": formats.NONE if month_end is None else markup.money(month_end),
+        "month_end": formats.NONE if month_end is None else html.money(month_end),
         "forecast_of": "" if every else f"of {known} of {formats.plural(len(found.projects), 'product')}",
     }
 

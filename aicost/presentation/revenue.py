@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 from django.conf import settings
 
-from aicost import formats, markup
+from aicost.formatting import html
+from aicost.formatting import text as formats
 from aicost.presentation import axis
 from aicost.queries import Revenue
 
@@ -35,19 +36,19 @@ def revenue(found: Revenue, today: date) -> RevenueView:
     highest = max((row.purchased + row.granted for row in found.months), default=0)
     lasts, note = _lasts(found, today)
     return RevenueView(
-        balance=markup.money(found.balance),
+        balance=html.money(found.balance),
         balance_credits=formats.credits(found.balance, settings.CREDITS_PER_DOLLAR),
         negative=found.balance < 0,
         lasts=lasts,
         lasts_note=note,
-        spent=markup.money(found.spent_in_30_days),
+        spent=html.money(found.spent_in_30_days),
         spent_a_day=f"{formats.money(round(found.spent_in_30_days / 30))} a day, last 30 full days",
         rows=[
             CreditsRow(
                 month=formats.month(row.month),
-                purchased=markup.money(row.purchased),
-                granted=markup.money(row.granted),
-                total=markup.money(row.purchased + row.granted),
+                purchased=html.money(row.purchased),
+                granted=html.money(row.granted),
+                total=html.money(row.purchased + row.granted),
                 width=axis.width(row.purchased + row.granted, highest),
             )
             for row in found.months

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.http import QueryDict
 
-from aicost import addresses, formats, markup
+from aicost.formatting import html
+from aicost.formatting import text as formats
 from aicost.queries import Deduction, RunCost
 from aicost.queries.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
+from aicost.url_state import runs as run_urls
 from billing import periods
 from products.models import Project
 
@@ -32,16 +34,16 @@ def run_row(project: Project, run: RunCost) -> RunRow:
     zone = periods.zone(project.time_zone)
     return RunRow(
         run_id=run.run_id,
-        url=addresses.run_url(project, run.run_id),
+        url=run_urls.run_url(project, run.run_id),
         status=run.status,
         trigger=run.trigger,
-        started=markup.moment(run.started_at, zone),
-        finished=markup.moment(run.finished_at, zone),
+        started=html.moment(run.started_at, zone),
+        finished=html.moment(run.finished_at, zone),
         took=_took(run.started_at, run.finished_at),
         jobs=formats.count(run.job_count),
         job_word="job" if run.job_count == 1 else "jobs",
-        tokens=markup.tokens(run.tokens),
-        cost=markup.money(run.cost),
+        tokens=html.tokens(run.tokens),
+        cost=html.money(run.cost),
     )
 
 
@@ -71,12 +73,12 @@ def job_row(project: Project, job: JobCost) -> JobRow:
         label=job.label,
         color=job.color,
         status=job.status,
-        started=markup.moment(job.started_at, periods.zone(project.time_zone)),
+        started=html.moment(job.started_at, periods.zone(project.time_zone)),
         took=_took(job.started_at, job.finished_at),
-        input=markup.tokens(job.input_tokens),
-        output=markup.tokens(job.output_tokens),
+        input=html.tokens(job.input_tokens),
+        output=html.tokens(job.output_tokens),
         lines=formats.count(job.transactions),
-        cost=markup.money(job.cost),
+        cost=html.money(job.cost),
     )
 
 
@@ -96,19 +98,19 @@ class DeductionRow:
 
 
 def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRow]:
-    zone, runs = periods.zone(project.time_zone), addresses.runs_url(project)
+    zone, runs = periods.zone(project.time_zone), run_urls.runs_url(project)
     return [
         DeductionRow(
-            when=markup.moment(row.occurred_at, zone),
+            when=html.moment(row.occurred_at, zone),
             label=row.label,
             color=row.color,
             run_id=row.run_id,
-            run_url=addresses.run_below(runs, row.run_id),
+            run_url=run_urls.run_below(runs, row.run_id),
             job_id=row.job_id,
             model=row.model,
-            input=markup.tokens(row.input_tokens),
-            output=markup.tokens(row.output_tokens),
-            cost="unpriced" if row.unpriced else markup.money(row.cost),
+            input=html.tokens(row.input_tokens),
+            output=html.tokens(row.output_tokens),
+            cost="unpriced" if row.unpriced else html.money(row.cost),
             unpriced=row.unpriced,
         )
         for row in found
@@ -118,7 +120,7 @@ def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRo
 def run_list(project: Project, found: RunPage, params: QueryDict) -> dict[str, Any]:
     return {
         "runs": [run_row(project, run) for run in found.runs],
-        "older": addresses.older_url(project, found.older),
+        "older": run_urls.older_url(project, found.older),
         "first_page": "before" not in params,
     }
 
@@ -126,7 +128,7 @@ def run_list(project: Project, found: RunPage, params: QueryDict) -> dict[str, A
 def one_run(project: Project, detail: RunDetail) -> dict[str, Any]:
     return {
         "run": run_row(project, detail.run),
-        "refunded": markup.money(detail.refunded) if detail.refunded else "",
+        "refunded": html.money(detail.refunded) if detail.refunded else "",
         "jobs": [job_row(project, job) for job in detail.jobs],
         "deductions": deduction_rows(project, detail.deductions),
         "cut_jobs": _cut_jobs(detail),

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from aicost.presentation.examples import Example, post
+from aicost.presentation.api_docs.examples import Example, post
 
 PLACEHOLDER = "$AICOST_TOKEN"
 """Stands where the token will; a shell puts it there."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from aicost import markup
+from aicost.formatting import html
 from products.models import ApiToken, Project
 
 State = Literal["active", "expired", "revoked"]
@@ -89,4 +89,4 @@ def _state(token: ApiToken, now: datetime) -> State:
 
 
 def _moment(at: datetime | None) -> SafeString | str:
-    return markup.moment(at, ZONE) if at else "never"
+    return html.moment(at, ZONE) if at else "never"

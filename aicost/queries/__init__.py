@@ -4,17 +4,25 @@ Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in 
 billing zone. `month` is the first day of a month, the present one where it is left out.
 """
 
-from aicost.queries.arrangement import arranged, counts
+from aicost.queries.budget import budget_history
 from aicost.queries.changes import AgentTypeChange, Changes, changes
+from aicost.queries.dashboard import Baseline, MonthPage, month_page
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
-from aicost.queries.limits import budget_history
-from aicost.queries.lines import Deduction, RunCost, deductions, each_deduction, newest, recent, top_runs
 from aicost.queries.month import AgentTypeSpend, MonthSummary, dollars_each, month_summary
 from aicost.queries.months import month_from, this_month, today
-from aicost.queries.page import Baseline, MonthPage, month_page
 from aicost.queries.portfolio import Portfolio, ProjectSpend, portfolio
 from aicost.queries.revenue import CreditsIn, Revenue, revenue
 from aicost.queries.series import Spend, daily_spend, monthly_trend
+from aicost.queries.sorting import arranged, counts
+from aicost.queries.transactions import (
+    Deduction,
+    RunCost,
+    deductions,
+    each_deduction,
+    newest,
+    recent,
+    top_runs,
+)
 from aicost.queries.unpriced import UnpricedModel, unpriced_models
 
 __all__ = [

@@ -1,7 +1,7 @@
 """What was crossed in the present month, and the log of what was sent."""
 
-from billing.alerts.models import AlertDelivery, BudgetAlert
-from billing.alerts.standings import present_month
+from billing.alerts.thresholds import present_month
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
 PAGE = 50

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-from products.audit import PERSONAL, SIGN_INS, AuditEntry, Kind
 from products.models import Membership, Project
+from products.models.audit import PERSONAL, SIGN_INS, AuditEntry, Kind
 
 PAGE = 50
 

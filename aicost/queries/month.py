@@ -7,8 +7,9 @@ from datetime import date
 from typing import Any
 
 from aicost.queries.months import this_month
-from billing import budgets, money, periods
-from billing.budgets import BudgetStatus
+from billing import money, periods
+from billing.budgets import limits
+from billing.budgets.limits import BudgetStatus
 from billing.models import MonthlySpend
 from products.models import Project
 
@@ -98,8 +99,8 @@ def dollars_each(cost: int, number: int) -> float | None:
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
     """With the month's limit in the same query; an empty month needs a second one."""
     month = month or this_month(project)
-    rows = list(_rows(project, month).annotate(limit=budgets.limit_in_force(project, month)))
-    limit = budgets.nanos_of(rows[0]["limit"]) if rows else budgets.limit_of(project, month)
+    rows = list(_rows(project, month).annotate(limit=limits.limit_in_force(project, month)))
+    limit = limits.nanos_of(rows[0]["limit"]) if rows else limits.limit_of(project, month)
     return _summary(month, rows, limit)
 
 
@@ -128,7 +129,7 @@ def _summed(
         jobs=sum(agent.jobs for agent in agents),
         unpriced=sum(agent.unpriced for agent in agents),
         agents=sorted(agents, key=lambda agent: (-agent.cost, agent.label, agent.agent_type)),
-        budget=budgets.status(limit, cost),
+        budget=limits.status(limit, cost),
         before=before,
     )
 

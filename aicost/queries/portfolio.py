@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from aicost import kept
+from aicost import cache
 from aicost.queries.forecast import days_looked_back_on, outlook
 from aicost.queries.months import this_month
 from aicost.queries.series import Spend, trends
-from billing import budgets, money, periods
-from billing.budgets import BudgetStatus
-from billing.forecast import Forecast, NotYet
+from billing import money, periods
+from billing.budgets import limits as budget_limits
+from billing.budgets.forecast import Forecast, NotYet
+from billing.budgets.limits import BudgetStatus
 from products.models import Project
 
 
@@ -89,7 +90,7 @@ def portfolio(projects: Iterable[Project]) -> Portfolio:
     have changed since they were asked for last; none where none has.
     """
     projects = list(projects)
-    figures = kept.of_each("portfolio", "day", projects, _figures)
+    figures = cache.of_each("portfolio", "day", projects, _figures)
     found = [_project_spend(project, figures[project.pk]) for project in projects]
     found.sort(key=lambda row: (-row.cost, row.project.name, row.project.pk))
     return Portfolio(found)
@@ -98,13 +99,13 @@ def portfolio(projects: Iterable[Project]) -> Portfolio:
 def _project_spend(project: Project, figures: _Figures) -> ProjectSpend:
     limit, trend, costs = figures
     now = trend[-1]
-    budget = budgets.status(limit, now.cost)
+    budget = budget_limits.status(limit, now.cost)
     ahead = outlook(project, costs, limit)
     return ProjectSpend(project, now.cost, now.tokens, now.jobs, budget, trend, ahead)
 
 
 def _figures(projects: list[Project]) -> dict[int, _Figures]:
-    limits = budgets.limits_now(projects)
+    limits = budget_limits.limits_now(projects)
     trend = _trends(projects)
     costs = days_looked_back_on(projects)
     return {

@@ -9,17 +9,17 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost.procedures import PROCEDURES
-from aicost.registry import Procedure
-from aicost.rpc.errors import (
+from aicost.api.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,
     UNSUPPORTED_MEDIA_TYPE,
     Failure,
     failure,
 )
+from aicost.api.procedures import PROCEDURES
+from aicost.api.registry import Procedure
 from aicost.rpc.run import Request, body_of, parse_json
-from billing.events import shown
+from billing.events.usage_event import shown
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

@@ -9,11 +9,7 @@ from typing import Any, NoReturn
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
-from aicost import denials
-from aicost.callers import caller_of, require_csrf
-from aicost.logs import note_project
-from aicost.registry import UNDEFINED, Procedure
-from aicost.rpc.errors import (
+from aicost.api.errors import (
     BAD_REQUEST,
     FORBIDDEN,
     NOT_FOUND,
@@ -22,7 +18,11 @@ from aicost.rpc.errors import (
     Failure,
     failure,
 )
-from billing.events import shown
+from aicost.api.registry import UNDEFINED, Procedure
+from aicost.http import denials
+from aicost.http.authentication import caller_of, require_csrf
+from aicost.http.request_log import note_project
+from billing.events.usage_event import shown
 from products.access import Caller
 
 log = logging.getLogger("aicost.access")

@@ -15,9 +15,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
-from aicost.procedures import PROCEDURES
-from aicost.registry import UNDEFINED, Procedure
-from aicost.rpc.errors import (
+from aicost.api.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,
     NOT_FOUND,
@@ -25,8 +23,10 @@ from aicost.rpc.errors import (
     Failure,
     failure,
 )
+from aicost.api.procedures import PROCEDURES
+from aicost.api.registry import UNDEFINED, Procedure
 from aicost.rpc.run import Request, body_of, parse_json
-from billing.events import shown
+from billing.events.usage_event import shown
 
 JSON = "application/json"
 STREAM = "application/jsonl"

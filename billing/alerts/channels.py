@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 from billing import ledger, signals
-from billing.alerts import peers
-from billing.alerts.models import AlertSettings
+from billing.alerts import safe_http
+from billing.models.alerts import AlertSettings
 from products import audit
 from products.models import Membership, Project
 
@@ -86,7 +86,7 @@ def check_addresses(addresses: Iterable[str]) -> list[str]:
 
 def check_webhook(url: str) -> str:
     if url:
-        peers.read_url(url)
+        safe_http.read_url(url)
     return url
 
 

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from billing import budgets, ledger, periods
+from billing import ledger, periods
 from billing.alerts import outbox
-from billing.alerts.models import BudgetAlert
-from billing.alerts.standings import Standing, month_at, present_month, standing_of, standings
+from billing.alerts.thresholds import Standing, month_at, present_month, standing_of, standings
+from billing.budgets import limits
 from billing.models import BillingSetting
+from billing.models.alerts import BudgetAlert
 from products.models import Project
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _new_alerts(found: Standing, now: datetime) -> Iterable[BudgetAlert]:
 
 def _in_motion() -> Iterable[Project]:
     """The products in which something has to be written, by few queries for however many there are."""
-    limited = BillingSetting.objects.filter(key=budgets.KEY).values("project")
+    limited = BillingSetting.objects.filter(key=limits.KEY).values("project")
     projects = Project.objects.live().filter(Q(pk__in=limited) | Q(pk__in=_all_standing().values("project")))
     now = timezone.now()
     by_month: dict[date, list[int]] = {}

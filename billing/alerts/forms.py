@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from billing.alerts import channels
-from billing.alerts.models import AlertSettings
+from billing.models.alerts import AlertSettings
 from products.models import Project
 
 

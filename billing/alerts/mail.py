@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from billing.alerts import Undelivered, channels
 from billing.alerts.messages import message
-from billing.alerts.models import AlertDelivery
+from billing.models.alerts import AlertDelivery
 
 log = logging.getLogger(__name__)
 

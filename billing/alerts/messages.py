@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from billing import money, periods
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
 LOCALE = "en_US"

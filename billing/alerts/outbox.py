@@ -15,7 +15,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from billing.alerts import Undelivered, channels, mail, webhook
-from billing.alerts.models import AlertDelivery, BudgetAlert
+from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
 log = logging.getLogger(__name__)

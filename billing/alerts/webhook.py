@@ -5,9 +5,9 @@ import json
 
 from django.utils import timezone
 
-from billing.alerts import Undelivered, channels, peers
+from billing.alerts import Undelivered, channels, safe_http
 from billing.alerts.messages import payload
-from billing.alerts.models import AlertDelivery
+from billing.models.alerts import AlertDelivery
 
 
 def send(delivery: AlertDelivery) -> None:
@@ -22,7 +22,7 @@ def send(delivery: AlertDelivery) -> None:
         "X-AICost-Signature": "sha256="
         + signature(channels.signing_secret(delivery.project), timestamp, body),
     }
-    status = peers.post(delivery.target, body, headers)
+    status = safe_http.post(delivery.target, body, headers)
     if 300 <= status < 400:
         raise Undelivered(f"It answered {status}; redirects are not followed.")
     if not 200 <= status < 300:

@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import products.fields
+import products.db.fields
 from django.db import migrations, models
 
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='PriceOverride',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', products.fields.CodePointCharField(help_text='Its name exactly as usage tells it.', max_length=200)),
+                ('model', products.db.fields.CodePointCharField(help_text='Its name exactly as usage tells it.', max_length=200)),
                 ('starts_on', models.DateField(help_text="The first day, in the product's billing zone; until another one begins.", verbose_name='from')),
                 ('input_rate', models.DecimalField(decimal_places=6, help_text='Dollars per million tokens, uncached.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100000)], verbose_name='input')),
                 ('output_rate', models.DecimalField(decimal_places=6, help_text='Dollars per million tokens.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100000)], verbose_name='output')),

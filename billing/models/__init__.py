@@ -1,6 +1,6 @@
 """The ledger, prices, budgets with their alerts, and the rollups that every page reads."""
 
-from billing.alerts.models import AlertDelivery, AlertSettings, BudgetAlert
+from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
 from billing.models.ledger import CreditTransaction, LedgerIsAppendOnly, LedgerQuerySet, corrections
 from billing.models.prices import MAX_RATE, PriceOverride

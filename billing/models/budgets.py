@@ -4,13 +4,13 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from products.fields import CodePointCharField
+from products.db.fields import CodePointCharField
+from products.db.same_project import OfProject
 from products.models import Project
-from products.same_project import OfProject
 
 
 class BillingSetting(OfProject):
-    """A row of text per project and key. Budget limits are written by `billing.budgets.set_limit` alone."""
+    """A text value per project and key. Only `billing.budgets.limits.set_limit` writes budget limits."""
 
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="billing_settings", db_index=False

@@ -6,10 +6,10 @@ from django.db import models
 from django.db.models import F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
-from billing.events import ID_LENGTH
-from products.fields import CodePointCharField
+from billing.events.usage_event import ID_LENGTH
+from products.db.fields import CodePointCharField
+from products.db.same_project import SameProjectKey
 from products.models import AgentJob, Project
-from products.same_project import SameProjectKey
 
 
 class LedgerIsAppendOnly(TypeError):
@@ -61,7 +61,7 @@ class CreditTransaction(models.Model):
         COMPUTED = "computed", "computed from the model's price"
         UNPRICED = "unpriced", "unpriced: no price is known"
 
-    # The foreign keys stand in `billing.guards`, checked at once.
+    # The foreign keys stand in `billing.db.triggers`, checked at once.
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="transactions", db_constraint=False, db_index=False
     )

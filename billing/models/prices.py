@@ -5,9 +5,9 @@ from typing import Any
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from products.fields import CodePointCharField
+from products.db.fields import CodePointCharField
+from products.db.same_project import OfProject
 from products.models import Project
-from products.same_project import OfProject
 
 MAX_RATE = 100_000
 """Dollars per million tokens: beyond it somebody has mistaken the unit."""

@@ -1,13 +1,13 @@
-"""The sums that every page reads; what each must hold says `billing.truth`."""
+"""The sums that every page reads; what each must hold says `billing.rollups.definitions`."""
 
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
-from products.fields import CodePointCharField
+from products.db.fields import CodePointCharField
+from products.db.same_project import SameProjectKey
 from products.models import AgentType, PipelineRun, Project
-from products.same_project import SameProjectKey
 
 INT64_SAFE = 9_000_000_000_000_000_000
 """No sum may leave this range: beyond it SQLite would go on in floating point."""

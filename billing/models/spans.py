@@ -2,12 +2,12 @@
 
 from django.db import models
 
-from products.fields import CodePointCharField
+from products.db.fields import CodePointCharField
 from products.models import Project
 
 
 class TraceSpan(models.Model):
-    """What is remembered of a span until the rest of its trace has come; `billing.traces` writes it.
+    """What is remembered of a span until the rest of its trace has come; `billing.ledger.traces` writes it.
 
     It can be forgotten without loss to the ledger. The project is locked where rows go in, so that
     the foreign key needs no check of each.

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from billing.events import Rejection, UsageEvent
+from billing.events.usage_event import Rejection, UsageEvent
 
 
 class Skipped(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from billing import events
-from billing.events import Rejection
+from billing.events import usage_event
+from billing.events.usage_event import Rejection
 from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
 from billing.sources.claude_code_lines import (
     LogSource,
@@ -46,7 +46,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
-    log = _Log(context.now + events.LATEST_AHEAD)
+    log = _Log(context.now + usage_event.LATEST_AHEAD)
     for file in sorted(files, key=lambda file: file.name):
         yield from _read_file(file, log)
     for spot, row in log.rows():
@@ -217,7 +217,7 @@ class _Log:
         session, agent = key
         span = self._sessions[session]
         return {
-            "kind": events.JOB,
+            "kind": usage_event.JOB,
             "occurredAt": job.first.at,
             **_told(session, agent, agent_type),
             "runStartedAt": span.first.at,
@@ -232,7 +232,7 @@ def _job_status(agent: str, job: _Job) -> str:
     """Of several results the one that the ledger lets stand; without one no end of the subagent is known."""
     if not agent:
         return "succeeded"
-    return max(job.statuses, key=events.STATUSES.index, default="running")
+    return max(job.statuses, key=usage_event.STATUSES.index, default="running")
 
 
 def _told(session: str, agent: str, agent_type: str) -> Record:
@@ -247,5 +247,5 @@ def _deduction_row(event_id: str, response: _Response, agent_type: str) -> Recor
         "occurredAt": spot.at,
         **_told(spot.session, spot.agent, agent_type),
         "model": model,
-        **dict(zip(events.TOKEN_FIELDS, counts, strict=True)),
+        **dict(zip(usage_event.TOKEN_FIELDS, counts, strict=True)),
     }

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from billing import events
-from billing.events import Tokens, shown
+from billing.events import usage_event
+from billing.events.usage_event import Tokens, shown
 from billing.sources import json_decoder
 
 _ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
@@ -96,7 +96,7 @@ def event_id_of(message_id: str, request: str) -> str:
     if not message_id:
         raise UnreadableLine("message.id: is missing")
     event_id = f"{message_id}:{request}" if request else message_id
-    if len(event_id) <= events.ID_LENGTH - _SUFFIX_ROOM:
+    if len(event_id) <= usage_event.ID_LENGTH - _SUFFIX_ROOM:
         return event_id
     return "sha256:" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -125,7 +125,7 @@ def count_of(counts: Record, field: str) -> int:
     value = counts.get(field)
     if value is None:
         return 0
-    if type(value) is not int or not 0 <= value <= events.MAX_TOKENS:
+    if type(value) is not int or not 0 <= value <= usage_event.MAX_TOKENS:
         raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
     return value
 
@@ -134,7 +134,7 @@ def instant_of(text: object, latest: datetime) -> datetime:
     """A log's timestamp in UTC, from 2000 to `latest`."""
     try:
         instant = datetime.fromisoformat(text)  # type: ignore[arg-type]  # what is no text is refused below
-        if instant.tzinfo and events.EARLIEST <= instant <= latest:
+        if instant.tzinfo and usage_event.EARLIEST <= instant <= latest:
             return instant.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         pass

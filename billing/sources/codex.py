@@ -20,8 +20,8 @@ from uuid import UUID
 
 import msgspec
 
-from billing import events
-from billing.events import Rejection
+from billing.events import usage_event
+from billing.events.usage_event import Rejection
 from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
 from billing.sources.claude_code_lines import Record, UnreadableLine, count_of, decode, instant_of, text_of
 from billing.sources.usage_events import read_row
@@ -40,7 +40,7 @@ def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
 
 
 def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
-    session = _Session(file.name, context.now + events.LATEST_AHEAD)
+    session = _Session(file.name, context.now + usage_event.LATEST_AHEAD)
     try:
         for number, line in file.lines():
             origin = f"{file.name}:{number}"
@@ -191,7 +191,7 @@ class _Session:
 
     def job_row(self) -> Record:
         return {
-            "kind": events.JOB,
+            "kind": usage_event.JOB,
             "occurredAt": self.first,
             **self._told(),
             "runStartedAt": self.first,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from billing.events import MAX_TOKENS, EventError, Tokens, shown
+from billing.events.usage_event import MAX_TOKENS, EventError, Tokens, shown
 from products.agent_types import slug_of
 
 Attributes = Mapping[str, Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from billing.events import MAX_TOKENS, EventError, Rejection, shown
+from billing.events.usage_event import MAX_TOKENS, EventError, Rejection, shown
 from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
 from billing.sources.usage_events import decode, read_row
 

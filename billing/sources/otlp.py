@@ -19,7 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from billing.events import (
+from billing.events.parsing import read
+from billing.events.usage_event import (
     DEDUCTION,
     EARLIEST,
     JOB,
@@ -32,7 +33,6 @@ from billing.events import (
     UsageEvent,
     shown,
 )
-from billing.reading import read
 from billing.sources import Context, genai
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from billing.events import FIELDS, TOKEN_FIELDS, EventError, Rejection, shown
-from billing.reading import read, unknown_field
+from billing.events.parsing import read, unknown_field
+from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection, shown
 from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
 
 NAME = "usage_events"

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
-import products.fields
+import products.db.fields
 import products.models
 from django.conf import settings
 from django.db import migrations, models
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             name='Project',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', products.fields.CodePointCharField(max_length=200)),
+                ('name', products.db.fields.CodePointCharField(max_length=200)),
                 ('time_zone', models.CharField(default='UTC', help_text='Days and months are counted in this zone. Fixed once the product has usage.', max_length=64, validators=[products.models.validate_time_zone], verbose_name='billing zone')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('archived_at', models.DateTimeField(blank=True, editable=False, null=True)),
@@ -45,8 +45,8 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('running', 'Running'), ('succeeded', 'Succeeded'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], max_length=9)),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('run_id', products.fields.CodePointCharField(help_text='As told by the sender.', max_length=200, verbose_name='run ID')),
-                ('told_trigger', products.fields.CodePointCharField(blank=True, max_length=100)),
+                ('run_id', products.db.fields.CodePointCharField(help_text='As told by the sender.', max_length=200, verbose_name='run ID')),
+                ('told_trigger', products.db.fields.CodePointCharField(blank=True, max_length=100)),
                 ('job_count', models.PositiveIntegerField(default=0)),
                 ('running_jobs', models.PositiveIntegerField(default=0)),
                 ('failed_jobs', models.PositiveIntegerField(default=0)),
@@ -87,8 +87,8 @@ class Migration(migrations.Migration):
             name='AgentType',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', products.fields.CodePointCharField(max_length=100)),
-                ('label', products.fields.CodePointCharField(max_length=100)),
+                ('slug', products.db.fields.CodePointCharField(max_length=100)),
+                ('label', products.db.fields.CodePointCharField(max_length=100)),
                 ('color', models.CharField(choices=[('blue', 'Blue'), ('teal', 'Teal'), ('green', 'Green'), ('amber', 'Amber'), ('red', 'Red'), ('purple', 'Purple'), ('pink', 'Pink'), ('cyan', 'Cyan'), ('indigo', 'Indigo'), ('lime', 'Lime'), ('orange', 'Orange'), ('magenta', 'Magenta'), ('brown', 'Brown'), ('gray', 'Gray'), ('sky', 'Sky'), ('emerald', 'Emerald'), ('olive', 'Olive'), ('rust', 'Rust'), ('violet', 'Violet'), ('rose', 'Rose'), ('slate', 'Slate'), ('moss', 'Moss'), ('plum', 'Plum'), ('steel', 'Steel')], max_length=10, verbose_name='colour')),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='agent_types', to='products.project')),
             ],
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('running', 'Running'), ('succeeded', 'Succeeded'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], max_length=9)),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('job_id', products.fields.CodePointCharField(help_text='As told; unique within its run.', max_length=200, verbose_name='job ID')),
+                ('job_id', products.db.fields.CodePointCharField(help_text='As told; unique within its run.', max_length=200, verbose_name='job ID')),
                 ('has_deduction', models.BooleanField(default=False)),
                 ('finished_on', models.DateField(blank=True, help_text="The day of the finish in the project's billing zone.", null=True)),
                 ('agent_type', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='products.agenttype')),

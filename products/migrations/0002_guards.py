@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from products.guards import install_products
+from products.db.triggers import install_products
 
 
 def install(apps, schema_editor):
@@ -10,7 +10,7 @@ def install(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    """Rules kept by the database itself; see `products.guards`."""
+    """Rules kept by the database itself; see `products.db.triggers`."""
 
     dependencies = [("products", "0001_initial")]
 

@@ -5,13 +5,13 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from products import guards
+from products.db import triggers
 
 
 def install(apps, schema_editor):
     # On SQLite it would be in the way of the next migration; `migrate` ends with its installation.
     if schema_editor.connection.vendor != "sqlite":
-        guards.install(schema_editor.connection, guards.AUDIT)
+        triggers.install(schema_editor.connection, triggers.AUDIT)
 
 
 class Migration(migrations.Migration):

@@ -36,7 +36,7 @@ def prepare(environment: dict[str, str]) -> None:
 def writer(project_id: int, ready: int, prefix: str) -> Act:
     """In a process of its own, with a connection of its own."""
     from billing import ledger
-    from billing.reading import read
+    from billing.events.parsing import read
     from products.models import Project
 
     project = Project.objects.get(pk=project_id)

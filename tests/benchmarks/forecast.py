@@ -25,7 +25,7 @@ import django
 import time_machine
 
 from billing import periods
-from billing.forecast import Forecast, NotYet, forecast
+from billing.budgets.forecast import Forecast, NotYet, forecast
 
 DEMO_SEEN_AT = datetime(2026, 11, 1, tzinfo=UTC)
 NOON, EVENING = 0.5, 1.0
@@ -154,7 +154,7 @@ class Result:
 def imported(path: Path) -> Series:
     from django.contrib.auth import get_user_model
 
-    from billing.importing import import_paths
+    from billing.imports.importer import import_paths
     from products.models import Project
 
     owner, _ = get_user_model().objects.get_or_create(username="bench")

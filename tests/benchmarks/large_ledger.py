@@ -110,7 +110,7 @@ def _products(rows: int) -> Plan:
     """Owners, products with limits, agent types; and credits coming in, by the product's own door."""
     from django.contrib.auth import get_user_model
 
-    from billing import budgets
+    from billing.budgets import limits
     from products.models import AgentType, Project
 
     now = datetime.now(UTC)
@@ -123,7 +123,7 @@ def _products(rows: int) -> Plan:
     for number in range(PROJECTS):
         owner = owners[number % OWNERS]
         project = Project.objects.create(name=f"Product {number + 1:03}", owner=owner)
-        budgets.set_limit(project, Decimal(100 * (number + 1)), by=owner, at=first)
+        limits.set_limit(project, Decimal(100 * (number + 1)), by=owner, at=first)
         projects.append(project.pk)
     Project.objects.update(first_usage_at=now)
     agent_types: dict[int, list[int]] = {project: [] for project in projects}

@@ -1,4 +1,4 @@
-"""All rollups of a large ledger at once, by the server: equal to `billing.rollups.rebuild` of each product.
+"""All rollups of a large ledger at once, by the server: equal to rebuilding each product.
 
 That reads the ledger once for each rollup, product by product; here it is read once, to the sums of each job
 and day, and all rollups are added up from those. `manage.py verify_ledger` holds them to the plain join.

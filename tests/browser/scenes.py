@@ -7,10 +7,10 @@ from typing import Any
 
 from django.urls import reverse
 
-from billing import budgets, policies, spending
 from billing.alerts import channels, outbox
-from billing.alerts.models import AlertDelivery
+from billing.budgets import checks, limits, policies
 from billing.models import PriceOverride
+from billing.models.alerts import AlertDelivery
 from products import archive, audit, tokens
 from products.models import ApiToken
 from tests.conftest import NOW
@@ -52,7 +52,7 @@ def _events() -> Iterator[Any]:
 
 
 def limit(project: Any, dollars: int) -> None:
-    budgets.set_limit(project, Decimal(dollars), by=project.owner, note="For the release")
+    limits.set_limit(project, Decimal(dollars), by=project.owner, note="For the release")
 
 
 def portfolio(project: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def busy_people(project: Any) -> None:
     in the audit log."""
     owner = project.owner
     policies.set_policy(project, "warn", by=owner)
-    spending.reserve(project, 10**9, by=owner)
+    checks.reserve(project, 10**9, by=owner)
     PriceOverride.objects.create(
         project=project, model="ours", starts_on=date(2026, 1, 1), input_rate=1, output_rate=2
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from aicost import addresses
-from aicost.queries.arrangement import STATES
+from aicost.queries.sorting import STATES
+from aicost.url_state import runs as run_urls
 from tests import every_url as every
 from tests.browser import scenes
 from tests.browser.conftest import expect
@@ -35,7 +35,7 @@ def of_products(products: Products) -> Iterator[str]:
         yield scenes.url(new, name)
     yield scenes.url(busy, "runs", "?before=2026-01-01T00:00:00Z")
     for run in ("build-0", "build-3"):
-        yield addresses.run_url(busy, run)
+        yield run_urls.run_url(busy, run)
     for name in ("alerts", "budget"):
         yield scenes.url(over, name)
     for query in ("?page=9", "?kind=denied", "?kind=restored"):

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import resolve, reverse
 
-from aicost.presentation import tabs
+from aicost.presentation.dashboard import tabs
 from tests import every_url as every
 from tests.browser import axe, scenes, states
 from tests.browser.conftest import Opener, expect

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aicost.presentation import daily
+from aicost.presentation.dashboard import daily
 from tests.browser import scenes
 from tests.browser.conftest import PATIENCE, Opener, expect
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 
-from aicost.presentation import tabs
+from aicost.presentation.dashboard import tabs
 from products.models import Membership
 from tests.browser import scenes
 from tests.browser.conftest import PATIENCE, Opener, expect

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from aicost.typescript import declaration
+from aicost.api.typescript import declaration
 
 
 class Command(BaseCommand):

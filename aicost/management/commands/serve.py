@@ -33,7 +33,7 @@ class Command(BaseCommand):
         self.check(include_deployment_checks=not settings.DEBUG)
         workers = workers or _workers()
         if workers > 1 and connection.vendor == "sqlite":
-            # Its writers take turns within a process only (`billing.turns`).
+            # Its writers take turns within a process only (`billing.ledger.sqlite_lock`).
             raise CommandError("On SQLite serve with one process; PostgreSQL bears more.")
         self.stdout.write(f"http://{host}:{port}, processes: {workers}, threads of each: {threads}")
         self.stdout.flush()

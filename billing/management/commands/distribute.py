@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from billing import distribution
+from billing.db import citus
 
 
 class Command(BaseCommand):
@@ -17,15 +17,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--shards",
             type=int,
-            default=distribution.SHARDS,
+            default=citus.SHARDS,
             help="in how many parts; far more than there will ever be workers (default: %(default)s)",
         )
 
     def handle(self, *, dry_run: bool, shards: int, **_: Any) -> None:
-        make = distribution.plan if dry_run else distribution.distribute
+        make = citus.plan if dry_run else citus.distribute
         try:
             statements = make(connection, shards=shards)
-        except distribution.NotPossible as reason:
+        except citus.NotPossible as reason:
             raise CommandError(str(reason)) from None
         if dry_run:
             for statement in statements:

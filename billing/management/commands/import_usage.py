@@ -9,9 +9,9 @@ from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from billing.events import shown
-from billing.importing import FORMATS, Problem, Receipt, import_paths
-from billing.importing import Progress as ReportBytes
+from billing.events.usage_event import shown
+from billing.imports.importer import FORMATS, Problem, Receipt, import_paths
+from billing.imports.importer import Progress as ReportBytes
 from products.command_line import project_with_id
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from billing import corrections, money, pricing
-from billing.corrections import Decision, Price, Unpriced
-from billing.events import shown
+from billing import money
+from billing.events.usage_event import shown
+from billing.ledger import corrections
+from billing.ledger.corrections import Decision, Price, Unpriced
 from billing.models import MAX_RATE
-from billing.own_prices import OwnPrices
-from billing.pricing import Rates
+from billing.prices import price_list
+from billing.prices.overrides import OwnPrices
+from billing.prices.price_list import Rates
 from products.command_line import projects_with_id
 from products.models import Project
 
@@ -79,7 +81,7 @@ def price_by(project: Project, given: dict[str, Rates]) -> Price:
 
     def price(one: Unpriced) -> int | None:
         rates = given.get(one.model) or own.rates(one.model, one.billed_on)
-        return pricing.cost_nanos(one.model, one.tokens, one.occurred_at, rates=rates)
+        return price_list.cost_nanos(one.model, one.tokens, one.occurred_at, rates=rates)
 
     return price
 

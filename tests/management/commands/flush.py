@@ -6,8 +6,8 @@ from django.core.management.commands.flush import Command as Flush
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from billing.guards import LEDGER, install_billing
-from products.guards import install_products
+from billing.db.triggers import LEDGER, install_billing
+from products.db.triggers import install_products
 
 
 class Command(Flush):

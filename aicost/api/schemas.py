@@ -1,0 +1,236 @@
+"""What the procedures take and give, declared once: validation, documentation and TypeScript come from it."""
+
+import unicodedata
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from billing.budgets.limits import MAX_LIMIT_DOLLARS
+from billing.events.usage_event import ID_LENGTH, MAX_DOLLARS
+
+Month = Annotated[str, Field(description="`YYYY-MM`; without it the present month.")]
+ProjectId = Annotated[str, Field(description="The product's id.")]
+Instant = Annotated[str, Field(description="ISO 8601 in UTC, with `Z`.")]
+Dollars = Annotated[float, Field(description="Dollars.")]
+BudgetState = Literal["green", "yellow", "red"]
+
+
+class Input(BaseModel):
+    """Strict: no number for text, no text for a number, no field that is not listed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class OfProject(Input):
+    projectId: ProjectId
+
+
+class OfMonth(OfProject):
+    month: Month = ""
+
+
+class OfDays(OfProject):
+    days: Literal[7, 14, 30, 90]
+    month: Month = ""
+
+
+def _two_decimals(dollars: float) -> float:
+    # The shortest decimal form is what the sender wrote, and what he means by two decimals.
+    exponent = Decimal(repr(dollars)).normalize().as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -2:
+        raise ValueError("must have at most two decimals")
+    return dollars
+
+
+class NewLimit(OfProject):
+    limitDollars: Annotated[
+        float,
+        Field(gt=0, le=MAX_LIMIT_DOLLARS, allow_inf_nan=False, description="Dollars, at most two decimals."),
+        AfterValidator(_two_decimals),
+    ]
+
+
+NANO_DOLLAR = 1e-9
+
+
+def _without_control_characters(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+class Estimated(OfProject):
+    estimateDollars: Annotated[
+        float, Field(ge=0, le=MAX_DOLLARS, allow_inf_nan=False, description="What is about to be spent.")
+    ] = 0
+
+
+class ToReserve(OfProject):
+    estimateDollars: Annotated[
+        float,
+        Field(ge=NANO_DOLLAR, le=MAX_DOLLARS, allow_inf_nan=False, description="What is to be reserved."),
+    ]
+    reservationId: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=ID_LENGTH,
+            description="An id of your own, so that asking again is safe; without it one is made.",
+        ),
+        AfterValidator(_without_control_characters),
+    ] = ""
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Waste(Output):
+    """Spend that came to nothing, and what a job costs with it."""
+
+    failedCost: Annotated[float, Field(description="Dollars that went into jobs that failed.")]
+    cancelledCost: Annotated[float, Field(description="Dollars that went into jobs that were cancelled.")]
+    wastedPct: Annotated[float, Field(description="Both as percent of the cost.")]
+    costPerJob: Annotated[float | None, Field(description="By finished jobs; null where there is none.")]
+    costPerSucceededJob: Annotated[
+        float | None, Field(description="By jobs that succeeded; null where there is none.")
+    ]
+
+
+class AgentTypeFigures(Output):
+    agentType: str
+    agentLabel: str
+    agentColor: str
+    totalJobs: int
+    cost: Dollars
+    pctOfTotal: Annotated[float, Field(description="Percent of the month's cost.")]
+    inputTokens: int
+    outputTokens: int
+    successRate: Annotated[float, Field(description="0 to 1; 0 where no job finished.")]
+    waste: Waste
+
+
+class RunFigures(Output):
+    runId: str
+    status: str
+    trigger: str
+    startedAt: Instant | None
+    jobCount: int
+    totalTokens: int
+    cost: Dollars
+
+
+class UnpricedModel(Output):
+    model: Annotated[str, Field(description="As told; empty where none was.")]
+    transactions: int
+    inputTokens: int
+    outputTokens: int
+
+
+class Outlook(Output):
+    monthEnd: Annotated[float, Field(description="The month's spend at its end, in dollars.")]
+    low: Annotated[float, Field(description="Eight of ten months end between `low` and `high`. Dollars.")]
+    high: Dollars
+    limitPassedOn: Annotated[
+        str | None, Field(description="`YYYY-MM-DD`: when the limit was, or at this pace will be, reached.")
+    ]
+
+
+class Forecast(Outlook):
+    runningJobs: Annotated[int, Field(description="Jobs running now, heard of in the last 24 hours.")]
+    runningExposure: Annotated[
+        float | None, Field(description="What such jobs usually cost together, in dollars.")
+    ]
+
+
+class MonthlySummary(Output):
+    month: str
+    totalCost: Dollars
+    totalTokens: int
+    totalJobs: int
+    unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is not known.")]
+    unpricedModels: list[UnpricedModel]
+    waste: Waste
+    agentBreakdown: list[AgentTypeFigures]
+    topRuns: list[RunFigures]
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+    forecast: Annotated[
+        Forecast | None, Field(description="Of the present month, once it has 3 days with spend to go by.")
+    ]
+
+
+class MonthFigures(Output):
+    month: str
+    cost: Dollars
+    totalTokens: int
+    jobCount: int
+
+
+class ProjectFigures(Output):
+    projectId: str
+    name: str
+    cost: Dollars
+    totalTokens: int
+    jobCount: int
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+    forecast: Annotated[Outlook | None, Field(description="Once there are 3 days with spend to go by.")]
+
+
+class CrossProjectSummary(Output):
+    totalCost: Dollars
+    totalTokens: int
+    totalJobs: int
+    projects: list[ProjectFigures]
+
+
+class BudgetFigures(Output):
+    projectId: str
+    budgetLimit: Dollars | None
+    budgetPct: float | None
+    budgetState: BudgetState | None
+
+
+class BudgetAnswer(Output):
+    allowed: bool
+    budgetLimit: Dollars | None
+    spent: Annotated[float, Field(description="Dollars, this month.")]
+    reserved: Annotated[float, Field(description="Dollars that reservations hold now.")]
+    remaining: Annotated[
+        float | None,
+        Field(description="Dollars: limit less spent. The part in `reserved` is spoken for."),
+    ]
+    state: BudgetState | None
+
+
+class ReservationAnswer(BudgetAnswer):
+    reservationId: Annotated[
+        str | None, Field(description="Send it with the usage; null where it is not allowed.")
+    ]
+    expiresAt: Instant | None
+
+
+class Transaction(Output):
+    id: str
+    runId: str
+    jobId: str
+    agentType: str
+    agentLabel: str
+    agentColor: Annotated[str, Field(description="`#rrggbb`, for light backgrounds.")]
+    model: str
+    inputTokens: int
+    outputTokens: int
+    cost: Dollars
+    unpriced: bool
+    createdAt: Instant
+
+
+class DayFigures(Output):
+    date: str
+    cost: Dollars
+    tokens: int
+    jobs: int

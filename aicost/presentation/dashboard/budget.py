@@ -1,0 +1,152 @@
+"""The budget bar, and the history of limits."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aicost import queries
+from aicost.formatting import html
+from aicost.formatting import text as formats
+from aicost.presentation.dashboard import forecast, reservations
+from billing import periods
+from billing.budgets import limits as budget_limits
+from billing.budgets.limits import BudgetStatus
+from billing.models import BudgetChange
+from products.models import Project
+
+
+@dataclass(frozen=True)
+class BudgetBar:
+    state: str
+    icon: str
+    title: str
+    advice: str
+    spent: str
+    limit: str
+    percent: str
+    rest: str
+    width: str
+    """Percent of the limit that is spent; never above 100."""
+    marks: forecast.Marks
+
+
+ICONS = {"green": "circle-check", "yellow": "triangle-alert", "red": "octagon-alert"}
+
+
+def bar(
+    budget: BudgetStatus | None,
+    month: date,
+    *,
+    past: bool = False,
+    ahead: queries.BudgetForecast | None = None,
+) -> BudgetBar | None:
+    """None without a limit."""
+    if budget is None:
+        return None
+    return BudgetBar(
+        state=budget.state,
+        icon=ICONS[budget.state],
+        title=title(budget, past=past, passes=ahead is not None and ahead.passes_limit),
+        advice=_advice(budget, month, past),
+        spent=formats.money(budget.spent_nanos),
+        limit=formats.money(budget.limit_nanos),
+        percent=formats.cut_percent(budget.cut_percent),
+        rest=_rest(budget),
+        width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
+        marks=forecast.marks(budget, ahead),
+    )
+
+
+def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> str:
+    """`passes`: at the present pace the limit will not hold."""
+    if budget.state == "yellow":
+        return "Over 80\u00a0%"
+    if budget.state == "red":
+        return "Limit reached"
+    if past:
+        return "Stayed within the limit"
+    return "Within the limit so far" if passes else "On track"
+
+
+def _rest(budget: BudgetStatus) -> str:
+    left = budget.limit_nanos - budget.spent_nanos
+    if left > 0:
+        return f"{formats.money(left)} left"
+    return f"{formats.money(-left)} over" if left else "nothing left"
+
+
+def _advice(budget: BudgetStatus, month: date, past: bool) -> str:
+    if past:
+        return f"The limit in force at the end of {formats.month(month)}."
+    fresh = formats.short_day(periods.shift(month, 1))
+    if budget.state == "green":
+        return f"The next budget month begins on {fresh}."
+    if budget.state == "yellow":
+        return f"Review high-cost agents and top pipelines: the budget has to last until {fresh}."
+    return (
+        "Pause or slow down the costliest agents, look for outlier runs under Top Pipelines, "
+        f"or raise the limit. The next budget month begins on {fresh}."
+    )
+
+
+@dataclass(frozen=True)
+class LimitChange:
+    when: str
+    who: str
+    old: str
+    new: str
+    note: str
+    of: str
+    """What changed."""
+
+
+def page(project: Project) -> dict[str, Any]:
+    """This month against its limit, what is reserved, and who changed the limit or the policy when."""
+    summary = queries.month_summary(project)
+    ahead = queries.budget_forecast(project, summary)
+    return {
+        "month_name": formats.month(summary.month),
+        "budget": bar(summary.budget, summary.month, ahead=ahead),
+        "outlook": forecast.outlook(ahead, summary.budget),
+        "spent": formats.money(summary.cost),
+        "reserved": reservations.reserved(project),
+        "history": _history(project),
+    }
+
+
+def typed_limit(project: Project) -> str:
+    """The limit as one would type it; "" without one."""
+    limit = budget_limits.limits_now([project]).get(project.pk)
+    return "" if limit is None else formats.exact_dollars(limit)
+
+
+def told(change: BudgetChange | None) -> str:
+    """What the person who asked for a change reads."""
+    if change is None:
+        return "Nothing changed: that is the limit already."
+    if change.new_limit_nanos is None:
+        return "The limit is cleared."
+    return f"The limit is now {formats.money(change.new_limit_nanos)} a month."
+
+
+def _history(project: Project) -> list[LimitChange]:
+    zone = periods.zone(project.time_zone)
+    return [_change(change, zone) for change in queries.budget_history(project)]
+
+
+def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
+    limits = _limit(change.old_limit_nanos), _limit(change.new_limit_nanos)
+    old, new = reservations.policy_change(change) if change.policy else limits
+    return LimitChange(
+        when=html.moment(change.changed_at, zone),
+        who=change.changed_by.get_username() if change.changed_by else "the system",
+        old=old,
+        new=new,
+        note=change.note,
+        of="Policy" if change.policy else "",
+    )
+
+
+def _limit(nanos: int | None) -> str:
+    return "no limit" if nanos is None else formats.money(nanos)

@@ -1,0 +1,112 @@
+"""The daily spend chart: one column a day, its tooltip and the table behind it."""
+
+from dataclasses import dataclass
+
+from aicost import queries
+from aicost.formatting import text as formats
+from aicost.presentation import axis
+from aicost.presentation.axis import Tick
+from aicost.queries import Spend
+from aicost.url_state.dashboard import RANGES, DashboardState, Link, link
+
+# Labels stand so many days apart in a wide and in a narrow chart, counted back from the last day.
+_LABEL_EVERY = {7: (1, 2), 14: (2, 4), 30: (5, 10), 90: (10, 30)}
+
+
+@dataclass(frozen=True)
+class Day:
+    date: str
+    cost: str
+    tokens: str
+    jobs: str
+    top: str
+    """Where the bar begins, in percent from above."""
+    label: str
+    wide_only: bool
+    partial: bool
+
+
+@dataclass(frozen=True)
+class DailyChart:
+    state: str
+    """`never` any usage, `empty` in these days, or `chart`."""
+    days: int
+    heading: str
+    ranges: list[Link]
+    columns: list[Day]
+    ticks: list[Tick]
+    summary: str
+    csv: str
+    json: str
+
+
+def chart(state: DashboardState, series: list[Spend] | None = None) -> DailyChart:
+    """`series` are the days, where the page has them already."""
+    series = series or queries.daily_spend(state.project, state.days, state.past_month)
+    ticks = axis.ticks(max(day.cost for day in series))
+    ends_today = state.past_month is None
+    return DailyChart(
+        state=_emptiness(state, series),
+        days=state.days,
+        heading=_heading(series, ends_today),
+        ranges=ranges(state),
+        columns=_columns(series, ticks[-1].nanos, ends_today),
+        ticks=ticks,
+        summary=_summary(series),
+        csv=state.export_url("daily", "csv"),
+        json=state.export_url("daily", "json"),
+    )
+
+
+def ranges(state: DashboardState) -> list[Link]:
+    return [
+        link(state.to(days=days), "daily", f"range-{days}", f"{days}d", days == state.days)
+        for days in RANGES.values()
+    ]
+
+
+def _emptiness(state: DashboardState, series: list[Spend]) -> str:
+    if any(day.cost or day.tokens or day.jobs for day in series):
+        return "chart"
+    return "empty" if state.project.first_usage_at else "never"
+
+
+def _heading(series: list[Spend], ends_today: bool) -> str:
+    span = f"{formats.short_day(series[0].start)} – {formats.day(series[-1].start)}"
+    return f"Last {len(series)} days, {span}" if ends_today else f"{len(series)} days, {span}"
+
+
+def _columns(series: list[Spend], top: int, ends_today: bool) -> list[Day]:
+    wide, narrow = _LABEL_EVERY[len(series)]
+    columns = []
+    for index, day in enumerate(series):
+        back = len(series) - 1 - index
+        today = ends_today and not back
+        columns.append(
+            Day(
+                date=formats.weekday(day.start) + (", so far" if today else ""),
+                cost=formats.money(day.cost),
+                tokens=formats.count(day.tokens),
+                jobs=formats.count(day.jobs),
+                top=axis.from_above(day.cost, top),
+                label=_label(day, today) if back % wide == 0 else "",
+                wide_only=back % narrow != 0,
+                partial=today,
+            )
+        )
+    return columns
+
+
+def _label(day: Spend, today: bool) -> str:
+    return "Today" if today else formats.short_day(day.start)
+
+
+def _summary(series: list[Spend]) -> str:
+    total = sum(day.cost for day in series)
+    highest = max(series, key=lambda day: day.cost)
+    average = formats.money(round(total / len(series)))
+    most = f"; most on {formats.short_day(highest.start)} ({formats.money(highest.cost)})"
+    return (
+        f"{formats.money(total)} in {len(series)} days, {average} a day on average"
+        f"{most if highest.cost > 0 else ''}."
+    )

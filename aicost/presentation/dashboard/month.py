@@ -1,0 +1,90 @@
+"""The dashboard as a whole: one month with its chart and open tab."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aicost import queries
+from aicost.formatting import text as formats
+from aicost.presentation.dashboard import (
+    budget,
+    changes,
+    daily,
+    forecast,
+    kpis,
+    reservations,
+    tabs,
+    unpriced,
+    waste,
+)
+from aicost.url_state.dashboard import DashboardState, Link, link
+from billing import periods
+
+
+@dataclass(frozen=True)
+class Month:
+    name: str
+    previous: Link | None
+    next: Link | None
+    present: Link | None
+    """The way back, while a past month is shown."""
+    kpis: list[kpis.Kpi]
+    budget: budget.BudgetBar | None
+    outlook: forecast.Outlook | None
+    """Of the present month, where there was usage or is a limit."""
+    reserved: str
+    """Of the present month's budget; in a past one nothing is reserved."""
+    unpriced: unpriced.Notice | None
+    waste_csv: str
+    waste_json: str
+    changes_csv: str
+    changes_json: str
+
+
+def month(state: DashboardState) -> dict[str, Any]:
+    """What `_month.html` prints."""
+    found = queries.month_page(state.project, state.days, state.past_month)
+    summary = found.summary
+    return {
+        "month": Month(
+            name=formats.month(state.month),
+            previous=_neighbour(state, -1, "month-previous"),
+            next=_neighbour(state, +1, "month-next"),
+            present=_present(state),
+            kpis=kpis.cards(summary, found.baseline),
+            budget=budget.bar(
+                summary.budget, state.month, past=state.past_month is not None, ahead=found.forecast
+            ),
+            outlook=_outlook(state, found),
+            reserved=reservations.reserved(state.project) if summary.budget and not state.past_month else "",
+            unpriced=unpriced.notice(state.project, summary),
+            waste_csv=state.export_url("waste", "csv"),
+            waste_json=state.export_url("waste", "json"),
+            changes_csv=state.export_url("changes", "csv"),
+            changes_json=state.export_url("changes", "json"),
+        ),
+        "chart": daily.chart(state, found.daily),
+        "tabs": tabs.tabs(state, summary),
+        "changes": changes.what_changed(queries.changes(state.project, state.past_month)),
+        "waste": waste.waste(summary),
+    }
+
+
+def _outlook(state: DashboardState, found: queries.MonthPage) -> forecast.Outlook | None:
+    budgeted = found.summary.budget is not None
+    if found.forecast is None or not (state.project.first_usage_at or budgeted):
+        return None
+    return forecast.outlook(found.forecast, found.summary.budget)
+
+
+def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
+    """The month before or after; None beyond the first and the present one."""
+    target = periods.shift(state.month, months)
+    if not periods.EARLIEST_MONTH <= target <= queries.this_month(state.project):
+        return None
+    return link(state.to(past_month=target), "month", id, formats.month(target))
+
+
+def _present(state: DashboardState) -> Link | None:
+    if state.past_month is None:
+        return None
+    return link(state.to(past_month=None), "month", "month-present", "This month")

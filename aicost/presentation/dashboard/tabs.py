@@ -1,0 +1,172 @@
+"""The dashboard's four tabs. Only the open one is asked for and drawn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aicost import queries
+from aicost.formatting import html
+from aicost.formatting import text as formats
+from aicost.presentation import axis
+from aicost.presentation.runs import RunRow, deduction_rows, run_row
+from aicost.queries import AgentTypeSpend, MonthSummary, Spend
+from aicost.url_state.dashboard import TABS, DashboardState, Link, link
+from billing import money, periods
+
+LONG = 10_000 * money.NANOS_PER_DOLLAR
+
+
+@dataclass(frozen=True)
+class Tabs:
+    open: str
+    links: list[Link]
+    template: str
+    rows: list[Any]
+    month: str
+    zone: str
+    started: bool
+    """Whether the product ever had usage."""
+    csv: str
+    json: str
+    ledger: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def tabs(state: DashboardState, summary: MonthSummary | None = None) -> Tabs:
+    """`summary` is the month's, where the page has it already."""
+    links = [
+        link(state.to(tab=name), "tabs", f"tab-{name}", text, name == state.tab)
+        for name, text in TABS.items()
+    ]
+    rows, extra = _PANELS[state.tab](state, summary)
+    return Tabs(
+        open=state.tab,
+        links=links,
+        template=f"aicost/_{state.tab}.html",
+        rows=rows,
+        month=formats.month(state.month),
+        zone=state.project.time_zone,
+        started=state.project.first_usage_at is not None,
+        csv=state.export_url(state.tab, "csv"),
+        json=state.export_url(state.tab, "json"),
+        ledger=state.ledger_url,
+        extra=extra,
+    )
+
+
+Panel = tuple[list[Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    label: str
+    color: str
+    width: str
+    runs: str
+    success: str
+    input: str
+    output: str
+    cost: str
+    share: str
+    unpriced: str
+
+
+def agent_rows(summary: MonthSummary) -> list[AgentRow]:
+    highest = max((agent.cost for agent in summary.agents), default=0)
+    return [_agent_row(summary, agent, highest) for agent in summary.agents]
+
+
+def _agent_row(summary: MonthSummary, agent: AgentTypeSpend, highest: int) -> AgentRow:
+    return AgentRow(
+        label=agent.label,
+        color=agent.color,
+        width=axis.width(agent.cost, highest),
+        runs=formats.count(agent.jobs),
+        success=formats.percent(agent.success_rate * 100) if agent.jobs else formats.NONE,
+        input=html.tokens(agent.input_tokens),
+        output=html.tokens(agent.output_tokens),
+        cost=html.money(agent.cost),
+        share=formats.percent(summary.share(agent)),
+        unpriced=f"{formats.count(agent.unpriced)} unpriced" if agent.unpriced else "",
+    )
+
+
+def _agents(state: DashboardState, summary: MonthSummary | None) -> Panel:
+    return list(agent_rows(summary or queries.month_summary(state.project, state.month))), {}
+
+
+@dataclass(frozen=True)
+class MonthBar:
+    name: str
+    full_name: str
+    link: Link
+    height: int
+    value: str
+    cost: str
+    tokens: str
+    jobs: str
+    words: str
+    current: bool
+
+
+def _trend(state: DashboardState, summary: MonthSummary | None) -> Panel:
+    months = queries.monthly_trend(state.project, state.month)
+    highest = max(month.cost for month in months)
+    if not any(month.cost or month.tokens or month.jobs for month in months):
+        return [], {}
+    total = sum(month.cost for month in months)
+    note = f"{formats.money(total)} in six months, {formats.money(round(total / 6))} a month on average."
+    return [_month_bar(state, month, highest) for month in months], {"note": note}
+
+
+def _month_bar(state: DashboardState, month: Spend, highest: int) -> MonthBar:
+    name = formats.short_month(month.start)
+    target = state.to(past_month=month.start)
+    return MonthBar(
+        name=name,
+        full_name=formats.month(month.start),
+        link=link(target, "month", f"trend-{periods.month_text(month.start)}", name),
+        height=axis.percent_class(month.cost, highest),
+        value=_above_bar(month.cost),
+        cost=html.money(month.cost),
+        tokens=html.tokens(month.tokens),
+        jobs=formats.count(month.jobs),
+        words=formats.plural(month.jobs, "job"),
+        current=month.start == state.month,
+    )
+
+
+def _above_bar(nanos: int) -> str:
+    """To the cent while that fits between its neighbours on a phone."""
+    return formats.money_short(nanos) if abs(nanos) >= LONG else formats.money(nanos)
+
+
+@dataclass(frozen=True)
+class TopRun:
+    rank: int
+    run: RunRow
+    width: str
+
+
+def _runs(state: DashboardState, summary: MonthSummary | None) -> Panel:
+    found = queries.top_runs(state.project, state.month)
+    highest = max((run.cost for run in found), default=0)
+    return [
+        TopRun(rank, run_row(state.project, run), axis.width(run.cost, highest))
+        for rank, run in enumerate(found, start=1)
+    ], {}
+
+
+def _recent(state: DashboardState, summary: MonthSummary | None) -> Panel:
+    found = queries.recent(state.project, state.past_month)
+    until = f" up to the end of {formats.month(state.past_month)}" if state.past_month else ""
+    note = f"The newest {formats.plural(len(found), 'deduction')}{until}."
+    return list(deduction_rows(state.project, found)), {"note": note}
+
+
+_PANELS: dict[str, Callable[[DashboardState, MonthSummary | None], Panel]] = {
+    "agents": _agents,
+    "trend": _trend,
+    "runs": _runs,
+    "recent": _recent,
+}

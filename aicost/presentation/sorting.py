@@ -1,0 +1,103 @@
+"""The links that sort and filter the portfolio, and what is said of the choice."""
+
+from dataclasses import dataclass
+
+from aicost import queries
+from aicost.formatting import text as formats
+from aicost.queries import Portfolio
+from aicost.url_state.dashboard import Link
+from aicost.url_state.portfolio import PortfolioState
+
+COLUMNS = {
+    "name": "Product",
+    "spend": "Spend",
+    "share": "Share",
+    "budget": "Budget used",
+    "forecast": "Forecast",
+    "forecast-budget": "Of limit",
+    "tokens": "Tokens",
+    "jobs": "Jobs",
+}
+"""As the table's head has them."""
+_WORDS = {**COLUMNS, "name": "Name", "forecast-budget": "Forecast of limit"}
+"""As a list of them has to name them."""
+_FILTERS = {
+    "all": ("All", ""),
+    "green": ("Under 80\u00a0%", "under 80\u00a0% of their limit"),
+    "yellow": ("Over 80\u00a0%", "over 80\u00a0% of their limit"),
+    "red": ("Limit reached", "at their limit"),
+    "passing": ("Will pass the limit", "forecast to pass their limit"),
+    "none": ("No limit", "without a limit"),
+}
+"""The link, and what the products behind it are."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    link: Link
+    count: str
+
+
+@dataclass(frozen=True)
+class Column:
+    link: Link
+    words: str
+    sorted: str
+    """`ascending` or `descending`, where the table is sorted by it; else ""."""
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What is shown of the whole, and the way back to it."""
+
+    text: str
+    empty: str
+    count: str
+    everything: Link
+
+
+def filters(state: PortfolioState, found: Portfolio) -> list[Filter]:
+    counts = queries.counts(found)
+    return [
+        Filter(
+            _link(state.only(name), f"state-{name}", text, name == state.state), formats.count(counts[name])
+        )
+        for name, (text, _) in _FILTERS.items()
+    ]
+
+
+def columns(state: PortfolioState) -> dict[str, Column]:
+    """By their names, with an underscore for the template's sake."""
+    return {order.replace("-", "_"): _column(state, order) for order in COLUMNS}
+
+
+def _column(state: PortfolioState, order: str) -> Column:
+    current = order == state.order
+    direction = "descending" if state.descending else "ascending"
+    link = _link(state.sorted_by(order), f"sort-{order}", COLUMNS[order], current)
+    return Column(link, _WORDS[order], direction if current else "")
+
+
+def order_words(state: PortfolioState) -> str:
+    """`Spend, highest first`."""
+    if state.order == "name":
+        return f"Name, {'Z to A' if state.descending else 'A to Z'}"
+    return f"{_WORDS[state.order]}, {'highest' if state.descending else 'lowest'} first"
+
+
+def filtered(state: PortfolioState, shown: Portfolio, found: Portfolio) -> Filtered | None:
+    """None while everything is shown."""
+    if state.state == "all":
+        return None
+    number, every = len(shown.projects), formats.plural(len(found.projects), "product")
+    _, chosen = _FILTERS[state.state]
+    return Filtered(
+        text=f"Products {chosen}: {number} of {len(found.projects)}. Sums and shares are of these.",
+        empty=f"There are no products {chosen}.",
+        count=f"{number} of {every}",
+        everything=_link(state.only("all"), "show-all", f"Show all {every}", False),
+    )
+
+
+def _link(state: PortfolioState, id: str, text: str, current: bool) -> Link:
+    return Link(id, text, state.page_url, state.fragment_url, current)

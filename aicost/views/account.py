@@ -1,0 +1,94 @@
+"""What is a person's own: API tokens, sign-ins and sessions, the password."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout, update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from aicost.formatting import text as formats
+from aicost.http import login_signals, sessions
+from aicost.http.decorators import page
+from aicost.presentation import audit as audit_shown
+from aicost.presentation import tokens as tokens_shown
+from aicost.url_state.runs import page_from
+from products import audit, tokens
+from products.forms import OwnTokenForm
+from products.models import ApiToken
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def own_tokens(request: HttpRequest) -> HttpResponse:
+    """A new token's text stands in the answer to the POST and nowhere else: no session keeps it."""
+    form = OwnTokenForm(request.user, request.POST if request.method == "POST" else None)
+    made = form.issue() if form.is_valid() else None
+    status = 422 if form.errors else 200
+    shown = {"form": OwnTokenForm(request.user) if made else form, **tokens_shown.page(request.user, made)}
+    return render(request, "aicost/tokens.html", shown, status=status)
+
+
+@page
+@require_POST
+def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
+    token = ApiToken.objects.filter(user=request.user.pk, pk=token_id).first()
+    if token is None:
+        raise Http404("No such token.")
+    tokens.revoke(token, by=request.user)
+    messages.success(request, f"“{token}” is revoked: nobody can use it any more.")
+    return redirect("tokens")
+
+
+@page
+@require_safe
+def security(request: HttpRequest) -> HttpResponse:
+    parts = audit_shown.own_sign_ins(request.user, page_from(request.GET.get("page")))
+    return render(request, "aicost/security.html", {"here": "security", **parts})
+
+
+@page
+@require_POST
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    ended = sessions.end_others(request.user, keep=request.session.session_key)
+    audit.note(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
+    told = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
+    messages.success(request, told)
+    return redirect("security")
+
+
+@page
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Every other session has the hash of the former password, and ends by it."""
+    person: Any = request.user
+    form = PasswordChangeForm(person, request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        return _change_password(request, form)
+    if form.has_error("old_password", "password_incorrect") and _guesses(request):
+        logout(request)
+        return redirect("sign-in")
+    status = 422 if form.is_bound else 200
+    return render(request, "aicost/password.html", {"here": "security", "form": form}, status=status)
+
+
+def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResponse:
+    with transaction.atomic():
+        user = form.save()
+        audit.note(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
+    update_session_auth_hash(request, user)
+    messages.success(request, "The password is changed. Your other sessions have ended.")
+    return redirect("security")
+
+
+def _guesses(request: HttpRequest) -> bool:
+    """Whoever sits at somebody else's session may not try passwords here for ever."""
+    login_signals.note_wrong_password(request)
+    wrong = request.session["wrong_passwords"] = request.session.get("wrong_passwords", 0) + 1
+    return bool(wrong >= settings.AXES_FAILURE_LIMIT)

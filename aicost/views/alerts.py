@@ -1,0 +1,85 @@
+"""The page of a product's alerts, and what its buttons do."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from aicost.http.decorators import page, render_product
+from aicost.presentation import alerts as shown
+from aicost.url_state import runs as run_urls
+from billing.alerts import channels, outbox
+from billing.alerts.forms import AlertForm
+from billing.models.alerts import AlertDelivery
+from products.access import may_change, project_for
+from products.models import Project
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def alerts(request: HttpRequest, project_id: str) -> HttpResponse:
+    project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
+    if request.method != "POST":
+        return _render(request, project)
+    form = AlertForm(request.POST)
+    if not form.is_valid():
+        return _render(request, project, form=form, status=422)
+    form.save(project, request.user)
+    messages.success(request, "The alerts are saved.")
+    return redirect("alerts", project.pk)
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_secret(request: HttpRequest, project_id: str) -> HttpResponse:
+    """It stands in the answer to the POST and in no page that is opened by the way."""
+    project = project_for(request.user, project_id, need="change")
+    if request.method != "POST":  # its address, opened once more
+        return redirect("alerts", project.pk)
+    return _render(request, project, secret=channels.signing_secret(project))
+
+
+@page
+@require_POST
+def send_test(request: HttpRequest, project_id: str, channel: str) -> HttpResponse:
+    project = project_for(request.user, project_id, need="change")
+    if channel not in AlertDelivery.Channel.values:
+        raise Http404("No such channel.")
+    return _send(request, project, outbox.queue_test(project, channel))
+
+
+@page
+@require_POST
+def send_again(request: HttpRequest, project_id: str, delivery_id: UUID) -> HttpResponse:
+    project = project_for(request.user, project_id, need="change")
+    delivery = AlertDelivery.objects.filter(project=project, pk=delivery_id).first()
+    if delivery is None:
+        raise Http404("No such delivery.")
+    outbox.send_again(delivery)
+    return _send(request, project, [delivery])
+
+
+def _send(request: HttpRequest, project: Project, deliveries: list[AlertDelivery]) -> HttpResponse:
+    outbox.send_for_a_person(deliveries)
+    well, words = shown.told(deliveries)
+    messages.add_message(request, messages.SUCCESS if well else messages.ERROR, words)
+    return redirect("alerts", project.pk)
+
+
+def _render(
+    request: HttpRequest,
+    project: Project,
+    *,
+    form: AlertForm | None = None,
+    secret: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    allowed = may_change(request.user, project)
+    number = run_urls.page_from(request.GET.get("page"))
+    context: dict[str, Any] = {"secret": secret, **shown.page(project, request.user, allowed, number)}
+    if allowed:  # the form holds addresses and the webhook's whole URL
+        context["form"] = form or AlertForm.of(channels.chosen(project))
+    return render_product(request, "alerts", project, context, status=status)

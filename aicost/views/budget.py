@@ -1,0 +1,98 @@
+"""Setting the limit and the policy: on a page of their own, and in place on the dashboard."""
+
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from aicost.http.decorators import page, render_product
+from aicost.presentation.dashboard import budget as budget_shown
+from aicost.presentation.dashboard import month
+from aicost.presentation.dashboard import reservations as spending_shown
+from aicost.url_state.dashboard import DashboardState
+from billing.budgets import limits, policies
+from billing.forms import BudgetForm, ClearBudgetForm, PolicyForm
+from billing.models import BudgetChange
+from products.access import may_change, project_for
+from products.models import Project
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def budget(request: HttpRequest, project_id: str) -> HttpResponse:
+    project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
+    form = _budget_form(request, project)
+    if form.is_bound and form.is_valid():
+        messages.success(request, budget_shown.told(_set_limit(request, project, form)))
+        return redirect("budget", project.pk)
+    policy_form = PolicyForm(initial={"policy": policies.policy_of(project)})
+    return _budget_page(request, project, form, policy_form)
+
+
+@page
+@require_POST
+def budget_policy(request: HttpRequest, project_id: str) -> HttpResponse:
+    project = project_for(request.user, project_id, "change")
+    form = PolicyForm(request.POST)
+    if form.is_valid():
+        change = policies.set_policy(project, form.cleaned_data["policy"], by=request.user)
+        messages.success(request, spending_shown.told_of_policy(change))
+        return redirect("budget", project.pk)
+    return _budget_page(request, project, _present_limit(project), form)
+
+
+def _budget_page(
+    request: HttpRequest, project: Project, form: BudgetForm, policy_form: PolicyForm
+) -> HttpResponse:
+    shown = {"form": form, "policy_form": policy_form, "may_change": may_change(request.user, project)}
+    status = 422 if form.is_bound or policy_form.is_bound else 200
+    return render_product(request, "budget", project, shown | budget_shown.page(project), status=status)
+
+
+def _budget_form(request: HttpRequest, project: Project) -> BudgetForm:
+    if request.method != "POST":
+        return _present_limit(project)
+    return (ClearBudgetForm if "clear" in request.POST else BudgetForm)(request.POST)
+
+
+def _present_limit(project: Project) -> BudgetForm:
+    return BudgetForm(initial={"limit": budget_shown.typed_limit(project)})
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def limit(request: HttpRequest, project_id: str) -> HttpResponse:
+    """The form in place, for htmx; what it saves comes back as the month that is shown, drawn anew."""
+    project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
+    if not request.htmx:  # type: ignore[attr-defined]  # by django-htmx's middleware
+        return redirect("budget", project.pk)
+    form = _budget_form(request, project)
+    if form.is_bound and form.is_valid():
+        return _month_anew(request, project, _set_limit(request, project, form))
+    form.fields["limit"].widget.attrs["autofocus"] = True  # htmx puts the focus there
+    shown = {"form": form, "may_change": may_change(request.user, project)}
+    return render_product(request, "_limit", project, shown, status=422 if form.is_bound else 200)
+
+
+def _set_limit(request: HttpRequest, project: Project, form: BudgetForm) -> BudgetChange | None:
+    told = form.cleaned_data
+    return limits.set_limit(project, told["limit"], by=request.user, note=told["note"])
+
+
+def _month_anew(request: HttpRequest, project: Project, change: BudgetChange | None) -> HttpResponse:
+    shown = month.month(_state_of_page(request, project)) | {"told": budget_shown.told(change)}
+    response = render_product(request, "_month", project, shown)
+    response["HX-Retarget"] = "#month"
+    return response
+
+
+def _state_of_page(request: HttpRequest, project: Project) -> DashboardState:
+    """What the address bar of the sender shows; the default where that is no dashboard's state."""
+    address = request.htmx.current_url or ""  # type: ignore[attr-defined]
+    try:
+        return DashboardState.read(project, QueryDict(urlsplit(address).query))
+    except (ValidationError, ValueError):
+        return DashboardState.read(project, QueryDict())

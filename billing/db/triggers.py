@@ -1,0 +1,68 @@
+"""The ledger is append-only in the database, too: UPDATE, DELETE and TRUNCATE are refused."""
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from products.db.triggers import (
+    Statements,
+    install,
+    postgresql_trigger,
+    references,
+    sqlite_trigger,
+)
+
+LEDGER = "billing_credittransaction"
+REFUSAL = "the ledger is append-only"
+
+
+def _refusing(name: str, events: str) -> list[str]:
+    body = f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';"
+    return postgresql_trigger(name, LEDGER, events, "STATEMENT", body)
+
+
+APPEND_ONLY: Statements = {
+    "postgresql": [
+        *_refusing("billing_ledger_append_only", "UPDATE OR DELETE"),
+        # One of its own: Citus has no trigger on TRUNCATE at the shards, and so no part of one there.
+        *_refusing("billing_ledger_truncate", "TRUNCATE"),
+    ],
+    "sqlite": [
+        sqlite_trigger("billing_ledger_update", LEDGER, "UPDATE", "", REFUSAL),
+        sqlite_trigger("billing_ledger_delete", LEDGER, "DELETE", "", REFUSAL),
+        # INSERT OR REPLACE deletes the row in its way without asking the trigger on DELETE.
+        sqlite_trigger(
+            "billing_ledger_replace",
+            LEDGER,
+            "INSERT",
+            f"EXISTS (SELECT 1 FROM {LEDGER} WHERE id = NEW.id "
+            "OR (project_id = NEW.project_id AND event_id = NEW.event_id))",
+            f"UNIQUE constraint failed: {REFUSAL}",
+        ),
+    ],
+}
+
+PARENTS = [
+    references("billing_transaction_project", LEDGER, "project_id", "products_project", same_project=False),
+    references("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
+]
+CORRECTIONS = references("billing_transaction_corrects", LEDGER, "corrects_id", LEDGER, same_project=False)
+
+
+def install_billing(connection: BaseDatabaseWrapper) -> None:
+    for guard in (APPEND_ONLY, *PARENTS):
+        install(connection, guard)
+    if "corrects_id" in _columns(connection):
+        install(connection, CORRECTIONS)
+
+
+def _columns(connection: BaseDatabaseWrapper) -> set[str]:
+    """Of the ledger, which may be migrated to a state before its newest column."""
+    with connection.cursor() as cursor:
+        described = connection.introspection.get_table_description(cursor, LEDGER)
+    return {column.name for column in described}
+
+
+TRIGGERS = {
+    "postgresql": ["billing_ledger_append_only", "billing_ledger_truncate"],
+    "sqlite": ["billing_ledger_update", "billing_ledger_delete", "billing_ledger_replace"],
+}
+"""Names to look for when a database is proved."""

@@ -1,0 +1,167 @@
+"""Single fields of a usage event: each checked and brought into form, or refused in words for its sender."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from billing import money
+from billing.events import timestamps
+from billing.events.usage_event import (
+    EARLIEST,
+    ID_LENGTH,
+    MAX_DOLLARS,
+    MAX_TOKENS,
+    NO_TOKENS,
+    STATUSES,
+    TOKEN_FIELDS,
+    EventError,
+    Tokens,
+    shown,
+)
+
+Get = Callable[[str], Any]
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def _characters(field: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise EventError(field, f"must be text, not {shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise EventError(field, "is not valid Unicode text") from None
+    return value
+
+
+def identifier(field: str, value: Any) -> str:
+    if value is None:
+        raise EventError(field, "is required")
+    told = _characters(field, value)
+    if not 1 <= len(told) <= ID_LENGTH:
+        raise EventError(field, f"must have 1 to {ID_LENGTH} characters, this has {len(told)}")
+    return _without_controls(field, told)
+
+
+def text(field: str, value: Any, longest: int) -> str:
+    if value is None or value == "":
+        return ""
+    told = _characters(field, value)
+    if len(told) > longest:
+        raise EventError(field, f"must have at most {longest} characters, this has {len(told)}")
+    return _without_controls(field, told)
+
+
+def _without_controls(field: str, told: str) -> str:
+    if not told.isprintable() and _CONTROL.search(told):
+        raise EventError(field, "must not contain control characters")
+    return told
+
+
+def agent_type(value: Any) -> str:
+    """An agent's name is never refused for how it looks; only NUL can't be stored."""
+    if value is None:
+        return ""
+    told = _characters("agentType", value)
+    if "\0" in told:
+        raise EventError("agentType", "must not contain NUL")
+    return told
+
+
+def one_of(field: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise EventError(field, f"must be one of {', '.join(allowed)}, not {shown(value)}")
+    return str(value)
+
+
+def status(field: str, value: Any) -> str:
+    return "" if value is None else one_of(field, value, STATUSES)
+
+
+def required_instant(get: Get, latest: datetime) -> datetime:
+    told = instant("occurredAt", get("occurredAt"), latest)
+    if told is None:
+        raise EventError("occurredAt", "is required")
+    return told
+
+
+def instant(field: str, value: Any, latest: datetime) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        told = value
+    elif isinstance(value, str):
+        try:
+            told = timestamps.parse(value)
+        except ValueError as error:
+            raise EventError(field, f"{error}, not {shown(value)}") from None
+    else:
+        raise EventError(field, f"must be an ISO 8601 time in text, not {shown(value)}")
+    if told < EARLIEST:
+        raise EventError(field, "must not be before 2000-01-01")
+    if told > latest:
+        raise EventError(field, "must not be more than 24 hours in the future")
+    return told.astimezone(UTC)
+
+
+def tokens(get: Get) -> Tokens:
+    counts = [_count(field, get(field)) for field in TOKEN_FIELDS]
+    if not any(counts):
+        return NO_TOKENS
+    if counts[3] > counts[2]:
+        raise EventError("cacheWrite1hTokens", "is a part of cacheWriteTokens and can't exceed it")
+    return Tokens(*counts)
+
+
+def _count(field: str, value: Any) -> int:
+    if value is None:
+        return 0
+    if type(value) is not int:
+        if not (
+            isinstance(value, Decimal)
+            and value.is_finite()
+            and abs(value) <= MAX_TOKENS
+            and value == int(value)
+        ):
+            raise EventError(field, f"must be a whole number, not {shown(value)}")
+        value = int(value)
+    count: int = value
+    if not 0 <= count <= MAX_TOKENS:
+        raise EventError(field, f"must be from 0 to 10¹², not {shown(count)}")
+    return count
+
+
+def stated_nanos(dollars: Any, credits_: Any, credits_per_dollar: int) -> int | None:
+    if dollars is not None:
+        if credits_ is not None:
+            raise EventError("credits", "state costDollars or credits, not both")
+        return money.nanos_from_dollars(_amount("costDollars", dollars, MAX_DOLLARS))
+    if credits_ is not None:
+        amount = _amount("credits", credits_, MAX_DOLLARS * credits_per_dollar)
+        return money.nanos_from_credits(amount, credits_per_dollar)
+    return None
+
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+def _amount(field: str, value: Any, most: int) -> Decimal:
+    amount = _decimal(field, value, most)
+    if not (amount.is_finite() and 0 <= amount <= most):
+        raise EventError(field, f"must be from 0 to {most:,}, not {shown(str(value))}")
+    return amount
+
+
+def _decimal(field: str, value: Any, most: int) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if type(value) is int and abs(value) > most:  # before Decimal sees its digits
+        raise EventError(field, f"must be from 0 to {most:,}")
+    if type(value) is int or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        try:
+            return Decimal(value)
+        except InvalidOperation:  # an exponent beyond what a Decimal can hold
+            pass
+    raise EventError(field, f"must be a decimal number, not {shown(value)}")

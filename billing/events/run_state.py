@@ -1,0 +1,180 @@
+"""What is known of runs and jobs: lattices over the set of recorded events. Pure.
+
+Hearing is commutative, associative and idempotent, so that late, repeated and parallel senders
+need no thought anywhere else (the rules are those of README's "What is known of a run").
+"""
+
+from datetime import date, datetime
+
+from billing.events.usage_event import DEDUCTION, JOB, STATUSES, UsageEvent
+from products.agent_types import OTHER
+
+_RANK = {status: rank for rank, status in enumerate(("", *STATUSES))}
+RUNNING, SUCCEEDED, CANCELLED, FAILED = STATUSES
+
+
+def earlier(a: datetime | None, b: datetime | None) -> datetime | None:
+    return b if a is None or (b is not None and b < a) else a
+
+
+def later(a: datetime | None, b: datetime | None) -> datetime | None:
+    return b if a is None or (b is not None and b > a) else a
+
+
+def better_name(known: str, told: str, weakest: str = OTHER) -> str:
+    """One told over none and over `other`; of two different ones the lesser by code point."""
+    if told in ("", known, weakest) and known:
+        return known
+    return told if known in ("", weakest) else min(known, told)
+
+
+class Known:
+    """The lattice that runs and jobs share. `pk` is None until the row is written."""
+
+    __slots__ = (
+        *("pk", "told_status", "told_started_at", "told_finished_at", "first_event_at", "last_event_at"),
+        "stored",
+    )
+
+    def __init__(
+        self,
+        pk: int | None = None,
+        told_status: str = "",
+        told_started_at: datetime | None = None,
+        told_finished_at: datetime | None = None,
+        first_event_at: datetime | None = None,
+        last_event_at: datetime | None = None,
+    ) -> None:
+        self.pk = pk
+        self.told_status = told_status
+        self.told_started_at = told_started_at
+        self.told_finished_at = told_finished_at
+        self.first_event_at = first_event_at
+        self.last_event_at = last_event_at
+        self.stored: tuple[object, ...] | None = None
+        """The columns as they stand in the database; None for a new row."""
+
+    def hear_told(self, status: str, started: datetime | None, finished: datetime | None) -> bool:
+        changed = False
+        if _RANK[status] > _RANK[self.told_status]:
+            self.told_status = status
+            changed = True
+        if started is not None and (self.told_started_at is None or started < self.told_started_at):
+            self.told_started_at = started
+            changed = True
+        if finished is not None and (self.told_finished_at is None or finished > self.told_finished_at):
+            self.told_finished_at = finished
+            changed = True
+        return changed
+
+    def happened(self, instant: datetime) -> bool:
+        """A deduction or job event took place then; refunds move neither start nor finish."""
+        changed = False
+        if self.first_event_at is None or instant < self.first_event_at:
+            self.first_event_at = instant
+            changed = True
+        if self.last_event_at is None or instant > self.last_event_at:
+            self.last_event_at = instant
+            changed = True
+        return changed
+
+    @property
+    def status(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def started_at(self) -> datetime | None:
+        return self.told_started_at or self.first_event_at
+
+    @property
+    def finished_at(self) -> datetime | None:
+        return None if self.status == RUNNING else self.told_finished_at or self.last_event_at
+
+
+class KnownRun(Known):
+    __slots__ = ("failed_jobs", "job_count", "run_id", "running_jobs", "told_trigger")
+
+    def __init__(
+        self,
+        run_id: str,
+        told_trigger: str = "",
+        job_count: int = 0,
+        running_jobs: int = 0,
+        failed_jobs: int = 0,
+        *lattice: object,
+    ) -> None:
+        super().__init__(*lattice)  # type: ignore[arg-type]  # the columns of a row, in order
+        self.run_id = run_id
+        self.told_trigger = told_trigger
+        self.job_count = job_count
+        self.running_jobs = running_jobs
+        self.failed_jobs = failed_jobs
+
+    def hear(self, event: UsageEvent) -> bool:
+        """Take in what an event tells; says whether that changed anything."""
+        changed = self.hear_told(event.run_status, event.run_started_at, event.run_finished_at)
+        if event.trigger:
+            trigger = better_name(self.told_trigger, event.trigger)
+            changed |= trigger != self.told_trigger
+            self.told_trigger = trigger
+        if event.kind in (DEDUCTION, JOB):
+            changed |= self.happened(event.occurred_at)
+        return changed
+
+    def count_job(self, before: str | None, after: str) -> None:
+        """A job's status moved from `before` (None: the job is new) to `after`."""
+        self.job_count += before is None
+        self.running_jobs += (after == RUNNING) - (before == RUNNING)
+        self.failed_jobs += (after == FAILED) - (before == FAILED)
+
+    @property
+    def status(self) -> str:
+        if self.told_status:
+            return self.told_status
+        if self.running_jobs:
+            return RUNNING
+        return FAILED if self.failed_jobs else SUCCEEDED
+
+
+class KnownJob(Known):
+    __slots__ = ("agent_type", "before", "has_deduction", "job_id", "run")
+
+    def __init__(
+        self, run: KnownRun, job_id: str, agent_type: str = "", has_deduction: bool = False, *lattice: object
+    ) -> None:
+        super().__init__(*lattice)  # type: ignore[arg-type]  # the columns of a row, in order
+        self.run = run
+        self.job_id = job_id
+        self.agent_type = agent_type
+        self.has_deduction = has_deduction
+        self.before: JobBooking | None = None
+        """How the rollups hold the job; None for a new one."""
+
+    def hear(self, event: UsageEvent, agent_type: str) -> bool:
+        """Take in what an event tells (`agent_type`: its admitted slug); says whether anything changed."""
+        changed = self.hear_told(event.job_status, event.job_started_at, event.job_finished_at)
+        if agent_type not in ("", OTHER):  # a job told `other` is stored, and read back, as one told none
+            better = better_name(self.agent_type, agent_type)
+            changed |= better != self.agent_type
+            self.agent_type = better
+        if event.kind == DEDUCTION and not self.has_deduction:
+            self.has_deduction = True
+            changed = True
+        if event.kind in (DEDUCTION, JOB):
+            changed |= self.happened(event.occurred_at)
+        return changed
+
+    @property
+    def status(self) -> str:
+        return self.told_status or (SUCCEEDED if self.has_deduction else RUNNING)
+
+
+class JobBooking:
+    """The part of a job that rollups hold: its agent type, and how and on which day it finished."""
+
+    __slots__ = ("agent_type", "finished_on", "status")
+
+    def __init__(self, agent_type: str, status: str, finished_on: date | None) -> None:
+        self.agent_type = agent_type
+        self.status = status
+        self.finished_on = finished_on

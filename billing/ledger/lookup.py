@@ -1,0 +1,58 @@
+"""What the ledger holds already under the ids of events."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from billing.db import bulk
+from billing.events.usage_event import Tokens, content
+from billing.models import CreditTransaction
+from products.models import AgentJob, PipelineRun, Project
+
+
+class Line(NamedTuple):
+    """A transaction in its sender's terms. `run_id` and `job_id` are the names that senders gave, or ""."""
+
+    event_id: str
+    kind: str
+    occurred_at: datetime
+    run_id: str
+    job_id: str
+    model: str
+    tokens: Tokens
+    stated_nanos: int | None
+    """None where the cost was not stated, but computed."""
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """As `UsageEvent.content` has it."""
+        return content(*self[1:])
+
+
+_COLUMNS = (
+    *("event_id", "kind", "occurred_at", "job_id", "model"),
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *("amount_nanos", "cost_source"),
+)
+_REPORTED = CreditTransaction.CostSource.REPORTED.value
+
+
+def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
+    """In no order; an id that is not in the ledger has none."""
+    found = bulk.find(CreditTransaction, project.pk, ("event_id",), [(one,) for one in event_ids], _COLUMNS)
+    names = _names(project, {row[3] for row in found})
+    return [
+        Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
+        for event_id, kind, at, job, model, *counts, paid, source in found
+    ]
+
+
+def _names(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:
+    """Run and job as their senders call them, by the job's key; a purchase has none."""
+    found = _by_id(AgentJob, project, jobs - {None}, ("id", "run_id", "job_id"))
+    runs = dict(_by_id(PipelineRun, project, {run for _, run, _ in found}, ("id", "run_id")))
+    return {None: ("", ""), **{pk: (runs[run], job_id) for pk, run, job_id in found}}
+
+
+def _by_id(model: Any, project: Project, ids: Iterable[Any], columns: tuple[str, ...]) -> list[Any]:
+    return bulk.find(model, project.pk, ("id",), [(one,) for one in sorted(ids)], columns)

@@ -1,0 +1,80 @@
+"""Estimates that are held before they are spent: until usage under their id arrives, or they expire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.utils import timezone
+
+from billing.events.usage_event import DEDUCTION, UsageEvent
+from billing.models import BudgetReservation
+from products.models import Project
+
+LIFETIME = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a project's reservations hold together."""
+
+    nanos: int
+    count: int
+    last_ends_at: datetime | None
+
+
+def standing() -> QuerySet[BudgetReservation]:
+    """Those that have neither ended nor expired; expired ones stay in the table until the next writer."""
+    return BudgetReservation.objects.filter(expires_at__gt=timezone.now())
+
+
+def held(project: Project) -> Held:
+    found = standing().filter(project=project)
+    sums = found.aggregate(nanos=Sum("estimate_nanos"), count=Count("pk"), last=Max("expires_at"))
+    return Held(sums["nanos"] or 0, sums["count"], sums["last"])
+
+
+def hold(project: Project, reservation_id: str, nanos: int, *, by: Any) -> BudgetReservation:
+    """Hold an estimate from now on, instead of what the id held before.
+
+    The caller holds the project's lock, under which it found that the budget allows it.
+    """
+    now = timezone.now()
+    _remove(project, Q(expires_at__lte=now))
+    reservation = BudgetReservation(
+        project=project,
+        reservation_id=reservation_id,
+        estimate_nanos=nanos,
+        made_at=now,
+        expires_at=now + LIFETIME,
+        made_by=by,
+    )
+    BudgetReservation.objects.bulk_create(
+        [reservation],
+        update_conflicts=True,
+        unique_fields=["project", "reservation_id"],
+        update_fields=["estimate_nanos", "made_at", "expires_at", "made_by"],
+    )
+    return reservation
+
+
+def end(project: Project, events: Iterable[UsageEvent]) -> bool:
+    """The usage that they stood for has arrived and counts as spent. Called by the ledger's door alone.
+
+    Whether any has ended.
+    """
+    told = {event.reservation_id for event in events if event.reservation_id and _is_usage(event)}
+    if not told:
+        return False
+    arrived = Q(reservation_id__among=sorted(told))
+    return _remove(project, arrived | Q(expires_at__lte=timezone.now())) > 0
+
+
+def _is_usage(event: UsageEvent) -> bool:
+    """A job that only tells that it runs has yet to spend; one that finished may have cost nothing."""
+    return event.kind == DEDUCTION or event.job_status not in ("", "running")
+
+
+def _remove(project: Project, which: Q) -> int:
+    return BudgetReservation.objects.filter(which, project=project).delete()[0]

@@ -1,0 +1,138 @@
+"""What is kept of alerts: the choices of a product's people, what was crossed, what was sent."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+
+from products.db.same_project import OfProject, SameProjectKey
+from products.models import Project
+
+DEFAULT_THRESHOLDS = "80,100"
+
+
+class AlertSettings(models.Model):
+    """Written by `billing.alerts.channels.change` alone. A product without a row has the defaults."""
+
+    project = models.OneToOneField(
+        Project, on_delete=models.CASCADE, primary_key=True, related_name="alert_settings"
+    )
+    thresholds = models.CharField(
+        max_length=60, default=DEFAULT_THRESHOLDS, help_text="Whole percents, ascending, with commas between."
+    )
+    email_people = models.BooleanField(default=True, help_text="Tell the owner and the managers.")
+    email_more = models.TextField(blank=True, help_text="Other addresses, one a line.")
+    webhook_url = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"alerts of {self.project}"
+
+    @property
+    def percents(self) -> list[int]:
+        return percents(self.thresholds)
+
+    @property
+    def more_addresses(self) -> list[str]:
+        return self.email_more.split()
+
+
+def percents(thresholds: str) -> list[int]:
+    """Of the stored text."""
+    return [int(percent) for percent in thresholds.split(",")]
+
+
+class BudgetAlert(OfProject):
+    """A threshold that was crossed. It stands until spend falls below it, which arms it again.
+
+    Only `billing.alerts.crossings` writes these, under the project's lock.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="budget_alerts", db_index=False
+    )
+    month = models.DateField(help_text="Its first day.")
+    threshold = models.PositiveSmallIntegerField(help_text="Percent of the limit.")
+    crossing = models.PositiveIntegerField(help_text="Counted from 1 for this threshold in this month.")
+    crossed_at = models.DateTimeField()
+    spent_nanos = models.BigIntegerField()
+    limit_nanos = models.BigIntegerField()
+    told = models.BooleanField(help_text="False where a higher threshold's message speaks for this one, too.")
+    ended_at = models.DateTimeField(null=True, help_text="When spend had fallen below it again.")
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "month", "threshold", "crossing"], name="budget_alert_once"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "month", "threshold"],
+                condition=Q(ended_at=None),
+                name="budget_alert_one_stands",
+            ),
+            models.CheckConstraint(
+                condition=Q(threshold__gte=1, crossing__gte=1, limit_nanos__gt=0), name="budget_alert_sound"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project}: {self.threshold} % of {self.month:%Y-%m}, crossing {self.crossing}"
+
+
+class AlertDelivery(OfProject):
+    """One message on its way to one address or webhook: the outbox, and the log that people read.
+
+    The id goes with every attempt, so that a receiver can tell a repetition from news.
+    """
+
+    class Channel(models.TextChoices):
+        EMAIL = "email"
+        WEBHOOK = "webhook"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending"
+        SENT = "sent"
+        FAILED = "failed"
+        DROPPED = "dropped"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="alert_deliveries", db_index=False
+    )
+    alert = SameProjectKey(
+        BudgetAlert, on_delete=models.CASCADE, null=True, related_name="deliveries", help_text="None: a test."
+    )
+    channel = models.CharField(max_length=7, choices=Channel)
+    target = models.TextField(help_text="An email address or a webhook's URL.")
+    state = models.CharField(max_length=7, choices=State, default=State.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField(help_text="While it is being sent: when another sender may take it over.")
+    attempted_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    retries_left = models.PositiveSmallIntegerField()
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name_plural = "alert deliveries"
+        constraints = [
+            models.CheckConstraint(condition=Q(channel__in=["email", "webhook"]), name="delivery_channel"),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "sending", "sent", "failed", "dropped"]),
+                name="delivery_state",
+            ),
+        ]
+        indexes = [
+            models.Index(F("project"), F("created_at").desc(), F("id").desc(), name="delivery_newest"),
+            models.Index(
+                F("state"), F("due_at"), name="delivery_not_sent", condition=~Q(state__in=["sent", "dropped"])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.id}: {self.state}"

@@ -1,0 +1,192 @@
+"""What every rollup must hold: the plain join credit transactions → agent jobs → pipeline runs.
+
+The project is that of the run, as the product's own definition has it; purchases and grants, which
+have no run, go by their own.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from django.db import connection, models
+from django.db.models import Case, Count, F, Q, Sum, When
+from django.db.models.functions import TruncMonth
+
+from billing.events.run_state import CANCELLED, FAILED, SUCCEEDED
+from billing.events.usage_event import DEDUCTION, GRANT, PURCHASE, REFUND
+from billing.models import (
+    CreditTransaction,
+    DailyAgentSpend,
+    DailySpend,
+    MonthlyCredits,
+    MonthlySpend,
+    MonthTotal,
+    RunSpend,
+    UnpricedUsage,
+)
+from products.models import AgentJob, Project
+
+
+class Part(NamedTuple):
+    """Rows that a rollup sums: their keys and sums as expressions, by the names of its columns."""
+
+    rows: Callable[[Project], models.QuerySet]
+    keys: dict[str, Any]
+    sums: dict[str, Any]
+
+
+class Rollup:
+    """A table of sums: its key columns after the project, its counters, and what they must hold."""
+
+    def __init__(self, model: type[models.Model], sums: Sequence[str], *parts: Part) -> None:
+        self.model = model
+        self.keys = tuple(parts[0].keys)
+        self.sums = tuple(sums)
+        self.parts = parts
+        self.name = str(model._meta.verbose_name)
+
+
+# The run's project decides. A row's own one is asked for besides, which every index begins with: without it
+# each product would read the whole table. Rows whose two differ are named by `billing.rollups.verification`.
+
+
+def _spending(project: Project) -> models.QuerySet:
+    rows = CreditTransaction.objects.filter(project=project, job__project=project, job__run__project=project)
+    return rows.filter(kind__in=(DEDUCTION, REFUND))
+
+
+def _unpriced(project: Project) -> models.QuerySet:
+    rows = CreditTransaction.objects.unpriced()
+    return rows.filter(project=project, job__project=project, job__run__project=project)
+
+
+def _incoming(project: Project) -> models.QuerySet:
+    return CreditTransaction.objects.filter(project=project, kind__in=(PURCHASE, GRANT))
+
+
+def _finished_jobs(project: Project) -> models.QuerySet:
+    return AgentJob.objects.filter(project=project, run__project=project, finished_on__isnull=False)
+
+
+_SIGNED = Case(
+    When(kind=REFUND, then=-F("amount_nanos")),
+    default=F("amount_nanos"),
+    output_field=models.BigIntegerField(),
+)
+_SPEND = {
+    "cost_nanos": Sum(_SIGNED),
+    "input_tokens": Sum(
+        F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens"), filter=Q(kind=DEDUCTION)
+    ),
+    "output_tokens": Sum("output_tokens", filter=Q(kind=DEDUCTION)),
+    "transactions": Count("pk"),
+}
+UNPRICED = Count("pk", filter=Q(cost_source="unpriced")) - Count("pk", filter=Q(corrects__isnull=False))
+"""Each correction stands on the same job and day as the unpriced deduction whose cost it books."""
+FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
+"""The counter of each status in which a job may finish."""
+WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}
+"""The part of the cost that went into jobs of each status that came to nothing."""
+
+BY_AGENT_TYPE = Rollup(
+    MonthlySpend,
+    (*_SPEND, "unpriced", *FINISHED_JOBS.values(), *WASTE.values()),
+    Part(
+        _spending,
+        {"month": TruncMonth("billed_on"), "agent_type_id": F("job__agent_type_id")},
+        {
+            **_SPEND,
+            "unpriced": UNPRICED,
+            **{name: Sum(_SIGNED, filter=Q(job__status=status)) for status, name in WASTE.items()},
+        },
+    ),
+    Part(
+        _finished_jobs,
+        {"month": TruncMonth("finished_on"), "agent_type_id": F("agent_type_id")},
+        {name: Count("pk", filter=Q(status=status)) for status, name in FINISHED_JOBS.items()},
+    ),
+)
+BY_DAY = Rollup(
+    DailySpend,
+    (*_SPEND, "jobs"),
+    Part(_spending, {"day": F("billed_on")}, _SPEND),
+    Part(_finished_jobs, {"day": F("finished_on")}, {"jobs": Count("pk")}),
+)
+BY_MONTH = Rollup(
+    MonthTotal,
+    (*_SPEND, "jobs"),
+    Part(_spending, {"month": TruncMonth("billed_on")}, _SPEND),
+    Part(_finished_jobs, {"month": TruncMonth("finished_on")}, {"jobs": Count("pk")}),
+)
+BY_DAY_AND_AGENT_TYPE = Rollup(
+    DailyAgentSpend,
+    (*_SPEND, "jobs"),
+    Part(_spending, {"day": F("billed_on"), "agent_type_id": F("job__agent_type_id")}, _SPEND),
+    Part(
+        _finished_jobs,
+        {"day": F("finished_on"), "agent_type_id": F("agent_type_id")},
+        {"jobs": Count("pk")},
+    ),
+)
+BY_RUN = Rollup(
+    RunSpend,
+    tuple(_SPEND),
+    Part(_spending, {"run_id": F("job__run_id"), "month": TruncMonth("billed_on")}, _SPEND),
+)
+CREDITS = Rollup(
+    MonthlyCredits,
+    ("purchased_nanos", "granted_nanos", "transactions"),
+    Part(
+        _incoming,
+        {"month": TruncMonth("billed_on")},
+        {
+            "purchased_nanos": Sum("amount_nanos", filter=Q(kind=PURCHASE)),
+            "granted_nanos": Sum("amount_nanos", filter=Q(kind=GRANT)),
+            "transactions": Count("pk"),
+        },
+    ),
+)
+BY_UNPRICED_MODEL = Rollup(
+    UnpricedUsage,
+    ("transactions", "input_tokens", "output_tokens"),
+    Part(
+        _unpriced,
+        {"month": TruncMonth("billed_on"), "model": F("model")},
+        {name: _SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
+    ),
+)
+ALL = (BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
+"""In the order in which writers lock them."""
+
+Row = tuple[tuple[Any, ...], tuple[int, ...]]
+
+
+def expect_whole_tables() -> None:
+    """Tell PostgreSQL's planner for the rest of the transaction that joins run over whole tables.
+
+    Just after a large import its statistics say that the tables are empty, and a nested loop over
+    them would take minutes where a hash join takes a second.
+    """
+    if connection.vendor == "postgresql" and connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_nestloop = off")
+
+
+def truth(project: Project, rollup: Rollup) -> Iterator[Row]:
+    """(key, sums) of each row that a rollup must have, in order of key; read as a stream."""
+    parts = [_rows(project, rollup, part) for part in rollup.parts]
+    for key, group in groupby(heapq.merge(*parts, key=itemgetter(0)), key=itemgetter(0)):
+        yield key, tuple(map(sum, zip(*(sums for _, sums in group), strict=True)))
+
+
+def _rows(project: Project, rollup: Rollup, part: Part) -> Iterator[Row]:
+    # An annotation may not have the name of a column, so keys and sums get a prefix.
+    keys = {f"key_{name}": expression for name, expression in part.keys.items()}
+    sums = {f"sum_{name}": expression for name, expression in part.sums.items()}
+    rows = part.rows(project).annotate(**keys).values(*keys).annotate(**sums).order_by(*keys)
+    for row in rows.iterator(chunk_size=10_000):
+        counted = tuple(int(row.get(f"sum_{name}") or 0) for name in rollup.sums)
+        if any(counted):
+            yield tuple(row[name] for name in keys), counted

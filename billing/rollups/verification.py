@@ -1,0 +1,169 @@
+"""Proof that a database's figures are what its ledger says; names every row that differs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, models, transaction
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models.functions import TruncDate
+
+from billing import periods
+from billing.db import citus, triggers
+from billing.models import CreditTransaction, MonthlySpend, RunSpend
+from billing.rollups import updates
+from billing.rollups.definitions import expect_whole_tables
+from products.models import AgentJob, AgentType, PipelineRun, Project
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One state of the database for all reads inside: what is recorded meanwhile is not half seen."""
+    inside = connection.in_atomic_block
+    with transaction.atomic():
+        if connection.vendor == "postgresql" and not inside:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def differences(project: Project) -> Iterator[str]:
+    """A line for each wrong row of a project; call it inside `snapshot()`."""
+    expect_whole_tables()
+    yield from _wrong_parents(project)
+    yield from _wrong_days(project)
+    yield from _wrong_corrections(project)
+    yield from _wrong_runs(project)
+    yield from _wrong_jobs(project)
+    for wrong in updates.drift(project):
+        key = ", ".join(map(str, wrong.key))
+        yield f"{wrong.rollup} ({key}): stored {_shown(wrong.stored)}, the ledger says {_shown(wrong.true)}"
+
+
+def _shown(sums: tuple[int, ...] | None) -> str:
+    return "no row" if sums is None else " ".join(map(str, sums))
+
+
+def _wrong_parents(project: Project) -> Iterator[str]:
+    spending = CreditTransaction.objects.filter(kind__in=("deduction", "refund"))
+    checks: tuple[tuple[models.QuerySet, str, type[models.Model], str], ...] = (
+        (spending, "job", AgentJob, "event_id"),
+        (spending, "job__run", PipelineRun, "event_id"),
+        (AgentJob.objects.all(), "run", PipelineRun, "job_id"),
+        (AgentJob.objects.all(), "agent_type", AgentType, "job_id"),
+        (MonthlySpend.objects.all(), "agent_type", AgentType, "month"),
+        (RunSpend.objects.all(), "run", PipelineRun, "month"),
+    )
+    for rows, parent, table, name in checks:
+        # Not by a join, which itself finds parents of the same project only.
+        own = Exists(table._default_manager.filter(project=project, pk=OuterRef(parent)))
+        for key in rows.filter(~own, project=project).values_list(name, flat=True).iterator():
+            whose = parent.replace("__", "’s ").replace("_", " ")
+            yield f"{rows.model._meta.verbose_name} {key}: its {whose} is of another project, or missing"
+
+
+def _wrong_days(project: Project) -> Iterator[str]:
+    zone = periods.zone(project.time_zone)
+    for rows, instant, day, name in (
+        (CreditTransaction.objects.all(), "occurred_at", "billed_on", "event_id"),
+        (AgentJob.objects.filter(finished_at__isnull=False), "finished_at", "finished_on", "job_id"),
+    ):
+        wrong = (
+            rows.filter(project=project)
+            .annotate(true_day=TruncDate(instant, tzinfo=zone))
+            .exclude(**{day: F("true_day")})
+        )
+        for key, stored, true in wrong.values_list(name, day, "true_day").iterator():
+            yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, in {zone.key} it is {true}"
+
+
+def _wrong_corrections(project: Project) -> Iterator[str]:
+    """Lines that book a missing cost beside something else than an unpriced deduction like them."""
+    original = CreditTransaction.objects.filter(
+        project=project,
+        pk=OuterRef("corrects"),
+        cost_source="unpriced",
+        job=OuterRef("job"),
+        occurred_at=OuterRef("occurred_at"),
+        billed_on=OuterRef("billed_on"),
+    )
+    lines = CreditTransaction.objects.filter(project=project, corrects__isnull=False)
+    for key in lines.exclude(Exists(original)).values_list("event_id", flat=True).iterator():
+        yield f"credit transaction {key}: it books the cost of no unpriced deduction of its job and instant"
+
+
+def _wrong_runs(project: Project) -> Iterator[str]:
+    """Runs whose counters of jobs, or what follows from them, are not what their jobs say."""
+    stored = PipelineRun.objects.filter(project=project).order_by("pk")
+    counted = (
+        AgentJob.objects.filter(project=project)
+        .values("run_id")
+        .annotate(
+            job_count=Count("pk"),
+            running_jobs=Count("pk", filter=Q(status="running")),
+            failed_jobs=Count("pk", filter=Q(status="failed")),
+        )
+    )
+    counters = ("job_count", "running_jobs", "failed_jobs")
+    # Two streams side by side: a join from runs to their jobs finds no index on SQLite.
+    true = counted.order_by("run_id").values_list("run_id", *counters).iterator(chunk_size=10_000)
+    now = next(true, None)
+    for pk, run_id, *counts in stored.values_list("pk", "run_id", *counters).iterator(chunk_size=10_000):
+        while now and now[0] < pk:
+            now = next(true, None)
+        found = list(now[1:]) if now and now[0] == pk else [0, 0, 0]
+        if counts != found:
+            yield f"pipeline run {run_id}: counts (jobs, running, failed) {counts}, its jobs say {found}"
+    yield from _wrong_status(
+        PipelineRun.objects.filter(project=project),
+        "run_id",
+        Q(told_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
+        | Q(told_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
+        | Q(told_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
+    )
+
+
+def _wrong_jobs(project: Project) -> Iterator[str]:
+    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind="deduction")
+    jobs = AgentJob.objects.filter(project=project)
+    for job_id in jobs.exclude(has_deduction=Exists(deductions)).values_list("job_id", flat=True).iterator():
+        yield f"agent job {job_id}: whether it has a deduction is told wrongly"
+    yield from _wrong_status(
+        jobs,
+        "job_id",
+        Q(told_status="", has_deduction=True) & ~Q(status="succeeded")
+        | Q(told_status="", has_deduction=False) & ~Q(status="running"),
+    )
+
+
+def _wrong_status(rows: models.QuerySet, name: str, untold: Q) -> Iterator[str]:
+    wrong = rows.filter(untold | ~Q(told_status="") & ~Q(status=F("told_status")))
+    for key, status in wrong.values_list(name, "status").iterator():
+        yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was told"
+
+
+def missing_guards() -> Iterator[str]:
+    """Triggers that keep the ledger append-only and are not there (or are switched off)."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        present = {name for (name,) in cursor.fetchall()}
+    for name in triggers.TRIGGERS[connection.vendor]:
+        if name not in present:
+            yield f"the trigger {name} is missing: the ledger can be changed"
+    if citus.distributed(connection):
+        guarded, shards = citus.guarded_shards(connection)
+        if guarded < shards:
+            yield f"the trigger is missing in {shards - guarded} of {shards} parts of the ledger"
+
+
+def how_guarded() -> str:
+    """What keeps the ledger append-only, where that differs from one place to another."""
+    if not citus.distributed(connection):
+        return ""
+    guarded, shards = citus.guarded_shards(connection)
+    return (
+        f"UPDATE and DELETE of the ledger are refused by a trigger in {guarded} of its {shards} parts, "
+        "TRUNCATE by one at the coordinator."
+    )

@@ -1,0 +1,29 @@
+"""Projects, their people, and what ran in them."""
+
+from products.models.audit import AuditEntry
+from products.models.projects import (
+    AgentType,
+    Membership,
+    Project,
+    ProjectQuerySet,
+    new_version,
+    validate_time_zone,
+)
+from products.models.runs import TOLD_ID_LENGTH, AgentJob, PipelineRun, Status
+from products.models.tokens import ApiToken, TokenQuerySet
+
+__all__ = [
+    "TOLD_ID_LENGTH",
+    "AgentJob",
+    "AgentType",
+    "ApiToken",
+    "AuditEntry",
+    "Membership",
+    "PipelineRun",
+    "Project",
+    "ProjectQuerySet",
+    "Status",
+    "TokenQuerySet",
+    "new_version",
+    "validate_time_zone",
+]

@@ -1,0 +1,82 @@
+"""A response whose log has grown is booked by its difference, once, whoever imports what when."""
+
+from typing import Any
+
+import pytest
+
+from billing.events.usage_event import Tokens
+from billing.ledger import running_totals
+from billing.models import CreditTransaction
+from billing.prices.price_list import cost_nanos
+from billing.rollups import verification
+from tests.factories import event
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+MODEL = "claude-sonnet-4-5-20250929"
+
+
+def response(output: int, **told: Any) -> Any:
+    stated = {"eventId": "msg:req", "model": MODEL, "inputTokens": 100, "jobId": "main", "costDollars": None}
+    return event(**{**stated, "outputTokens": output, **told})
+
+
+def statuses(project: Any, *events: Any) -> list[str]:
+    return [outcome.status for outcome in running_totals.record(project, events)]
+
+
+def rows(project: Any) -> dict[str, tuple[int, int]]:
+    found = CreditTransaction.objects.filter(project=project)
+    return {row.event_id: (row.output_tokens, row.amount_nanos) for row in found}
+
+
+def test_the_difference_is_booked_under_an_id_of_its_own(project):
+    assert statuses(project, response(10)) == ["recorded"]
+    assert statuses(project, response(250)) == ["recorded"]
+    assert rows(project) == {"msg:req": (10, 450_000), "msg:req+350": (240, 3_600_000)}
+    assert statuses(project, response(400)) == ["recorded"]
+    assert rows(project)["msg:req+500"] == (150, 2_250_000)
+    assert not list(verification.differences(project))
+
+
+def test_a_smaller_or_equal_copy_is_a_duplicate_whatever_run_it_is_found_in(project):
+    statuses(project, response(10))
+    statuses(project, response(250))
+    before = rows(project)
+    for copy in (response(250), response(3, runId="resumed"), response(10)):
+        assert statuses(project, copy) == ["duplicate"]
+    assert rows(project) == before
+
+
+def test_growth_in_one_step_or_several_comes_to_the_same_total(project, other_project):
+    for output in (10, 20, 250):
+        statuses(project, response(output))
+    statuses(other_project, response(250))
+
+    def total(one: Any) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*rows(one).values(), strict=True)))
+
+    assert total(project) == total(other_project)
+
+
+def test_a_grown_copy_in_another_run_is_booked_on_the_job_that_has_the_response(project):
+    statuses(project, response(10))
+    statuses(project, response(50, runId="resumed", jobId="other"))
+    grown = CreditTransaction.objects.select_related("job__run").get(event_id="msg:req+150")
+    assert (grown.job.run.run_id, grown.job.job_id) == ("run-1", "main")
+
+
+def test_a_count_that_shrank_is_not_given_back(project):
+    statuses(project, response(10))
+    statuses(project, response(200, inputTokens=50))
+    assert CreditTransaction.objects.get(event_id="msg:req+250").input_tokens == 0
+
+
+def test_the_price_is_that_of_the_whole_less_what_was_booked(project):
+    """Beyond 200,000 input tokens this model costs more for every token: the step is no price of its own."""
+    statuses(project, response(10, inputTokens=190_000))
+    statuses(project, response(10, inputTokens=210_000))
+    whole = response(10, inputTokens=210_000)
+    assert sum(nanos for _, nanos in rows(project).values()) == cost_nanos(
+        MODEL, Tokens(input=210_000, output=10), whole.occurred_at
+    )
