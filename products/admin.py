@@ -72,12 +72,12 @@ class ProjectAdmin(admin.ModelAdmin):
 
     @admin.action(description="Archive selected products", permissions=["change"])
     def archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
-        number = sum(archive.put_away(project, by=request.user) for project in projects)
+        number = sum(archive.archive(project, by=request.user) for project in projects)
         self.message_user(request, f"{number} archived.")
 
     @admin.action(description="Take selected products out of the archive", permissions=["change"])
     def take_out_of_the_archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
-        number = sum(archive.take_out(project, by=request.user) for project in projects)
+        number = sum(archive.restore(project, by=request.user) for project in projects)
         self.message_user(request, f"{number} taken out of the archive.")
 
 

@@ -10,7 +10,7 @@ from products.models import Project
 
 
 @transaction.atomic
-def put_away(project: Project, *, by: Any) -> bool:
+def archive(project: Project, *, by: Any) -> bool:
     """Whether it was not archived before."""
     done = Project.objects.filter(pk=project.pk, archived_at=None).update(archived_at=timezone.now())
     if done:
@@ -19,7 +19,7 @@ def put_away(project: Project, *, by: Any) -> bool:
 
 
 @transaction.atomic
-def take_out(project: Project, *, by: Any) -> bool:
+def restore(project: Project, *, by: Any) -> bool:
     """Whether it was archived."""
     done = Project.objects.filter(pk=project.pk).exclude(archived_at=None).update(archived_at=None)
     if done:

@@ -11,7 +11,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from products.models.audit import DETAIL_LENGTH, AuditEntry, Kind
-from products.printable import shown
+from products.printable import printable
+
+__all__ = ["Kind", "coming_from", "note", "prune", "tally"]
 
 _origin: ContextVar[str] = ContextVar("origin", default="")
 
@@ -61,7 +63,7 @@ def _entry(
         about_id=about and about.pk,
         project_id=project and project.pk,
         address=_origin.get(),
-        detail=shown(detail, DETAIL_LENGTH),
+        detail=printable(detail, DETAIL_LENGTH),
     )
 
 

@@ -1,7 +1,7 @@
 """Text of others, as our own lines may repeat it."""
 
 
-def shown(value: object, longest: int = 80) -> str:
+def printable(value: object, longest: int = 80) -> str:
     """A sender's value as a message may repeat it: one line, short."""
     text = value if isinstance(value, str) else repr(value)
     text = text.encode("utf-8", "backslashreplace").decode()

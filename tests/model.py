@@ -62,7 +62,7 @@ def best_name(raws: list[Raw], name: str, default: str) -> str:
 class Known:
     """What a list of events, all of one run or all of one job, tells of it."""
 
-    told_status: str | None
+    reported_status: str | None
     told_start: datetime | None
     told_finish: datetime | None
     first: datetime | None
@@ -75,7 +75,7 @@ class Known:
             instant(raw["occurredAt"]) for raw in raws if raw.get("kind", "deduction") in ("deduction", "job")
         ]
         return cls(
-            told_status=strongest(raws, f"{what}Status"),
+            reported_status=strongest(raws, f"{what}Status"),
             told_start=first(
                 (instant(raw[f"{what}StartedAt"]) for raw in raws if f"{what}StartedAt" in raw), min
             ),
@@ -190,7 +190,7 @@ class Model:
         for run, job in {(raw["runId"], job_of(raw)) for raw in self.heard if "runId" in raw}:
             raws = self._of_job(run, job)
             known, deduction = Known.of(raws, "job", "agentType", "other"), self._has_deduction(raws)
-            status = known.told_status or ("succeeded" if deduction else "running")
+            status = known.reported_status or ("succeeded" if deduction else "running")
             finish = known.finish(status)
             table[run, job] = (
                 *(status, known.start(), finish, known.name),
@@ -205,7 +205,7 @@ class Model:
             known = Known.of(self._of_run(run), "run", "trigger", "api")
             statuses = [row[0] for (of, _), row in jobs.items() if of == run]
             running, failed = statuses.count("running"), statuses.count("failed")
-            status = known.told_status or ("running" if running else "failed" if failed else "succeeded")
+            status = known.reported_status or ("running" if running else "failed" if failed else "succeeded")
             table[run] = (
                 *(status, known.start(), known.finish(status), known.name),
                 *(len(statuses), running, failed),

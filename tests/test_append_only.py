@@ -293,8 +293,8 @@ def with_usage() -> tuple[Project, Project]:
 
 ALTERED = [
     (CreditTransaction, "model"),
-    (AgentJob, "told_status"),
-    (PipelineRun, "told_trigger"),
+    (AgentJob, "reported_status"),
+    (PipelineRun, "reported_trigger"),
     (AgentType, "color"),
     (Project, "name"),
 ]

@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation, Valida
 from django.db import OperationalError
 from django.http import Http404
 
-from billing.events.usage_event import shown
 from products.access import Unauthenticated
+from products.printable import printable
 
 log = logging.getLogger("aicost.rpc")
 
@@ -76,7 +76,7 @@ def failure(error: Exception) -> Failure:
 
 def _message(error: Exception) -> str:
     if isinstance(error, OperationalError):
-        log.warning("the database did not answer: %s", shown(str(error), 500))
+        log.warning("the database did not answer: %s", printable(str(error), 500))
         return "The database is busy; try again."
     if isinstance(error, ValidationError):
         if hasattr(error, "error_dict"):

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as InvalidInput
 
 from aicost.api import schemas
-from billing.events.usage_event import shown
 from products.access import Caller, Need
+from products.printable import printable
 
 Kind = Literal["query", "mutation"]
 UNDEFINED = object()
@@ -55,7 +55,7 @@ class Procedure:
 
 def _reason(invalid: InvalidInput) -> str:
     first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = shown(".".join(map(str, first["loc"])) or "input")
+    field = printable(".".join(map(str, first["loc"])) or "input")
     if first["type"] == "extra_forbidden":
         return f"{field}: is no field of this procedure's input"
     return f"{field}: {first['msg'].removeprefix('Value error, ')}"

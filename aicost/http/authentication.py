@@ -15,7 +15,7 @@ from aicost.http.request_log import note
 from products import tokens
 from products.access import Caller, Unauthenticated
 from products.models import ApiToken
-from products.printable import shown
+from products.printable import printable
 
 log = logging.getLogger("aicost.access")
 
@@ -63,7 +63,7 @@ def _by_token(request: HttpRequest, header: str) -> Caller:
 
 
 def _count_bad_token(request: HttpRequest) -> None:
-    address = address_of(request) or shown(request.META.get("REMOTE_ADDR", ""))
+    address = address_of(request) or printable(request.META.get("REMOTE_ADDR", ""))
     key = f"bad-tokens:{address}"
     cache.add(key, 0, timeout=60)
     try:

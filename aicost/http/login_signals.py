@@ -26,7 +26,7 @@ from aicost.http.sessions import BEGAN
 from aicost.presentation.tokens import ZONE
 from products import audit
 from products.models.audit import Kind
-from products.printable import shown
+from products.printable import printable
 
 log = logging.getLogger("aicost.access")
 
@@ -69,7 +69,7 @@ def _tally(kind: Kind, username: str | None, request: HttpRequest | None) -> Non
     address = address_of(request) if request else ""
     log.warning("%s: %s from %s", kind.label, f"user {user.pk}" if user else "no account", address or "?")
     whose = f"{user.pk}:{address}" if user else "nobody"
-    detail = "" if user else f"no account: {shown(username or '')[:3]}…"
+    detail = "" if user else f"no account: {printable(username or '')[:3]}…"
     audit.tally(kind, by=None, whose=whose, about=user, detail=detail)
 
 

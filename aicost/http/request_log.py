@@ -17,7 +17,7 @@ from uuid import uuid4
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from billing.events.usage_event import shown
+from products.printable import printable
 
 log = logging.getLogger("aicost.requests")
 
@@ -41,7 +41,7 @@ def note(**facts: Any) -> None:
 def note_project(project_id: object) -> None:
     """As it was asked for, whether there is such a one or not; a batch may ask for several."""
     noted = [one for one in (_about.get() or {}).get("project", "").split(",") if one]
-    one = shown(project_id, 20).replace(",", "")
+    one = printable(project_id, 20).replace(",", "")
     if one not in noted and len(noted) < _MOST_PROJECTS:
         note(project=",".join([*noted, one]))
 
@@ -80,8 +80,8 @@ def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) 
     if user is not None and user.pk:
         note(user=user.pk)
     note(
-        method=shown(request.method or "", 20),
-        path=shown(request.path, _LONGEST_PATH),
+        method=printable(request.method or "", 20),
+        path=printable(request.path, _LONGEST_PATH),
         status=response.status_code,
         ms=round(milliseconds, 1),
     )

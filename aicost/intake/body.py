@@ -21,10 +21,10 @@ from aicost.api.errors import failure
 from aicost.http import denials
 from aicost.http.authentication import caller_of
 from aicost.http.request_log import note_project
-from billing.events.usage_event import shown
 from billing.sources import Context
 from products.access import Unauthenticated, project_for
 from products.models import Project
+from products.printable import printable
 
 log = logging.getLogger("aicost.intake")
 
@@ -83,11 +83,11 @@ def project_of(request: HttpRequest) -> Project:
 def _refusal_of(error: Exception) -> HttpResponse:
     if isinstance(error, DataError | IntegrityError):
         # A sum beyond 64 bits, say: the batch can never be recorded, and nothing of it was.
-        log.error("a batch was refused by the database: %s", shown(str(error), 500))
+        log.error("a batch was refused by the database: %s", printable(str(error), 500))
         return refusal(422, "The database refused the batch; nothing of it is recorded.")
     if isinstance(error, Error) and not isinstance(error, OperationalError):
         # A standby that was not promoted yet, tables amid a migration: a sender told otherwise would drop it.
-        log.error("the database can't take a batch now: %s", shown(str(error), 500))
+        log.error("the database can't take a batch now: %s", printable(str(error), 500))
         return refusal(503, "The database takes no usage now; try again.")
     told = failure(error)
     return refusal(told.code.http, told.message)
@@ -120,7 +120,7 @@ def body_of(request: HttpRequest) -> bytes:
     """The body, decompressed. Raises `Refused` for one too large, broken, or of another encoding."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", ""):
-        raise Refused(415, f"Content-Encoding {shown(encoding)} is not read; send gzip or none.")
+        raise Refused(415, f"Content-Encoding {printable(encoding)} is not read; send gzip or none.")
     # One byte more than allowed tells that there is more; the rest is never held.
     raw = _stream(request).read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:

@@ -38,7 +38,14 @@ def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
         "-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id"
     )
     found = rows.select_related("run").only(
-        *("input_tokens", "output_tokens", "cost_nanos", "run__run_id", "run__status", "run__told_trigger"),
+        *(
+            "input_tokens",
+            "output_tokens",
+            "cost_nanos",
+            "run__run_id",
+            "run__status",
+            "run__reported_trigger",
+        ),
         *("run__started_at", "run__finished_at", "run__job_count"),
     )
     return [

@@ -19,7 +19,7 @@ from aicost.api.errors import (
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
 from aicost.rpc.run import Request, body_of, parse_json
-from billing.events.usage_event import shown
+from products.printable import printable
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -42,7 +42,7 @@ def jsonrpc(request: HttpRequest) -> HttpResponse:
     except Failure as told:
         return _refusal(told.code.http, INVALID_REQUEST, told.message)
     except ValueError as error:
-        return _json(_error(None, PARSE_ERROR, f"Parse error: {shown(str(error))}"))
+        return _json(_error(None, PARSE_ERROR, f"Parse error: {printable(str(error))}"))
     return _answer(Request(request), sent)
 
 
@@ -80,7 +80,7 @@ class _MethodNotFound(Failure):
 def _call(run: Request, sent: dict[str, Any]) -> Any:
     procedure = PROCEDURES.get(sent["method"])
     if procedure is None:
-        raise _MethodNotFound(BAD_REQUEST, f"Method not found: {shown(sent['method'])}")
+        raise _MethodNotFound(BAD_REQUEST, f"Method not found: {printable(sent['method'])}")
     return run.run(procedure, lambda: _params(procedure, sent))
 
 

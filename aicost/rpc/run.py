@@ -22,8 +22,8 @@ from aicost.api.registry import UNDEFINED, Procedure
 from aicost.http import denials
 from aicost.http.authentication import caller_of, require_csrf
 from aicost.http.request_log import note_project
-from billing.events.usage_event import shown
 from products.access import Caller
+from products.printable import printable
 
 log = logging.getLogger("aicost.access")
 
@@ -72,7 +72,7 @@ class Request:
 
     def _log_denial(self, procedure: Procedure, told: Failure) -> None:
         who = "nobody" if isinstance(self._caller, Failure) else self._caller
-        log.warning("%s denied %s: %s", procedure.name, who, shown(told.message, 200))
+        log.warning("%s denied %s: %s", procedure.name, who, printable(told.message, 200))
 
 
 def body_of(http: HttpRequest) -> bytes:

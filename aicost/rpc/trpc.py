@@ -26,7 +26,7 @@ from aicost.api.errors import (
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import UNDEFINED, Procedure
 from aicost.rpc.run import Request, body_of, parse_json
-from billing.events.usage_event import shown
+from products.printable import printable
 
 JSON = "application/json"
 STREAM = "application/jsonl"
@@ -92,7 +92,7 @@ class _Call:
         try:
             value = parse_json(text)
         except ValueError as error:
-            raise Failure(BAD_REQUEST, f"input: is not valid JSON: {shown(str(error))}") from None
+            raise Failure(BAD_REQUEST, f"input: is not valid JSON: {printable(str(error))}") from None
         if self.is_batch and not isinstance(value, dict):
             raise Failure(BAD_REQUEST, 'input: must be an object with the members "0", "1", …')
         return value
@@ -143,7 +143,7 @@ def _media_type(request: HttpRequest) -> str:
 
 def _check_media_type(request: HttpRequest) -> None:
     if _media_type(request) not in (JSON, *_OTHER_KNOWN_TYPES):
-        told = shown(request.headers.get("Content-Type", ""))
+        told = printable(request.headers.get("Content-Type", ""))
         raise Failure(UNSUPPORTED_MEDIA_TYPE, f"Unsupported content-type: {told or 'none'}")
 
 
@@ -172,7 +172,7 @@ def _member(run: Request, call: _Call, position: int) -> Answer:
     path, procedure = call.paths[position], call.procedures[position]
     try:
         if procedure is None:
-            raise Failure(NOT_FOUND, f'No procedure found on path "{shown(path)}"')
+            raise Failure(NOT_FOUND, f'No procedure found on path "{printable(path)}"')
         _check_method(run.http, procedure, path)
         return Answer({"result": {"data": run.run(procedure, lambda: call.input(position))}}, 200)
     except Exception as error:

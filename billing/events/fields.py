@@ -18,8 +18,8 @@ from billing.events.usage_event import (
     TOKEN_FIELDS,
     EventError,
     Tokens,
-    shown,
 )
+from products.printable import printable
 
 Get = Callable[[str], Any]
 
@@ -28,7 +28,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def _characters(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise EventError(field, f"must be text, not {shown(value)}")
+        raise EventError(field, f"must be text, not {printable(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -72,7 +72,7 @@ def agent_type(value: Any) -> str:
 
 def one_of(field: str, value: Any, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise EventError(field, f"must be one of {', '.join(allowed)}, not {shown(value)}")
+        raise EventError(field, f"must be one of {', '.join(allowed)}, not {printable(value)}")
     return str(value)
 
 
@@ -96,9 +96,9 @@ def instant(field: str, value: Any, latest: datetime) -> datetime | None:
         try:
             told = timestamps.parse(value)
         except ValueError as error:
-            raise EventError(field, f"{error}, not {shown(value)}") from None
+            raise EventError(field, f"{error}, not {printable(value)}") from None
     else:
-        raise EventError(field, f"must be an ISO 8601 time in text, not {shown(value)}")
+        raise EventError(field, f"must be an ISO 8601 time in text, not {printable(value)}")
     if told < EARLIEST:
         raise EventError(field, "must not be before 2000-01-01")
     if told > latest:
@@ -125,11 +125,11 @@ def _count(field: str, value: Any) -> int:
             and abs(value) <= MAX_TOKENS
             and value == int(value)
         ):
-            raise EventError(field, f"must be a whole number, not {shown(value)}")
+            raise EventError(field, f"must be a whole number, not {printable(value)}")
         value = int(value)
     count: int = value
     if not 0 <= count <= MAX_TOKENS:
-        raise EventError(field, f"must be from 0 to 10¹², not {shown(count)}")
+        raise EventError(field, f"must be from 0 to 10¹², not {printable(count)}")
     return count
 
 
@@ -150,7 +150,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 def _amount(field: str, value: Any, most: int) -> Decimal:
     amount = _decimal(field, value, most)
     if not (amount.is_finite() and 0 <= amount <= most):
-        raise EventError(field, f"must be from 0 to {most:,}, not {shown(str(value))}")
+        raise EventError(field, f"must be from 0 to {most:,}, not {printable(str(value))}")
     return amount
 
 
@@ -164,4 +164,4 @@ def _decimal(field: str, value: Any, most: int) -> Decimal:
             return Decimal(value)
         except InvalidOperation:  # an exponent beyond what a Decimal can hold
             pass
-    raise EventError(field, f"must be a decimal number, not {shown(value)}")
+    raise EventError(field, f"must be a decimal number, not {printable(value)}")

@@ -31,8 +31,8 @@ from billing.events.usage_event import (
     EventError,
     Tokens,
     UsageEvent,
-    shown,
 )
+from products.printable import printable
 
 _FIELD_SET = frozenset(FIELDS)
 
@@ -146,7 +146,7 @@ def _stated_nanos(get: Get, credits_per_dollar: int) -> int | None:
 
 def _refuse_unknown_field(raw: Mapping[str, Any]) -> NoReturn:
     name = next(name for name in raw if name not in _FIELD_SET)
-    raise EventError(shown(name), unknown_field(name))
+    raise EventError(printable(name), unknown_field(name))
 
 
 def unknown_field(name: object) -> str:

@@ -32,38 +32,47 @@ class Known:
     """The lattice that runs and jobs share. `pk` is None until the row is written."""
 
     __slots__ = (
-        *("pk", "told_status", "told_started_at", "told_finished_at", "first_event_at", "last_event_at"),
+        *(
+            "pk",
+            "reported_status",
+            "reported_started_at",
+            "reported_finished_at",
+            "first_event_at",
+            "last_event_at",
+        ),
         "stored",
     )
 
     def __init__(
         self,
         pk: int | None = None,
-        told_status: str = "",
-        told_started_at: datetime | None = None,
-        told_finished_at: datetime | None = None,
+        reported_status: str = "",
+        reported_started_at: datetime | None = None,
+        reported_finished_at: datetime | None = None,
         first_event_at: datetime | None = None,
         last_event_at: datetime | None = None,
     ) -> None:
         self.pk = pk
-        self.told_status = told_status
-        self.told_started_at = told_started_at
-        self.told_finished_at = told_finished_at
+        self.reported_status = reported_status
+        self.reported_started_at = reported_started_at
+        self.reported_finished_at = reported_finished_at
         self.first_event_at = first_event_at
         self.last_event_at = last_event_at
         self.stored: tuple[object, ...] | None = None
         """The columns as they stand in the database; None for a new row."""
 
-    def hear_told(self, status: str, started: datetime | None, finished: datetime | None) -> bool:
+    def apply_report(self, status: str, started: datetime | None, finished: datetime | None) -> bool:
         changed = False
-        if _RANK[status] > _RANK[self.told_status]:
-            self.told_status = status
+        if _RANK[status] > _RANK[self.reported_status]:
+            self.reported_status = status
             changed = True
-        if started is not None and (self.told_started_at is None or started < self.told_started_at):
-            self.told_started_at = started
+        if started is not None and (self.reported_started_at is None or started < self.reported_started_at):
+            self.reported_started_at = started
             changed = True
-        if finished is not None and (self.told_finished_at is None or finished > self.told_finished_at):
-            self.told_finished_at = finished
+        if finished is not None and (
+            self.reported_finished_at is None or finished > self.reported_finished_at
+        ):
+            self.reported_finished_at = finished
             changed = True
         return changed
 
@@ -84,20 +93,20 @@ class Known:
 
     @property
     def started_at(self) -> datetime | None:
-        return self.told_started_at or self.first_event_at
+        return self.reported_started_at or self.first_event_at
 
     @property
     def finished_at(self) -> datetime | None:
-        return None if self.status == RUNNING else self.told_finished_at or self.last_event_at
+        return None if self.status == RUNNING else self.reported_finished_at or self.last_event_at
 
 
 class KnownRun(Known):
-    __slots__ = ("failed_jobs", "job_count", "run_id", "running_jobs", "told_trigger")
+    __slots__ = ("failed_jobs", "job_count", "reported_trigger", "run_id", "running_jobs")
 
     def __init__(
         self,
         run_id: str,
-        told_trigger: str = "",
+        reported_trigger: str = "",
         job_count: int = 0,
         running_jobs: int = 0,
         failed_jobs: int = 0,
@@ -105,18 +114,18 @@ class KnownRun(Known):
     ) -> None:
         super().__init__(*lattice)  # type: ignore[arg-type]  # the columns of a row, in order
         self.run_id = run_id
-        self.told_trigger = told_trigger
+        self.reported_trigger = reported_trigger
         self.job_count = job_count
         self.running_jobs = running_jobs
         self.failed_jobs = failed_jobs
 
     def hear(self, event: UsageEvent) -> bool:
         """Take in what an event tells; says whether that changed anything."""
-        changed = self.hear_told(event.run_status, event.run_started_at, event.run_finished_at)
+        changed = self.apply_report(event.run_status, event.run_started_at, event.run_finished_at)
         if event.trigger:
-            trigger = better_name(self.told_trigger, event.trigger)
-            changed |= trigger != self.told_trigger
-            self.told_trigger = trigger
+            trigger = better_name(self.reported_trigger, event.trigger)
+            changed |= trigger != self.reported_trigger
+            self.reported_trigger = trigger
         if event.kind in (DEDUCTION, JOB):
             changed |= self.happened(event.occurred_at)
         return changed
@@ -129,8 +138,8 @@ class KnownRun(Known):
 
     @property
     def status(self) -> str:
-        if self.told_status:
-            return self.told_status
+        if self.reported_status:
+            return self.reported_status
         if self.running_jobs:
             return RUNNING
         return FAILED if self.failed_jobs else SUCCEEDED
@@ -152,7 +161,7 @@ class KnownJob(Known):
 
     def hear(self, event: UsageEvent, agent_type: str) -> bool:
         """Take in what an event tells (`agent_type`: its admitted slug); says whether anything changed."""
-        changed = self.hear_told(event.job_status, event.job_started_at, event.job_finished_at)
+        changed = self.apply_report(event.job_status, event.job_started_at, event.job_finished_at)
         if agent_type not in ("", OTHER):  # a job told `other` is stored, and read back, as one told none
             better = better_name(self.agent_type, agent_type)
             changed |= better != self.agent_type
@@ -166,7 +175,7 @@ class KnownJob(Known):
 
     @property
     def status(self) -> str:
-        return self.told_status or (SUCCEEDED if self.has_deduction else RUNNING)
+        return self.reported_status or (SUCCEEDED if self.has_deduction else RUNNING)
 
 
 class JobBooking:

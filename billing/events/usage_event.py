@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from products.printable import shown as shown
-
 ID_LENGTH = 200
 TEXT_LENGTH = 200
 TRIGGER_LENGTH = 100

@@ -16,7 +16,14 @@ from billing.rollups.definitions import UNPRICED, WASTE
 from products import agent_types as naming
 from products.models import AgentJob, AgentType, PipelineRun, Project
 
-LATTICE = ("id", "told_status", "told_started_at", "told_finished_at", "first_event_at", "last_event_at")
+LATTICE = (
+    "id",
+    "reported_status",
+    "reported_started_at",
+    "reported_finished_at",
+    "first_event_at",
+    "last_event_at",
+)
 DERIVED = ("status", "started_at", "finished_at")
 
 
@@ -72,7 +79,7 @@ class Runs:
     def __init__(self, project: Project, events: Iterable[UsageEvent]) -> None:
         self.project = project
         ids = sorted({event.run_id for event in events})
-        columns = ("run_id", "told_trigger", "job_count", "running_jobs", "failed_jobs", *LATTICE)
+        columns = ("run_id", "reported_trigger", "job_count", "running_jobs", "failed_jobs", *LATTICE)
         rows = bulk.find(PipelineRun, project.pk, ("run_id",), [(one,) for one in ids], columns)
         self._runs = {row[0]: KnownRun(*row) for row in rows}
         for run in self._runs.values():
@@ -101,16 +108,16 @@ class Runs:
         return len(new) + len(changed)
 
 
-_RUN_COLUMNS = (*LATTICE[1:], *DERIVED, "told_trigger", "job_count", "running_jobs", "failed_jobs")
+_RUN_COLUMNS = (*LATTICE[1:], *DERIVED, "reported_trigger", "job_count", "running_jobs", "failed_jobs")
 
 
 def _run_columns(run: KnownRun) -> tuple[object, ...]:
-    return (*_lattice_columns(run), run.told_trigger, run.job_count, run.running_jobs, run.failed_jobs)
+    return (*_lattice_columns(run), run.reported_trigger, run.job_count, run.running_jobs, run.failed_jobs)
 
 
 def _lattice_columns(known: Known) -> tuple[object, ...]:
     return (
-        *(known.told_status, known.told_started_at, known.told_finished_at),
+        *(known.reported_status, known.reported_started_at, known.reported_finished_at),
         *(known.first_event_at, known.last_event_at),
         *(known.status, known.started_at, known.finished_at),
     )

@@ -116,9 +116,9 @@ def _wrong_runs(project: Project) -> Iterator[str]:
     yield from _wrong_status(
         PipelineRun.objects.filter(project=project),
         "run_id",
-        Q(told_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
-        | Q(told_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
-        | Q(told_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
+        Q(reported_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
+        | Q(reported_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
+        | Q(reported_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
     )
 
 
@@ -130,13 +130,13 @@ def _wrong_jobs(project: Project) -> Iterator[str]:
     yield from _wrong_status(
         jobs,
         "job_id",
-        Q(told_status="", has_deduction=True) & ~Q(status="succeeded")
-        | Q(told_status="", has_deduction=False) & ~Q(status="running"),
+        Q(reported_status="", has_deduction=True) & ~Q(status="succeeded")
+        | Q(reported_status="", has_deduction=False) & ~Q(status="running"),
     )
 
 
 def _wrong_status(rows: models.QuerySet, name: str, untold: Q) -> Iterator[str]:
-    wrong = rows.filter(untold | ~Q(told_status="") & ~Q(status=F("told_status")))
+    wrong = rows.filter(untold | ~Q(reported_status="") & ~Q(status=F("reported_status")))
     for key, status in wrong.values_list(name, "status").iterator():
         yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was told"
 

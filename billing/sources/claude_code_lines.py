@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Tokens, shown
+from billing.events.usage_event import Tokens
 from billing.sources import json_decoder
+from products.printable import printable
 
 _ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
 _SUFFIX_ROOM = 20
@@ -82,7 +83,7 @@ def text_of(record: Record, field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise UnreadableLine(f"{field}: must be text, not {shown(value)}")
+        raise UnreadableLine(f"{field}: must be text, not {printable(value)}")
     return value
 
 
@@ -126,7 +127,7 @@ def count_of(counts: Record, field: str) -> int:
     if value is None:
         return 0
     if type(value) is not int or not 0 <= value <= usage_event.MAX_TOKENS:
-        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {shown(value)}")
+        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {printable(value)}")
     return value
 
 
@@ -138,4 +139,4 @@ def instant_of(text: object, latest: datetime) -> datetime:
             return instant.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise UnreadableLine(f"timestamp: is no possible time: {shown(text)}")
+    raise UnreadableLine(f"timestamp: is no possible time: {printable(text)}")

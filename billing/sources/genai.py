@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from billing.events.usage_event import MAX_TOKENS, EventError, Tokens, shown
+from billing.events.usage_event import MAX_TOKENS, EventError, Tokens
 from products.agent_types import slug_of
+from products.printable import printable
 
 Attributes = Mapping[str, Any]
 
@@ -79,7 +80,7 @@ def agent_name(attributes: Attributes) -> str:
         name = OPENINFERENCE_AGENT
     told = attributes.get(name, "")
     if not isinstance(told, str) or "\0" in told:
-        raise EventError(name, f"must be text without NUL, not {shown(told)}")
+        raise EventError(name, f"must be text without NUL, not {printable(told)}")
     return slug_of(told)
 
 
@@ -87,7 +88,7 @@ def model(attributes: Attributes) -> str:
     name = _first(attributes, MODEL)
     told = attributes[name] if name else ""
     if not isinstance(told, str):
-        raise EventError(name, f"must be text, not {shown(told)}")
+        raise EventError(name, f"must be text, not {printable(told)}")
     return told
 
 
@@ -127,7 +128,7 @@ def _count(attributes: Attributes, name: str) -> int:
     if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 20:
         told = int(told)
     if type(told) is not int or not 0 <= told <= MAX_TOKENS:
-        raise EventError(name, f"must be a whole number from 0 to 10¹², not {shown(told)}")
+        raise EventError(name, f"must be a whole number from 0 to 10¹², not {printable(told)}")
     return told
 
 
@@ -135,8 +136,8 @@ def _dollars(attributes: Attributes, name: str) -> Decimal:
     """A float in its shortest decimal form, which is what its sender meant."""
     told = attributes[name]
     if type(told) not in (int, float):
-        raise EventError(name, f"must be a number, not {shown(told)}")
+        raise EventError(name, f"must be a number, not {printable(told)}")
     dollars = Decimal(repr(told))
     if not dollars.is_finite() or dollars < 0:
-        raise EventError(name, f"must be a number from 0, not {shown(told)}")
+        raise EventError(name, f"must be a number from 0, not {printable(told)}")
     return dollars

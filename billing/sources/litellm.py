@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from billing.events.usage_event import MAX_TOKENS, EventError, Rejection, shown
+from billing.events.usage_event import MAX_TOKENS, EventError, Rejection
 from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
 from billing.sources.usage_events import decode, read_row
+from products.printable import printable
 
 NAME = "litellm"
 
@@ -70,7 +71,7 @@ def read_record(record: Record | Rejection, context: Context) -> Any:
         return read_row(row, context)
     except EventError as error:
         named = record.get("request_id") or record.get("id")
-        event_id = shown(named) if isinstance(named, str) else ""
+        event_id = printable(named) if isinstance(named, str) else ""
         return Rejection(field=error.field, reason=error.reason, event_id=event_id)
 
 
@@ -171,7 +172,7 @@ def _count(record: Record, field: str) -> int:
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         value = int(value) if abs(value) < Decimal(10) ** 15 else -1
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
-        raise EventError(field, f"must be a whole number from 0 to 10¹², not {shown(value)}")
+        raise EventError(field, f"must be a whole number from 0 to 10¹², not {printable(value)}")
     return value
 
 
@@ -208,4 +209,4 @@ def _from_seconds(field: str, seconds: int | Decimal) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=int(Decimal(seconds) * 1000))
     except (OverflowError, InvalidOperation, ValueError):
-        raise EventError(field, f"is no such time: {shown(str(seconds))}") from None
+        raise EventError(field, f"is no such time: {printable(str(seconds))}") from None

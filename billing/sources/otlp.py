@@ -31,9 +31,9 @@ from billing.events.usage_event import (
     Rejection,
     Tokens,
     UsageEvent,
-    shown,
 )
 from billing.sources import Context, genai
+from products.printable import printable
 
 
 class Malformed(ValueError):
@@ -91,7 +91,7 @@ def from_json(body: bytes) -> ExportTraceServiceRequest:
         raise Malformed(f"The body is not valid JSON: {error}") from None
     except ParseError as error:
         raise Malformed(
-            f"The body is not an ExportTraceServiceRequest in JSON: {shown(str(error), 300)}"
+            f"The body is not an ExportTraceServiceRequest in JSON: {printable(str(error), 300)}"
         ) from None
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from billing.events.parsing import read, unknown_field
-from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection, shown
+from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection
 from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
+from products.printable import printable
 
 NAME = "usage_events"
 
@@ -52,7 +53,7 @@ def read_row(row: dict[str, Any] | Rejection, context: Context) -> Any:
         return Rejection(
             field=error.field,
             reason=error.reason,
-            event_id=shown(event_id) if isinstance(event_id, str) else "",
+            event_id=printable(event_id) if isinstance(event_id, str) else "",
         )
 
 
@@ -113,7 +114,9 @@ def _csv_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, dict[st
 def _wrong_header(header: list[str]) -> Rejection | None:
     for position, name in enumerate(header):
         if name not in FIELDS:
-            return Rejection(field=shown(name), reason=unknown_field(name) + "; nothing of this file is read")
+            return Rejection(
+                field=printable(name), reason=unknown_field(name) + "; nothing of this file is read"
+            )
         if name in header[:position]:
             return Rejection(field=name, reason="names two columns; nothing of this file is read")
     return None

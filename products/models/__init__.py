@@ -9,11 +9,11 @@ from products.models.projects import (
     new_version,
     validate_time_zone,
 )
-from products.models.runs import TOLD_ID_LENGTH, AgentJob, PipelineRun, Status
+from products.models.runs import SENDER_ID_LENGTH, AgentJob, PipelineRun, Status
 from products.models.tokens import ApiToken, TokenQuerySet
 
 __all__ = [
-    "TOLD_ID_LENGTH",
+    "SENDER_ID_LENGTH",
     "AgentJob",
     "AgentType",
     "ApiToken",

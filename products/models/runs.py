@@ -7,7 +7,7 @@ from products.db.fields import CodePointCharField
 from products.db.same_project import SameProjectKey
 from products.models.projects import AgentType, Project
 
-TOLD_ID_LENGTH = 200
+SENDER_ID_LENGTH = 200
 
 
 class Status(models.TextChoices):
@@ -23,17 +23,17 @@ class Status(models.TextChoices):
         return self is not Status.RUNNING
 
 
-class Told(models.Model):
+class Reported(models.Model):
     """What is known of a run or a job: a function of the set of its recorded events, never of their order.
 
-    The `told_…` fields are lattices (worst status, earliest start, latest finish), `…_event_at` the
+    The `reported_…` fields are lattices (worst status, earliest start, latest finish), `…_event_at` the
     earliest and latest instant of its deductions and job events; `status`, `started_at` and
     `finished_at` follow from them. Only `billing.ledger.recording` writes them.
     """
 
-    told_status = models.CharField(max_length=9, choices=Status, blank=True)
-    told_started_at = models.DateTimeField(null=True, blank=True)
-    told_finished_at = models.DateTimeField(null=True, blank=True)
+    reported_status = models.CharField(max_length=9, choices=Status, blank=True)
+    reported_started_at = models.DateTimeField(null=True, blank=True)
+    reported_finished_at = models.DateTimeField(null=True, blank=True)
     first_event_at = models.DateTimeField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=9, choices=Status)
@@ -44,15 +44,15 @@ class Told(models.Model):
         abstract = True
 
 
-class PipelineRun(Told):
+class PipelineRun(Reported):
     """One execution in a project."""
 
     # Foreign keys of what is written by the thousand stand in `products.db.triggers`, checked at once.
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="runs", db_constraint=False, db_index=False
     )
-    run_id = CodePointCharField("run ID", max_length=TOLD_ID_LENGTH, help_text="As told by the sender.")
-    told_trigger = CodePointCharField(max_length=100, blank=True)
+    run_id = CodePointCharField("run ID", max_length=SENDER_ID_LENGTH, help_text="As told by the sender.")
+    reported_trigger = CodePointCharField(max_length=100, blank=True)
     job_count = models.PositiveIntegerField(default=0)
     running_jobs = models.PositiveIntegerField(default=0)
     failed_jobs = models.PositiveIntegerField(default=0)
@@ -63,7 +63,9 @@ class PipelineRun(Told):
             models.UniqueConstraint(fields=["project", "run_id"], name="run_once"),
             models.UniqueConstraint(fields=["project", "id"], name="run_in_project"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="run_status"),
-            models.CheckConstraint(condition=Q(told_status__in=["", *Status.values]), name="run_told_status"),
+            models.CheckConstraint(
+                condition=Q(reported_status__in=["", *Status.values]), name="run_reported_status"
+            ),
             models.CheckConstraint(condition=~Q(run_id=""), name="run_named"),
             models.CheckConstraint(
                 condition=Q(job_count__gte=F("running_jobs") + F("failed_jobs")), name="run_job_counts"
@@ -80,10 +82,10 @@ class PipelineRun(Told):
 
     @property
     def trigger(self) -> str:
-        return self.told_trigger or "api"
+        return self.reported_trigger or "api"
 
 
-class AgentJob(Told):
+class AgentJob(Reported):
     """One agent's work within a run."""
 
     project = models.ForeignKey(
@@ -93,7 +95,7 @@ class AgentJob(Told):
         PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     job_id = CodePointCharField(
-        "job ID", max_length=TOLD_ID_LENGTH, help_text="As told; unique within its run."
+        "job ID", max_length=SENDER_ID_LENGTH, help_text="As told; unique within its run."
     )
     agent_type = SameProjectKey(
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
@@ -109,7 +111,9 @@ class AgentJob(Told):
             models.UniqueConstraint(fields=["project", "run", "job_id"], name="job_once_in_run"),
             models.UniqueConstraint(fields=["project", "id"], name="job_in_project"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status"),
-            models.CheckConstraint(condition=Q(told_status__in=["", *Status.values]), name="job_told_status"),
+            models.CheckConstraint(
+                condition=Q(reported_status__in=["", *Status.values]), name="job_reported_status"
+            ),
             models.CheckConstraint(condition=~Q(job_id=""), name="job_named"),
             models.CheckConstraint(
                 condition=Q(finished_at=None) | ~Q(status=Status.RUNNING),

@@ -33,7 +33,7 @@ WIDE = """
         j.id AS job, j.job_id, j.status AS job_status,
         COALESCE(j.finished_on, date '1970-01-01') AS finished_on,
         a.slug AS agent_type, a.label AS agent_label,
-        r.run_id, r.status AS run_status, r.told_trigger AS run_trigger,
+        r.run_id, r.status AS run_status, r.reported_trigger AS run_trigger,
         r.started_at AT TIME ZONE 'UTC' AS run_started_at, r.job_count AS run_jobs
     FROM billing_credittransaction t
     JOIN products_agentjob j ON j.id = t.job_id

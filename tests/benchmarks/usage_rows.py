@@ -33,11 +33,20 @@ MODELS = (
 )
 
 RUN_COLUMNS = (
-    *("id", "project_id", "run_id", "told_trigger", "told_status", "status", "job_count", "running_jobs"),
+    *(
+        "id",
+        "project_id",
+        "run_id",
+        "reported_trigger",
+        "reported_status",
+        "status",
+        "job_count",
+        "running_jobs",
+    ),
     *("failed_jobs", "first_event_at", "last_event_at", "started_at", "finished_at"),
 )
 JOB_COLUMNS = (
-    *("id", "project_id", "run_id", "job_id", "agent_type_id", "told_status", "status", "has_deduction"),
+    *("id", "project_id", "run_id", "job_id", "agent_type_id", "reported_status", "status", "has_deduction"),
     *("first_event_at", "last_event_at", "started_at", "finished_at", "finished_on"),
 )
 LEDGER_COLUMNS = (

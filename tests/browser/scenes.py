@@ -66,7 +66,7 @@ def portfolio(project: Any) -> dict[str, Any]:
             limit(products[name], dollars)
     products["new"] = ProjectFactory(name="Product new", owner=project.owner)
     products["archived"] = ProjectFactory(name="Product archived", owner=project.owner)
-    archive.put_away(products["archived"], by=project.owner)
+    archive.archive(products["archived"], by=project.owner)
     return products
 
 

@@ -9,10 +9,10 @@ from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from billing.events.usage_event import shown
 from billing.imports.importer import FORMATS, Problem, Receipt, import_paths
 from billing.imports.importer import Progress as ReportBytes
 from products.command_line import project_with_id
+from products.printable import printable
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def report(self, problem: Problem) -> None:
-        self.stderr.write(f"{problem.kind}: {shown(problem.origin, 1000)}: {problem.text}")
+        self.stderr.write(f"{problem.kind}: {printable(problem.origin, 1000)}: {problem.text}")
 
     def print_receipt(self, receipt: Receipt, *, nothing_recorded: bool) -> None:
         counts = receipt.counts
@@ -70,10 +70,10 @@ class Command(BaseCommand):
         ):
             self.stdout.write(f"{label:<11}{number:>12,}")
         for model, number in receipt.unpriced_models.most_common():
-            self.stdout.write(f"  no price is known for {shown(model)} ({number:,} times)")
+            self.stdout.write(f"  no price is known for {printable(model)} ({number:,} times)")
         for name, number in receipt.booked_as_other.most_common():
             self.stdout.write(
-                f"  beyond the limit of agent types, booked under other: {shown(name)} ({number:,} times)"
+                f"  beyond the limit of agent types, booked under other: {printable(name)} ({number:,} times)"
             )
         if nothing_recorded:
             self.stdout.write("Nothing was recorded; this is what would have been.")

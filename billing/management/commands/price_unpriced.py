@@ -6,7 +6,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from billing import money
-from billing.events.usage_event import shown
 from billing.ledger import corrections
 from billing.ledger.corrections import Decision, Price, Unpriced
 from billing.models import MAX_RATE
@@ -15,6 +14,7 @@ from billing.prices.overrides import OwnPrices
 from billing.prices.price_list import Rates
 from products.command_line import projects_with_id
 from products.models import Project
+from products.printable import printable
 
 UNIT = "dollars per million tokens"
 
@@ -25,7 +25,7 @@ def price_argument(text: str) -> tuple[str, Rates]:
     rates = told.split("/")
     if not model or not 2 <= len(rates) <= 5:
         raise ArgumentTypeError(
-            f"{shown(text)}: write MODEL=INPUT/OUTPUT, in {UNIT}; "
+            f"{printable(text)}: write MODEL=INPUT/OUTPUT, in {UNIT}; "
             "then, if you like, /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H"
         )
     return model, Rates(*(_rate(rate) for rate in rates))
@@ -35,10 +35,10 @@ def _rate(text: str) -> Decimal:
     try:
         rate = Decimal(text)
     except InvalidOperation:
-        raise ArgumentTypeError(f"{shown(text)}: a price is a number of {UNIT}") from None
+        raise ArgumentTypeError(f"{printable(text)}: a price is a number of {UNIT}") from None
     if not rate.is_finite() or not 0 <= rate <= MAX_RATE:
         raise ArgumentTypeError(
-            f"{shown(text)}: a price is from 0 to {MAX_RATE:,} dollars per million tokens"
+            f"{printable(text)}: a price is from 0 to {MAX_RATE:,} dollars per million tokens"
         )
     return rate
 
@@ -104,11 +104,12 @@ class Receipt:
 
     def lines(self) -> list[str]:
         priced = [
-            f"  {shown(model)}: {count:,} priced, ${money.plain(money.decimal_dollars(self.nanos[model]))}"
+            f"  {printable(model)}: {count:,} priced, "
+            f"${money.plain(money.decimal_dollars(self.nanos[model]))}"
             for model, count in self.priced.most_common()
         ]
         left = [
-            f"  {shown(model)}: {count:,} not priced, {obstacle}"
+            f"  {printable(model)}: {count:,} not priced, {obstacle}"
             for (model, obstacle), count in self.left.most_common()
         ]
         total = money.plain(money.decimal_dollars(self.nanos.total()))
