@@ -3,6 +3,8 @@
 import json
 import re
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,13 @@ def test_targets_and_benchmarks_that_a_page_names_exist(page: Path):
     for module in re.findall(r"python -m (tests[\w.]*)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+@by_page
+def test_modules_and_functions_that_a_page_names_exist(page: Path):
+    for name in re.findall(r"`((?:aicost|billing|products)(?:\.[a-z_]\w*)+)`", page.read_text()):
+        module, _, member = name.rpartition(".")
+        assert hasattr(import_module(module), member) or find_spec(name), name
 
 
 @by_page
