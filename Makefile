@@ -35,8 +35,9 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every figure of README's "Measured": printed as tables, kept as JSON in RESULTS. ROWS is the size of the ledger
-# that reads are measured in, PIECES which parts to run (all). Needs DuckDB and chdb; says so where they are missing.
+# The figures of docs/benchmarks.md, printed as tables and stored as JSON in RESULTS. ROWS is the size of the ledger
+# in which reads are measured, PIECES the parts to run (default: all). Needs DuckDB and chdb, and says so if they are
+# missing.
 ROWS ?= 1000000
 RESULTS ?= test-results/benchmarks
 PIECES ?=

@@ -251,7 +251,7 @@ def test_a_webhook_is_signed_json(receiver: Receiver, acme: Any, settings: Any) 
 
 
 def _is_genuine(call: Any, secret: str) -> bool:
-    """As README tells receivers."""
+    """The check that docs/budgets-and-alerts.md gives to receivers."""
     timestamp = call.headers["x-aicost-timestamp"]
     assert int(timestamp) == int(NOW.timestamp())
     expected = hmac.new(secret.encode(), timestamp.encode() + b"." + call.body, hashlib.sha256).hexdigest()

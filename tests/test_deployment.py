@@ -26,7 +26,8 @@ from tests.faults.server import PATIENCE, environment, own_database, running
 from tests.receivers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+DEPLOYMENT_PAGE = (ROOT / "docs" / "deployment.md").read_text()
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 OURS = {name: told for name, told in COMPOSE["services"].items() if "build" in told}
@@ -251,13 +252,13 @@ def test_every_file_that_the_image_takes_is_there_and_let_in() -> None:
     assert all((ROOT / name).exists() for name in taken)
 
 
-def test_every_setting_of_the_containers_is_in_the_readme() -> None:
-    settings = set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
+def test_every_setting_of_the_containers_is_documented() -> None:
+    settings = set(re.findall(r"^\| `(\w+)` \|", SETTINGS_PAGE, re.MULTILINE))
     for told in OURS.values():
         assert set(told["environment"]) <= settings
     variables = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
     assert variables == {"POSTGRES_PASSWORD"}
-    assert "`POSTGRES_PASSWORD`" in README
+    assert "`POSTGRES_PASSWORD`" in DEPLOYMENT_PAGE
 
 
 def test_no_secret_is_in_an_image_and_nobody_there_is_root() -> None:

@@ -1,4 +1,4 @@
-"""Every figure of README's "Measured", for your machine: `make bench`, or
+"""The figures of docs/benchmarks.md, for your machine: `make bench`, or
 
     python -m tests.benchmarks [--rows 1000000] [--results FOLDER] [PIECE…]
 
