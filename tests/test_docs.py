@@ -1,5 +1,6 @@
 """The docs name every command, setting, field, format and procedure, and nothing that does not exist."""
 
+import ast
 import json
 import re
 from datetime import UTC, datetime
@@ -156,13 +157,15 @@ def test_events_in_a_page_are_valid_usage_events(page: Path):
 
 
 def test_the_samples_for_agents_are_those_of_the_connect_page():
-    """Comments aside."""
+    """Comments and the layout of Python aside."""
     page = re.sub(r" +#.*$", "", text_of("agents"), flags=re.MULTILINE)
     target, machine = Target("https://aicost.example.com", 1), Machine()
     samples = setups.setups(target, machine)
-    for name in ("opentelemetry", "litellm", "python", "claude", "codex", "claude_copy", "codex_copy"):
+    for name in ("opentelemetry", "litellm", "claude", "codex", "claude_copy", "codex_copy"):
         sample = re.sub(r" +#.*$", "", samples[name].code, flags=re.MULTILINE)
         assert f"\n{sample}\n" in page, name
+    [python] = [code for language, code in FENCE.findall(text_of("agents")) if language == "python"]
+    assert ast.dump(ast.parse(python)) == ast.dump(ast.parse(samples["python"].code))
 
 
 def test_the_pictures_are_there():
