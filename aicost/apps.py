@@ -10,4 +10,4 @@ class AiCostConfig(AppConfig):
         from aicost import checks  # noqa: F401  importing the module registers its system checks
         from aicost.http import login_signals
 
-        login_signals.listen()
+        login_signals.connect()
