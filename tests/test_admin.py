@@ -159,7 +159,7 @@ def test_a_token_is_shown_once(admin, project, owner):
 def test_a_token_that_its_user_may_not_have_is_refused(admin, project, viewer):
     form = {"user": viewer.pk, "project": project.pk, "scope": "ingest"}
     response = admin.post(address(ApiToken, "add"), form)
-    assert b"needs the owner or a manager" in response.content
+    assert b"Only the owner or a manager" in response.content
     assert not ApiToken.objects.exists()
 
 

@@ -286,9 +286,9 @@ def test_a_denial_is_told_although_its_line_can_not_be_written(
     def broken(*_: Any, **__: Any) -> None:
         raise Error("the disk is full")
 
-    monkeypatch.setattr(audit, "tally", broken)
+    monkeypatch.setattr(audit, "count", broken)
     assert client.get(url(project, "product")).status_code == 404
-    assert "a denial could not be noted" in caplog.text
+    assert "a denial could not be recorded" in caplog.text
 
 
 # ---- No secrets, nothing that breaks
