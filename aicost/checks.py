@@ -1,4 +1,4 @@
-"""Set-ups that would not do, found by `manage.py check --deploy` and before `manage.py serve` serves."""
+"""System checks of production settings: run by `manage.py check --deploy` and by `manage.py serve`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,29 +6,29 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 
-SHORTEST_KEY = 50
-FEWEST_CHARACTERS = 5
+MIN_KEY_LENGTH = 50
+MIN_DISTINCT_CHARACTERS = 5
 
 
 @register(Tags.security, deploy=True)
 def settings_for_production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """Beside Django's own, which warn of plain HTTP, of DEBUG and of cookies."""
-    found: list[CheckMessage] = []
+    """In addition to Django's checks, which cover HTTPS, DEBUG and cookies."""
+    messages: list[CheckMessage] = []
     key = settings.SECRET_KEY
-    if len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_CHARACTERS:
-        found.append(
+    if len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_DISTINCT_CHARACTERS:
+        messages.append(
             Error(
-                f"SECRET_KEY has fewer than {SHORTEST_KEY} characters, or few different ones.",
-                hint="python -c 'import secrets; print(secrets.token_hex(32))' makes a good one.",
+                f"SECRET_KEY has fewer than {MIN_KEY_LENGTH} characters, or only a few different ones.",
+                hint="python -c 'import secrets; print(secrets.token_hex(32))' prints a good one.",
                 id="aicost.E001",
             )
         )
     if not settings.ALLOWED_HOSTS:
-        found.append(
-            Error("ALLOWED_HOSTS is empty: every request would be refused.", id="aicost.E002"),
+        messages.append(
+            Error("ALLOWED_HOSTS is empty: the server would refuse every request.", id="aicost.E002"),
         )
     if not settings.EMAIL_URL:
-        found.append(Info("EMAIL_URL is not set: no alert is sent by email.", id="aicost.I001"))
+        messages.append(Info("EMAIL_URL is not set: alerts can't be sent by email.", id="aicost.I001"))
     if not settings.SITE_URL:
-        found.append(Info("SITE_URL is not set: alerts carry no link.", id="aicost.I002"))
-    return found
+        messages.append(Info("SITE_URL is not set: alerts contain no link.", id="aicost.I002"))
+    return messages

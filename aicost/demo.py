@@ -1,6 +1,6 @@
-"""The demo's products, people and usage: the same on the same day, dated up to now.
+"""Create the demo's products, users and usage up to now; always the same on the same day.
 
-Everything goes in by the product's own doors, so that the demo shows nothing that real usage could not.
+All usage goes through the ledger writer, so the demo shows only what real usage could.
 """
 
 import random
@@ -40,7 +40,7 @@ class Plan:
     agents: dict[str, float]
     """Agent type → weight."""
     budget_used: float | None
-    """The share of its limit that this month's spend is; None for no limit."""
+    """This month's spend as a share of the limit; None for no limit."""
     outlier: bool = False
 
 
@@ -77,7 +77,7 @@ PLANS = (
     Plan("Ember Docs", "UTC", 0, {"documentation": 1}, budget_used=None),
 )
 
-# model → weight; the last is no model that a price is known for.
+# Model → weight. The last has no known price.
 _MODELS = {
     "claude-opus-4-5-20251101": 3,
     "claude-sonnet-4-5-20250929": 6,
@@ -85,14 +85,14 @@ _MODELS = {
     "gpt-5-mini": 2,
     "in-house-coder-7b": 0.2,
 }
-_DEAREST = "claude-opus-4-5-20251101"
+_COSTLIEST = "claude-opus-4-5-20251101"
 _TRIGGERS = {"push": 5, "pull_request": 4, "schedule": 2, "manual": 2, "api": 1}
 _STATUSES = {"succeeded": 90, "failed": 7, "cancelled": 3}
 
 
 def fill() -> None:
-    """Make the demo's people, products, usage and budgets in an empty, migrated database."""
-    owner, viewer = _people()
+    """Fill an empty, migrated database with the demo's users, products, usage and budgets."""
+    owner, viewer = _create_users()
     now = timezone.now()
     for number, plan in enumerate(PLANS):
         project = Project.objects.create(name=plan.name, owner=owner, time_zone=plan.zone)
@@ -102,7 +102,7 @@ def fill() -> None:
             _set_limits(project, plan.budget_used, owner, now)
 
 
-def _people() -> tuple[Any, Any]:
+def _create_users() -> tuple[Any, Any]:
     users = get_user_model().objects
     owner = users.create_superuser(USER, "demo@example.com", PASSWORD)
     viewer = users.create_user("viewer", "viewer@example.com", PASSWORD)
@@ -114,13 +114,13 @@ def _record(project: Project, events: list[Event], now: datetime) -> None:
     for start in range(0, len(usage), BATCH):
         batch: list[UsageEvent] = usage[start : start + BATCH]
         outcomes = ledger.record(project, batch)
-        wrong = [outcome for outcome in outcomes if outcome.status != "recorded"]
-        if wrong:
-            raise RuntimeError(f"the demo made an event that was not recorded: {wrong[0]}")
+        failed = [outcome for outcome in outcomes if outcome.status != "recorded"]
+        if failed:
+            raise RuntimeError(f"the demo created an event that was not recorded: {failed[0]}")
 
 
 def _set_limits(project: Project, used: float, owner: Any, now: datetime) -> None:
-    """A limit from the start, and this month's, of which the demo wants a given share to be spent."""
+    """Set a limit from the start, and one now of which this month's spend is the share `used`."""
     spent = queries.month_summary(project).cost
     limit = max(round(money.decimal_dollars(spent) / Decimal(str(used)), 2), Decimal("0.01"))
     earlier = max((limit * Decimal("0.8")).quantize(Decimal("1")), Decimal(1))
@@ -130,7 +130,7 @@ def _set_limits(project: Project, used: float, owner: Any, now: datetime) -> Non
 
 
 def _events(plan: Plan, rng: random.Random, now: datetime) -> Iterator[Event]:
-    """A product's usage from the first day of the seventh month back up to now, oldest first."""
+    """A product's usage over the last seven months up to now, oldest first."""
     if not plan.runs_a_day:
         return
     zone = periods.zone(plan.zone)
@@ -143,14 +143,14 @@ def _events(plan: Plan, rng: random.Random, now: datetime) -> Iterator[Event]:
             yield _credit(plan, midnight, rng)
         growth = 0.6 + 0.6 * index / len(days)
         weekday = 1.0 if day.weekday() < 5 else 0.3
-        for number in range(_about(rng, plan.runs_a_day * growth * weekday)):
+        for number in range(_random_count(rng, plan.runs_a_day * growth * weekday)):
             start = midnight + timedelta(seconds=rng.triangular(6 * 3600, 22 * 3600, 14 * 3600))
             yield from _run(plan, rng, f"{day:%Y%m%d}-{number + 1}", start, now)
     yield from _latest(plan, rng, now, zone)
 
 
 def _latest(plan: Plan, rng: random.Random, now: datetime, zone: ZoneInfo) -> Iterator[Event]:
-    """Something just now, so that today is never empty; and the outlier, where there is one."""
+    """A run of the last minutes, so that today is never empty, and the outlier, if the plan has one."""
     if plan.outlier:
         earlier = now - timedelta(days=3)
         this_month = earlier.astimezone(zone).month == now.astimezone(zone).month
@@ -162,21 +162,26 @@ def _latest(plan: Plan, rng: random.Random, now: datetime, zone: ZoneInfo) -> It
 def _run(
     plan: Plan, rng: random.Random, name: str, start: datetime, now: datetime, size: int = 1
 ) -> Iterator[Event]:
-    """A run of a few jobs, each of a few model calls; nothing of it later than now."""
-    trigger = _pick(rng, _TRIGGERS)
+    """A run of a few jobs, each with a few model calls, up to now."""
+    trigger = _weighted_choice(rng, _TRIGGERS)
     at = start
     for number in range(rng.randint(1, 4) + size - 1):
-        status = _pick(rng, _STATUSES)
+        status = _weighted_choice(rng, _STATUSES)
         job = f"job-{number + 1}"
-        told = {"runId": name, "trigger": trigger, "jobId": job, "agentType": _pick(rng, plan.agents)}
-        # The outlier stands out whatever is drawn: more jobs, more calls, and always the dearest model.
-        model = _DEAREST if size > 1 else _pick(rng, _MODELS)
+        common = {
+            "runId": name,
+            "trigger": trigger,
+            "jobId": job,
+            "agentType": _weighted_choice(rng, plan.agents),
+        }
+        # The outlier has more jobs, more calls, and always the costliest model.
+        model = _COSTLIEST if size > 1 else _weighted_choice(rng, _MODELS)
         for call in range(rng.randint(1, 3) + size // 2):
             at += timedelta(seconds=rng.randint(20, 240))
             if at >= now:
                 return
             yield {
-                **told,
+                **common,
                 "eventId": f"{name}/{job}/{call + 1}",
                 "occurredAt": at,
                 "model": model,
@@ -186,7 +191,7 @@ def _run(
                 **_tokens(rng, size),
             }
         if status == "failed" and rng.random() < 0.2:
-            yield _refund(told, f"{name}/{job}/refund", at)
+            yield _refund(common, f"{name}/{job}/refund", at)
 
 
 def _tokens(rng: random.Random, size: int) -> dict[str, int]:
@@ -199,20 +204,20 @@ def _tokens(rng: random.Random, size: int) -> dict[str, int]:
     }
 
 
-def _refund(told: Event, event_id: str, at: datetime) -> Event:
-    return {**told, "eventId": event_id, "kind": "refund", "occurredAt": at, "costDollars": "0.05"}
+def _refund(common: Event, event_id: str, at: datetime) -> Event:
+    return {**common, "eventId": event_id, "kind": "refund", "occurredAt": at, "costDollars": "0.05"}
 
 
 def _credit(plan: Plan, at: datetime, rng: random.Random) -> Event:
-    """Credits that come in at the start of a month."""
+    """Credits purchased or granted at the start of a month."""
     kind = "grant" if rng.random() < 0.2 else "purchase"
     dollars = round(plan.runs_a_day * 30 * rng.uniform(0.6, 1.4))
     return {"eventId": f"credits-{at:%Y-%m}", "kind": kind, "occurredAt": at, "costDollars": dollars}
 
 
-def _pick(rng: random.Random, weights: Mapping[str, float]) -> str:
+def _weighted_choice(rng: random.Random, weights: Mapping[str, float]) -> str:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _about(rng: random.Random, mean: float) -> int:
+def _random_count(rng: random.Random, mean: float) -> int:
     return max(round(rng.gauss(mean, mean**0.5 / 2)), 0)

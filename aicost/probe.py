@@ -1,4 +1,4 @@
-"""Asks the server on this machine whether it is ready: for a container's health check, which has no curl.
+"""Ask the local server whether it is ready; for the health check of a container, which has no curl.
 
 python -m aicost.probe [PORT]
 """
@@ -9,11 +9,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 
-def main(port: str = "8000", *, patience: float = 4) -> int:
-    # The server answers to its own names only.
+def main(port: str = "8000", *, timeout: float = 4) -> int:
+    # The server refuses any other host name.
     host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".*") or "localhost"
     try:
-        urlopen(Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host}), timeout=patience)
+        urlopen(Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host}), timeout=timeout)
     except HTTPError as error:
         return _not_ready(f"{error.code}: {error.read(200).decode(errors='replace').strip()}")
     except OSError as error:
@@ -21,8 +21,8 @@ def main(port: str = "8000", *, patience: float = 4) -> int:
     return 0
 
 
-def _not_ready(why: str) -> int:
-    sys.stderr.write(f"not ready: {why}\n")
+def _not_ready(reason: str) -> int:
+    sys.stderr.write(f"not ready: {reason}\n")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Django settings; every knob comes from the environment or from `.env` beside `manage.py`."""
+"""Django settings. Everything configurable comes from the environment or from `.env` next to `manage.py`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -21,17 +21,17 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=_LOCAL_HOSTS if DEB
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 CREDITS_PER_DOLLAR: int = env.int("CREDITS_PER_DOLLAR", default=100)
-"""Ties the ledger's unit, the credit, to dollars; a positive whole number."""
+"""How many credits, the ledger's unit, are worth a dollar."""
 if CREDITS_PER_DOLLAR < 1:
     raise ImproperlyConfigured("CREDITS_PER_DOLLAR must be a positive whole number.")
 
 RPC_MAX_BATCH: int = env.int("RPC_MAX_BATCH", default=100)
-"""Calls in one tRPC or JSON-RPC batch."""
+"""Maximum number of calls in a tRPC or JSON-RPC batch."""
 
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
-"""Opens `/metrics`; without it there is no such page."""
+"""The bearer token for `/metrics`. Without it the page does not exist."""
 
-# Alerts by email need a mail server; without one nothing is queued for it.
+# Without a mail server, no alerts are queued for email.
 EMAIL_URL: str = env.str("EMAIL_URL", default="")
 if EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL"))
@@ -39,20 +39,22 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="AI Cost <aicost@localhost>")
 
 SITE_URL: str = env.str("SITE_URL", default="").rstrip("/")
-"""Under which address people reach this server: what messages link to."""
+"""The public address of this server, used for links in messages."""
 if SITE_URL and not SITE_URL.startswith(("https://", "http://")):
-    raise ImproperlyConfigured("SITE_URL is this server's address, such as https://aicost.example.com.")
+    raise ImproperlyConfigured("SITE_URL must be this server's address, such as https://aicost.example.com.")
 
 WEBHOOK_ALLOW_PRIVATE: bool = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
-"""Lets webhooks reach plain http and addresses that are not public."""
+"""Allow webhooks to use plain HTTP and private addresses."""
 
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
-"""How many proxies stand before this server, each adding its caller's address to X-Forwarded-For."""
+"""Number of proxies in front of this server, each of which appends its client to X-Forwarded-For."""
 if TRUSTED_PROXIES < 0:
-    raise ImproperlyConfigured("TRUSTED_PROXIES is the number of proxies before this server, from 0.")
+    raise ImproperlyConfigured(
+        "TRUSTED_PROXIES must be the number of proxies in front of this server, 0 or more."
+    )
 
 AUDIT_RETENTION_DAYS: int = env.int("AUDIT_RETENTION_DAYS", default=400)
-"""`prune_audit` drops what is older."""
+"""`prune_audit` deletes older entries."""
 if not 1 <= AUDIT_RETENTION_DAYS <= 36_500:
     raise ImproperlyConfigured("AUDIT_RETENTION_DAYS must be a number of days from 1 to 36500.")
 
@@ -81,7 +83,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "aicost.http.client_ip.OriginMiddleware",
+    "aicost.http.client_ip.ClientIPMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -114,20 +116,20 @@ TEMPLATES = [
 ]
 
 DISTRIBUTED: bool = env.bool("DISTRIBUTED", default=False)
-"""Whether `manage.py distribute` has spread the tables over several machines."""
+"""Whether `manage.py distribute` has distributed the tables over a cluster."""
 
 LOCK_TIMEOUT: float = env.float("LOCK_TIMEOUT", default=20.0)
-"""Seconds that a writer waits for another before it gives up, and a sender is told to come again."""
+"""Seconds that a writer waits for another before the sender gets a 503 and should try again."""
 if not 0 < LOCK_TIMEOUT <= 86_400:
     raise ImproperlyConfigured("LOCK_TIMEOUT must be a positive number of seconds, at most a day.")
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
-# On SQLite, too: whoever closes the last connection writes the whole WAL back and waits for the disk.
+# On SQLite, too: closing the last connection writes the whole WAL back and waits for the disk.
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A write takes the lock when its transaction begins, so that it can wait for it (timeout); a
-    # read that is upgraded later could only fail. WAL keeps readers out of its way. FULL waits for the
-    # disk at each commit, as PostgreSQL does: what was answered as recorded survives a power cut.
+    # IMMEDIATE takes the write lock when a transaction begins, so that it can wait for it (timeout);
+    # upgrading a read later could only fail. WAL lets readers and a writer work at the same time. FULL
+    # waits for the disk at each commit, as PostgreSQL does, so recorded usage survives a power cut.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": LOCK_TIMEOUT,
@@ -136,19 +138,19 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     if env.bool("PREPARED_STATEMENTS", default=not DISTRIBUTED):
-        # What a connection has asked five times is parsed and planned once for all times to come, until the
+        # After five executions, PostgreSQL parses and plans a statement once per connection, until the
         # statistics of its tables change.
         DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # Fragments and answers, of `aicost.cache`: in each process its own, 10 to 100 kB each.
+    # Fragments and API outputs (`aicost.cache`), 10 to 100 kB each. Every process has its own.
     "kept": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "kept",
         "OPTIONS": {"MAX_ENTRIES": 500},
     },
-    # What the portfolio is made of: a few kB a product.
+    # The portfolio's figures of each product, a few kB each.
     "of each": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "of each",
@@ -168,17 +170,17 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A name and an address together: neither the office behind one address nor an attacked account is
-# locked out as a whole. Tries during the pause don't prolong it.
+# Failures are counted per username and address together, so neither everyone behind an address nor
+# everyone who uses an attacked account is locked out. Attempts during a lockout don't prolong it.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "aicost.http.client_ip.address_or_none"
-AXES_LOCKOUT_CALLABLE = "aicost.http.login_signals.paused"
+AXES_CLIENT_IP_CALLABLE = "aicost.http.client_ip.client_ip_or_none"
+AXES_LOCKOUT_CALLABLE = "aicost.http.login_signals.lockout_response"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
-AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
+AXES_DISABLE_ACCESS_LOG = True  # the audit log records sign-ins
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 LOGIN_URL = "sign-in"
@@ -216,7 +218,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-# Front ends on other origins call the API with a token; their pages never get this one's session.
+# Front ends on other origins call the API with a token. They never send the session cookie.
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
@@ -226,10 +228,9 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 
-# Behind a proxy that ends TLS, name the header that it sets (and strips from what clients send).
 HTTPS: bool = env.bool("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked from within, by plain HTTP
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # called over plain HTTP from inside the network
 SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -238,16 +239,17 @@ CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "aicost.http.sessions"
 SESSION_MAX_AGE_HOURS: int = env.int("SESSION_MAX_AGE_HOURS", default=336)
-"""After which one signs in again, however busy the session was."""
+"""Users must sign in again after this time, however active they were."""
 if not 1 <= SESSION_MAX_AGE_HOURS <= 8_760:
     raise ImproperlyConfigured("SESSION_MAX_AGE_HOURS must be a number of hours from 1 to 8760, a year.")
 SESSION_COOKIE_AGE = SESSION_MAX_AGE_HOURS * 3600
+# For a proxy that terminates TLS, sets X-Forwarded-Proto, and removes it from clients' requests.
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="text" if DEBUG else "json")
 if LOG_FORMAT not in ("json", "text"):
-    raise ImproperlyConfigured("LOG_FORMAT is json or text.")
+    raise ImproperlyConfigured("LOG_FORMAT must be json or text.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -258,12 +260,12 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        "django": {"handlers": [], "level": "INFO"},  # what it says goes to the root, once
-        # Every request has a line of our own; of these only failures of the server say more.
+        "django": {"handlers": [], "level": "INFO"},  # passes its messages to the root logger, once
+        # `RequestLogMiddleware` logs every request; only server errors need more.
         "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # whoever scans the internet
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # noise of internet scanners
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
-        # Its lines name nobody; `aicost.http.login_signals` writes those that do.
+        # Its messages name no user; `aicost.http.login_signals` logs ones that do.
         "axes": {"level": "ERROR"},
     },
 }

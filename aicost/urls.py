@@ -12,7 +12,7 @@ from aicost.views import account, alerts, api_docs, budget, connect, dashboard, 
 from aicost.views.health import healthz, readyz
 from aicost.views.metrics import metrics
 
-# A fragment has an address of its own; the pages' addresses are what people see and share.
+# Fragments have their own URLs; people see and share only those of the pages.
 product_urls = [
     path("ai-cost", dashboard.dashboard, name="ai-cost"),
     path("ai-cost/month", dashboard.dashboard_month, name="ai-cost-month"),
@@ -40,7 +40,7 @@ product_urls = [
     path("run/<str:table>.<str:form>", exports.run_table, name="export-run"),
     path("budget.<str:form>", exports.limits, name="export-limits"),
     path("pipelines/", dashboard.pipelines, name="runs"),
-    # A run's id is whatever its sender told, slashes included.
+    # A sender may use any text as a run's id, including slashes.
     path("pipelines/<path:run_id>/", dashboard.pipeline, name="run"),
     path("", dashboard.product, name="product"),
 ]
@@ -52,11 +52,11 @@ urlpatterns = [
     path("portfolio.<str:form>", exports.portfolio, name="export-portfolio"),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
-    # Whatever follows the base is a procedure's path, or none; never a redirect to one with a slash.
+    # Everything after the base is a procedure's path, so a missing slash must not cause a redirect.
     re_path(r"^api/trpc(?P<path>(?s:/.*)?)\Z", trpc, name="trpc"),
     path("api/rpc", jsonrpc, name="jsonrpc"),
     path("api/v1/usage", usage, name="usage"),
-    # Where exporters of OpenTelemetry send to when they are told the server's address alone.
+    # The path that OpenTelemetry exporters append to a server's address.
     path("v1/traces", traces, name="traces"),
     path("api/v1/litellm", litellm_callback, name="litellm"),
     path("api/", api_docs.api, name="api"),
@@ -65,7 +65,7 @@ urlpatterns = [
     path("account/security", account.security, name="security"),
     path("account/security/end-sessions", account.end_sessions, name="end-sessions"),
     path("account/password", account.password, name="password"),
-    # One page for it, which also writes it down.
+    # The product's own page also records the change in the audit log.
     path("admin/password_change/", RedirectView.as_view(pattern_name="password"), name="admin-password"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),

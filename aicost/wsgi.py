@@ -1,6 +1,10 @@
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aicost.settings")
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from aicost.http.wsgi import Handler  # noqa: E402  needs the settings
+
+application = Handler()

@@ -1,4 +1,4 @@
-"""The one door to a project: who may see it, who may change it, and who is a stranger."""
+"""Access to projects: who may see one, who may change it, and what a token's scope allows."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from django.http import Http404
 
 from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
-Need = Literal["read", "ask", "change", "reserve", "ingest", "oversee"]
+Need = Literal["read", "ask", "change", "reserve", "ingest", "view_audit_log"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
 SCOPES: dict[Need, set[str]] = {
@@ -17,40 +17,42 @@ SCOPES: dict[Need, set[str]] = {
     "change": {ApiToken.Scope.WRITE},
     "reserve": {ApiToken.Scope.WRITE, ApiToken.Scope.INGEST},
     "ingest": {ApiToken.Scope.INGEST},
-    "oversee": set(),
+    "view_audit_log": set(),
 }
-"""What a token's scope has to be. A right is the token's scope and its user's present role."""
-LOOKING: set[Need] = {"read", "ask"}
-"""What everybody who sees a project may do; to oversee it is for its owner, the rest for managers, too."""
+"""The token scopes that allow each need. The token's user must have the right, too."""
+_NEEDS_OF_VIEWERS: set[Need] = {"read", "ask"}
+"""What everyone who sees a project may do. Other needs take an owner or manager, the audit log its owner."""
 
-
-BEYOND_SCOPE = "A token with the scope {} may not do this."
+_SCOPE_REFUSED = "A token with the scope {} may not do this."
 
 
 class Unauthenticated(PermissionDenied):
-    """Nobody is asking, or somebody whose token is not (or no longer) one."""
+    """The request has no credentials, or its token is unknown, revoked or expired."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a signed-in person, or a token of a person's, perhaps narrowed to one project."""
+    """A signed-in user, or a user's API token, which may be limited to one project."""
 
     user: Any
     token: ApiToken | None = None
 
     def visible(self, key: int | None = None) -> ProjectQuerySet:
-        """All, or the one with that id."""
-        return self._narrowed(Project.objects.visible_to(self.user, key))
+        """The projects that the caller may read; with `key`, only the one with that id."""
+        return self._within_token(Project.objects.visible_to(self.user, key))
 
     def owned(self) -> ProjectQuerySet:
-        return self._narrowed(Project.objects.owned_by(self.user)).live()
+        return self._within_token(Project.objects.owned_by(self.user)).unarchived()
 
-    def _narrowed(self, projects: ProjectQuerySet) -> ProjectQuerySet:
-        narrowed = self.token and self.token.project_id
-        return projects.filter(pk=narrowed) if narrowed else projects
+    def _within_token(self, projects: ProjectQuerySet) -> ProjectQuerySet:
+        only = self.token and self.token.project_id
+        return projects.filter(pk=only) if only else projects
 
-    def at_hand(self, project_id: int) -> Project | None:
-        """The token's own project, where its user owns it: it came with the token and needs no look-up."""
+    def token_project(self, project_id: int) -> Project | None:
+        """The token's project, if it has that id and the token's user owns it.
+
+        It was loaded together with the token, so this needs no query.
+        """
         project = self.token and self.token.project
         if project and project.pk == project_id and project.owner_id == self.user.pk and self.user.is_active:
             project.owner = self.user
@@ -58,17 +60,17 @@ class Caller:
         return None
 
     def require(self, need: Need) -> None:
-        """Raises `PermissionDenied` where the token's scope does not reach."""
+        """Raise `PermissionDenied` if the token's scope does not allow it."""
         if self.token and self.token.scope not in SCOPES[need]:
-            raise PermissionDenied(BEYOND_SCOPE.format(self.token.scope))
+            raise PermissionDenied(_SCOPE_REFUSED.format(self.token.scope))
 
     def __str__(self) -> str:
         token = f" by token {self.token.pk}" if self.token else ""
         return f"user {self.user.pk}{token}"
 
 
-class Unseen(Http404):
-    """A product that the caller may not see, or that is none: both read the same."""
+class ProjectNotFound(Http404):
+    """The project does not exist, or the caller may not see it; the message is the same for both."""
 
     def __init__(self, caller: Caller, project_id: int | None) -> None:
         super().__init__("No such product.")
@@ -77,7 +79,7 @@ class Unseen(Http404):
 
 
 class NotAllowed(PermissionDenied):
-    """A product that the caller sees, but may not do this to."""
+    """The caller may see the project but not do this with it."""
 
     def __init__(self, reason: str, caller: Caller, project_id: int) -> None:
         super().__init__(reason)
@@ -86,38 +88,39 @@ class NotAllowed(PermissionDenied):
 
 
 def project_for(caller: Any, project_id: int | str, need: Need = "read") -> Project:
-    """The project with that id, for a user or `Caller` who may see it.
+    """The project with that id, if the caller (a user or a `Caller`) may do what `need` names.
 
-    Raises `Unseen`, an `Http404`, for strangers exactly as for a project that does not exist, and
-    `NotAllowed`, a `PermissionDenied`, for those who may see it but not do what they need to.
+    Raises `ProjectNotFound`, an `Http404`, for a project that the caller may not see, exactly as for one
+    that does not exist; and `NotAllowed`, a `PermissionDenied`, for one that they may only see.
     """
-    who: Caller = caller if isinstance(caller, Caller) else Caller(caller)
-    key = _key(project_id)
-    project = _seen(who, key) if key else None
+    caller = caller if isinstance(caller, Caller) else Caller(caller)
+    key = _parsed_id(project_id)
+    project = _visible_project(caller, key) if key else None
     if project is None:
-        raise Unseen(who, key)
-    if reason := _against(who, project, need):
-        raise NotAllowed(reason, who, project.pk)
+        raise ProjectNotFound(caller, key)
+    if reason := _refusal(caller, project, need):
+        raise NotAllowed(reason, caller, project.pk)
     return project
 
 
-def _against(who: Caller, project: Project, need: Need) -> str:
-    """What speaks against it; "" for nothing."""
-    if who.token and who.token.scope not in SCOPES[need]:
-        return BEYOND_SCOPE.format(who.token.scope)
-    if need == "oversee" and not may_oversee(who.user, project):
-        return "The audit log is for the owner of this product."
-    if need not in (*LOOKING, "oversee") and not may_change(who.user, project):
-        return "You may look at this product but not change it."
+def _refusal(caller: Caller, project: Project, need: Need) -> str:
+    """Why the caller may not do this, or ""."""
+    if caller.token and caller.token.scope not in SCOPES[need]:
+        return _SCOPE_REFUSED.format(caller.token.scope)
+    if need == "view_audit_log":
+        allowed = may_view_audit_log(caller.user, project)
+        return "" if allowed else "Only the owner of this product can view its audit log."
+    if need not in _NEEDS_OF_VIEWERS and not may_change(caller.user, project):
+        return "You can view this product but not change it."
     return ""
 
 
-def _seen(who: Caller, key: int) -> Project | None:
-    return who.at_hand(key) or who.visible(key).select_related("owner").first()
+def _visible_project(caller: Caller, key: int) -> Project | None:
+    return caller.token_project(key) or caller.visible(key).select_related("owner").first()
 
 
 def role_in(user: Any, project: Project) -> Role | None:
-    """A superuser who is neither owner nor member only reads."""
+    """The user's role, or None. A superuser who is neither owner nor member may only read."""
     if project.owner_id == user.pk:
         return "owner"
     role = Membership.objects.filter(project=project, user=user.pk).values_list("role", flat=True).first()
@@ -125,17 +128,17 @@ def role_in(user: Any, project: Project) -> Role | None:
 
 
 def may_change(user: Any, project: Project) -> bool:
-    """Owners and managers change the budget, tokens and members."""
+    """Owners and managers may change the budget, tokens and members."""
     return role_in(user, project) in ("owner", "manager")
 
 
-def may_oversee(user: Any, project: Project) -> bool:
-    """Who signed in and what was denied is for the owner, and for superusers, who read everything."""
+def may_view_audit_log(user: Any, project: Project) -> bool:
+    """The owner may, and superusers, who read everything: the log has members' sign-ins and denials."""
     return bool(project.owner_id == user.pk or user.is_superuser)
 
 
-def _key(project_id: int | str) -> int | None:
-    """Ids are whole numbers written plainly; anything else is the id of no project."""
+def _parsed_id(project_id: int | str) -> int | None:
+    """The id as a number, or None if it can't be one: no sign, space or leading zero, at most 64 bits."""
     if isinstance(project_id, str):
         plain = project_id.isascii() and project_id.isdecimal() and not project_id.startswith("0")
         project_id = int(project_id) if plain and len(project_id) < 19 else 0

@@ -16,9 +16,9 @@ admin.site.index_title = "Products, people and budgets"
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """What only usage itself may write: looked at, never changed."""
+    """Read-only pages for tables that only the application writes."""
 
-    show_full_result_count = False  # a count of the whole table on every page of a large one
+    show_full_result_count = False  # counting a large table is slow
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -45,14 +45,14 @@ class ProjectAdmin(admin.ModelAdmin):
     autocomplete_fields = ["owner"]
     readonly_fields = ["created_at", "first_usage_at", "archived_at"]
     inlines = [MembershipInline]
-    actions = ["archive", "take_out_of_the_archive"]
+    actions = ["archive", "restore"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> list[str]:
         fixed = ["time_zone"] if obj and obj.first_usage_at else []
         return [*self.readonly_fields, *fixed]
 
     def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
-        """A product with usage is archived; and so that none slips into a selection, one at a time."""
+        """Only products without usage can be deleted, and only one at a time; others are archived."""
         return bool(obj and not obj.first_usage_at and super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
@@ -61,10 +61,10 @@ class ProjectAdmin(admin.ModelAdmin):
         super().save_model(request, obj, form, change)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Memberships, by the functions that the page of members has, too."""
+        """Change memberships by the same functions as the members page."""
         formset.save(commit=False)
-        for gone in formset.deleted_objects:
-            members.remove(gone.project, gone.user, by=request.user)
+        for removed in formset.deleted_objects:
+            members.remove(removed.project, removed.user, by=request.user)
         for changed, fields in formset.changed_objects:
             _change_membership(changed, fields, request.user)
         for new in formset.new_objects:
@@ -75,10 +75,10 @@ class ProjectAdmin(admin.ModelAdmin):
         number = sum(archive.archive(project, by=request.user) for project in projects)
         self.message_user(request, f"{number} archived.")
 
-    @admin.action(description="Take selected products out of the archive", permissions=["change"])
-    def take_out_of_the_archive(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
+    @admin.action(description="Restore selected products", permissions=["change"])
+    def restore(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
         number = sum(archive.restore(project, by=request.user) for project in projects)
-        self.message_user(request, f"{number} taken out of the archive.")
+        self.message_user(request, f"{number} restored.")
 
 
 def _change_membership(membership: Membership, fields: list[str], by: Any) -> None:
@@ -99,23 +99,23 @@ class AgentTypeAdmin(admin.ModelAdmin):
     list_select_related = ["project"]
     search_fields = ["slug", "label"]
     fields = ["project", "slug", "label", "color"]
-    actions = ["use_everywhere"]
+    actions = ["apply_to_all_products"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: AgentType | None = None) -> list[str]:
         return ["project", "slug"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # usage may name it again at any time
+        return False  # usage may name the type again at any time
 
-    @admin.action(description="Use label and colour of these in every product", permissions=["change"])
-    def use_everywhere(self, request: HttpRequest, chosen: QuerySet[AgentType]) -> None:
+    @admin.action(description="Use these labels and colours in every product", permissions=["change"])
+    def apply_to_all_products(self, request: HttpRequest, chosen: QuerySet[AgentType]) -> None:
         for agent_type in chosen:
-            agent_type.use_everywhere()
-        self.message_user(request, "Every product names and colours them so now.")
+            agent_type.apply_to_all_projects()
+        self.message_user(request, "Every product now uses these labels and colours.")
 
 
 class TokenForm(ModelForm):
-    """Makes a token by `tokens.issue`, which says who may have which."""
+    """Shows the refusals of `tokens.check`, which says who may have which token."""
 
     class Meta:
         model = ApiToken
@@ -155,13 +155,13 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return obj is None and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # revoked ones stay, so that one can see what a leaked one could do
+        return False  # a revoked token stays on record: it may have leaked
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         text = tokens.make(obj, by=request.user)
         self.message_user(
             request,
-            f"The token, which is shown only now: {text}",
+            f"Copy the token now. It will not be shown again: {text}",
             level=messages.WARNING,
             fail_silently=False,
         )

@@ -1,4 +1,4 @@
-"""The agent types known from the start, and how an unseen one is named and coloured. Pure."""
+"""The built-in agent types, and the label and colour of a new one. No database access."""
 
 import re
 
@@ -6,7 +6,7 @@ from products.colors import stable_color
 
 OTHER = "other"
 LIMIT = 200
-"""Agent types of one project; what exceeds them is booked under `other`."""
+"""Agent types in one project. Usage of any further type is recorded under `other`."""
 SLUG_LENGTH = 100
 
 KNOWN: dict[str, tuple[str, str]] = {
@@ -32,7 +32,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def slug_of(name: str) -> str:
-    """The name as given, case and punctuation kept, spaces trimmed, at most 100 characters."""
+    """The name trimmed of spaces and cut to 100 characters; case and punctuation stay."""
     return name.strip()[:SLUG_LENGTH].rstrip()
 
 

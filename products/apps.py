@@ -7,7 +7,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 
 class ProductsConfig(AppConfig):
-    """What ran, and who may see it."""
+    """Projects, who may see them, and what ran in them."""
 
     name = "products"
 
@@ -27,7 +27,7 @@ def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
     from products.db.triggers import install_products
     from products.models import AgentJob
 
-    # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.
-    present = connections[using].introspection.table_names
-    if plan and AgentJob._meta.db_table in present():
+    # An empty plan changed no table, and `flush` sends none; a backward plan may have dropped the tables.
+    table_names = connections[using].introspection.table_names
+    if plan and AgentJob._meta.db_table in table_names():
         install_products(connections[using])

@@ -1,4 +1,4 @@
-"""Products are archived, not deleted, and may come back."""
+"""Archive and restore projects. A project with usage is never deleted."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from products.models import Project
 
 @transaction.atomic
 def archive(project: Project, *, by: Any) -> bool:
-    """Whether it was not archived before."""
+    """Archive the project. Returns False if it already was."""
     done = Project.objects.filter(pk=project.pk, archived_at=None).update(archived_at=timezone.now())
     if done:
-        audit.note(audit.Kind.ARCHIVED, by=by, project=project)
+        audit.record(audit.Kind.ARCHIVED, by=by, project=project)
     return bool(done)
 
 
 @transaction.atomic
 def restore(project: Project, *, by: Any) -> bool:
-    """Whether it was archived."""
+    """Restore the project. Returns False if it was not archived."""
     done = Project.objects.filter(pk=project.pk).exclude(archived_at=None).update(archived_at=None)
     if done:
-        audit.note(audit.Kind.RESTORED, by=by, project=project)
+        audit.record(audit.Kind.RESTORED, by=by, project=project)
     return bool(done)

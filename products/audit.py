@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, from where. Entries are added and, once old, dropped; never changed."""
+"""The audit log: who did what, when, and from which address. Entries are added and pruned, never changed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,48 +13,60 @@ from django.utils import timezone
 from products.models.audit import DETAIL_LENGTH, AuditEntry, Kind
 from products.printable import printable
 
-__all__ = ["Kind", "coming_from", "note", "prune", "tally"]
+__all__ = ["Kind", "count", "from_address", "prune", "record"]
 
-_origin: ContextVar[str] = ContextVar("origin", default="")
+_client_address: ContextVar[str] = ContextVar("client_address", default="")
 
 
 @contextmanager
-def coming_from(address: str) -> Iterator[None]:
-    """What is noted meanwhile came from there: the acts themselves need not know of requests."""
-    before = _origin.set(address)
+def from_address(address: str) -> Iterator[None]:
+    """Give every entry recorded inside the block this client address."""
+    before = _client_address.set(address)
     try:
         yield
     finally:
-        _origin.reset(before)
+        _client_address.reset(before)
 
 
-def note(kind: Kind, *, by: Any, at: datetime | None = None, **told: Any) -> None:
-    """Write down that `by` (None: nobody who had signed in) did it; told are `about`, `project`, `detail`.
+def record(
+    kind: Kind,
+    *,
+    by: Any,
+    at: datetime | None = None,
+    about: Any = None,
+    project: Any = None,
+    detail: str = "",
+) -> None:
+    """Add an entry: the user `by` (None if nobody was signed in) did this to the user `about` or `project`.
 
-    No secret may be among the details. In a transaction the entry stands or falls with the act.
+    `detail` must not contain secrets. Call this in the transaction of the act, so that neither is
+    committed without the other.
     """
-    _entry(kind, by, at or timezone.now(), **told).save()
+    _entry(kind, by, at or timezone.now(), about, project, detail).save()
 
 
 @transaction.atomic
-def tally(kind: Kind, *, by: Any, whose: str, **told: Any) -> None:
-    """As `note`, for what somebody may do without end: one entry an hour for each `whose`, which counts."""
+def count(
+    kind: Kind, *, by: Any, counter: str, about: Any = None, project: Any = None, detail: str = ""
+) -> None:
+    """Like `record`, for acts that anyone can repeat without limit.
+
+    Acts of the same kind and `counter` within an hour share one entry, whose `times` goes up.
+    """
     now = timezone.now()
-    once = f"{kind.value}:{whose}:{now:%Y-%m-%dT%H}"
-    if not _count(once, now):
-        first = _entry(kind, by, now, **told)
+    once = f"{kind.value}:{counter}:{now:%Y-%m-%dT%H}"
+    if not _increment(once, now):
+        first = _entry(kind, by, now, about, project, detail)
         first.once, first.times = once, 0
         AuditEntry.objects.bulk_create([first], ignore_conflicts=True)
-        _count(once, now)
+        _increment(once, now)
 
 
-def _count(once: str, now: datetime) -> int:
+def _increment(once: str, now: datetime) -> int:
     return AuditEntry._base_manager.filter(once=once).update(times=F("times") + 1, last_at=now)
 
 
-def _entry(
-    kind: Kind, by: Any, at: datetime, *, about: Any = None, project: Any = None, detail: str = ""
-) -> AuditEntry:
+def _entry(kind: Kind, by: Any, at: datetime, about: Any, project: Any, detail: str) -> AuditEntry:
     return AuditEntry(
         at=at,
         kind=kind,
@@ -62,15 +74,15 @@ def _entry(
         who_name=by.get_username() if by else "",
         about_id=about and about.pk,
         project_id=project and project.pk,
-        address=_origin.get(),
+        address=_client_address.get(),
         detail=printable(detail, DETAIL_LENGTH),
     )
 
 
 def prune(before: datetime, batch: int = 5_000) -> int:
-    """Drop what is older, in short transactions; how many that were."""
+    """Delete entries older than `before`, in short transactions. Returns how many."""
     old = AuditEntry._base_manager.filter(at__lt=before).order_by("at")
-    dropped = 0
+    deleted = 0
     while keys := list(old.values_list("pk", flat=True)[:batch]):
-        dropped += AuditEntry._base_manager.filter(pk__in=keys).delete()[0]
-    return dropped
+        deleted += AuditEntry._base_manager.filter(pk__in=keys).delete()[0]
+    return deleted

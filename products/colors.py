@@ -1,6 +1,7 @@
-"""The 24 named colours that an agent type may have; `static/css/tokens.css` draws each as a pair.
+"""The 24 named colours of agent types.
 
-The light one is listed here because `agentColor` in the API is it. A test holds the two together.
+`static/css/tokens.css` defines each for light and dark backgrounds. The light values are repeated here
+because the API returns them as `agentColor`; a test checks that the two agree.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ CHOICES = [(name, name.capitalize()) for name in LIGHT]
 
 
 def stable_color(slug: str) -> str:
-    """The colour that an unseen agent type gets: always the same for the same slug."""
+    """The colour of a new agent type: always the same for the same slug."""
     digest = hashlib.blake2b(slug.encode(), digest_size=4).digest()
-    names = [name for name in LIGHT if name != "gray"]  # gray says `other`
+    names = [name for name in LIGHT if name != "gray"]  # gray is for `other`
     return names[int.from_bytes(digest) % len(names)]

@@ -1,4 +1,4 @@
-"""Users and products as scripts name them; what is not there is a `CommandError` that says so."""
+"""Look up the users and products that management commands are given. Raises `CommandError` if missing."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from products.models import Project
 
 
 def user_named(username: str, *, create: bool) -> Any:
-    """The user of that name, made without a password where asked."""
+    """The user with that name; with `create`, a missing user is created without a password."""
     users = get_user_model()._default_manager
     user = users.filter(username=username).first()
     if user is None and create:
@@ -23,18 +23,18 @@ def user_named(username: str, *, create: bool) -> Any:
             raise CommandError("; ".join(error.messages)) from error
         user.save()
     if user is None:
-        raise CommandError(f"There is no user named {username!r}; --create-user makes one.")
+        raise CommandError(f"There is no user named {username!r}. Add --create-user to create it.")
     return user
 
 
 def project_with_id(project_id: int) -> Project:
     project = Project.objects.filter(pk=project_id).first()
     if project is None:
-        raise CommandError(f"There is no product with the id {project_id}.")
+        raise CommandError(f"There is no product with ID {project_id}.")
     return project
 
 
 def projects_with_id(project_id: int | None) -> QuerySet[Project]:
-    """That product alone; all of them, in order of id, for None."""
+    """The product with that id; for None all products, by id."""
     projects = Project.objects.order_by("pk")
     return projects if project_id is None else projects.filter(pk=project_with_id(project_id).pk)

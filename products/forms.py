@@ -1,4 +1,4 @@
-"""The forms by which people make API tokens of their own, and owners and managers add members."""
+"""Forms for creating one's own API tokens and for adding members."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,9 @@ from products.models import ApiToken, Membership, Project
 SCOPES = {
     ApiToken.Scope.READ: "reads figures",
     ApiToken.Scope.WRITE: "reads figures, reserves and changes budgets",
-    ApiToken.Scope.INGEST: "only brings usage in and asks and reserves budget, for one product",
+    ApiToken.Scope.INGEST: "only sends usage, checks and reserves budget, for one product",
 }
-"""What a token may do, within what its user may do at the time."""
+"""What a token of each scope may do, within the current rights of its user."""
 
 _DAYS = (7, 30, 90, 365)
 _NEVER = "never"
@@ -23,16 +23,18 @@ _NEVER = "never"
 
 class _ProductField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj} · {obj.pk}"  # two may have one name
+        return f"{obj} · {obj.pk}"  # names need not be unique
 
 
 class OwnTokenForm(forms.Form):
-    """Says no where `tokens.check` does, and makes the token by `tokens.issue`."""
+    """Issues a token by `tokens.issue_once`; shows the refusals of `tokens.check` as errors."""
 
     name = forms.CharField(
         label="Name",
         max_length=100,
-        error_messages={"required": "Say what it is for: by its name you know which one to revoke."},
+        error_messages={
+            "required": "Enter what the token is for, so that you know later which one to revoke."
+        },
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Nightly report"}),
     )
     scope = forms.ChoiceField(
@@ -42,8 +44,8 @@ class OwnTokenForm(forms.Form):
         label="Product",
         queryset=Project.objects.none(),
         required=False,
-        empty_label="Every product that I see",
-        error_messages={"invalid_choice": "This is no product that you see."},
+        empty_label="Every product I can see",
+        error_messages={"invalid_choice": "You don't have access to this product."},
     )
     lifetime = forms.TypedChoiceField(
         label="Expires",
@@ -56,7 +58,7 @@ class OwnTokenForm(forms.Form):
         super().__init__(data)
         self.user = user
         products: Any = self.fields["project"]
-        products.queryset = Project.objects.visible_to(user).live()
+        products.queryset = Project.objects.visible_to(user).unarchived()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -68,7 +70,7 @@ class OwnTokenForm(forms.Form):
         return cleaned
 
     def issue(self) -> tuple[ApiToken, str] | None:
-        """The token and its text, which nobody can read again; None where the form was sent before."""
+        """The token and its text, which can't be read again; None if the form was already sent."""
         given = self.cleaned_data
         lifetime = given["lifetime"]
         try:
@@ -76,31 +78,31 @@ class OwnTokenForm(forms.Form):
                 self.user,
                 scope=given["scope"],
                 project=given["project"],
-                newest=newest_told(self.data),
+                newest=newest_token_sent(self.data),
                 name=given["name"],
                 expires_at=lifetime and timezone.now() + lifetime,
                 by=self.user,
             )
-        except tokens.MadeAlready:
-            self.add_error(None, MADE_ALREADY)
+        except tokens.AlreadyIssued:
+            self.add_error(None, ALREADY_ISSUED)
             return None
 
 
-MADE_ALREADY = (
-    "That token was made already, and its text was shown only then. "
-    "Make another here, and revoke the one that nobody uses."
+ALREADY_ISSUED = (
+    "This token has already been created, and its text was shown only then. "
+    "Create another one here, and revoke the one you don't use."
 )
 
 
-def newest_told(data: Any) -> int:
-    """The newest token of the person's when the form was drawn; 0 where it doesn't say."""
-    told = data.get("newest", "")
-    return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else 0
+def newest_token_sent(data: Any) -> int:
+    """The id of the person's newest token when the form was rendered; 0 if the form doesn't say."""
+    sent = data.get("newest", "")
+    return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else 0
 
 
 ROLES = {
     Membership.Role.VIEWER: "reads everything",
-    Membership.Role.MANAGER: "changes the budget, alerts, tokens and members, too",
+    Membership.Role.MANAGER: "also changes the budget, alerts, tokens and members",
 }
 
 
@@ -111,18 +113,18 @@ class RoleForm(forms.Form):
 
 
 class MemberForm(RoleForm):
-    """Says no where `members.add` does."""
+    """Adds a member by `members.add`, and shows its refusals as errors."""
 
     person = forms.CharField(
         label="Username or email address",
         max_length=254,
-        error_messages={"required": "Say whom to add."},
+        error_messages={"required": "Enter whom to add."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     field_order = ("person", "role")
 
     def add(self, project: Project, by: Any) -> Membership | None:
-        """None, with the reason among the errors, where this person can't be added."""
+        """The new membership; None, with the reason among the errors, if the person can't be added."""
         try:
             person = members.find(self.cleaned_data["person"])
             return members.add(project, person, self.cleaned_data["role"], by=by)

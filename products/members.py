@@ -1,6 +1,6 @@
-"""Who belongs to a product: each act has one function, which the page and the admin call.
+"""Change a product's members and owner. The members page and the admin both call these functions.
 
-The caller has checked that `by` may do it. What can't be is a `ValidationError` that says why.
+The caller has checked that the user `by` may do this. Impossible changes raise `ValidationError`.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ from products.models.audit import Kind
 
 
 def find(name: str) -> Any:
-    """The account with that username, else that email address."""
+    """The active user with that username, or else with that email address."""
     people = get_user_model()._default_manager.filter(is_active=True)
     found = list(people.filter(username=name)) or list(people.filter(email__iexact=name)[:2])
     if not found:
-        # Said plainly: who adds people must be able to tell a mistyped name from a right one.
+        # No secret here: whoever adds people must be able to tell a mistyped name from a valid one.
         raise ValidationError("There is no account with this username or email address.")
     if len(found) > 1:
-        raise ValidationError("Several accounts have this email address: give the username.")
+        raise ValidationError("Several accounts have this email address. Enter the username.")
     return found[0]
 
 
@@ -32,37 +32,37 @@ def add(project: Project, user: Any, role: str, *, by: Any) -> Membership:
         raise ValidationError(f"{user} owns this product.")
     membership, added = Membership.objects.get_or_create(project=project, user=user, defaults={"role": role})
     if not added:
-        raise ValidationError(f"{user} is a member already.")
-    audit.note(Kind.MEMBER_ADDED, by=by, about=user, project=project, detail=f"{user} as {role}")
+        raise ValidationError(f"{user} is already a member.")
+    audit.record(Kind.MEMBER_ADDED, by=by, about=user, project=project, detail=f"{user} as {role}")
     return membership
 
 
 @transaction.atomic
 def set_role(project: Project, user: Any, role: str, *, by: Any) -> bool:
-    """Whether it was another."""
+    """Change a member's role. Returns False if they already had it."""
     others = Membership.objects.filter(project=project, user=user).exclude(role=role)
     changed = bool(others.update(role=role))
     if changed:
-        audit.note(Kind.ROLE_CHANGED, by=by, about=user, project=project, detail=f"{user} is now {role}")
+        audit.record(Kind.ROLE_CHANGED, by=by, about=user, project=project, detail=f"{user} is now {role}")
     return changed
 
 
 @transaction.atomic
 def remove(project: Project, user: Any, *, by: Any) -> bool:
-    """Whether they were a member. The owner is none, so nobody removes the owner."""
+    """Remove a member. Returns False if they were not one, as the owner is not."""
     removed, _ = Membership.objects.filter(project=project, user=user).delete()
     if removed:
-        audit.note(Kind.MEMBER_REMOVED, by=by, about=user, project=project, detail=str(user))
+        audit.record(Kind.MEMBER_REMOVED, by=by, about=user, project=project, detail=str(user))
     return bool(removed)
 
 
 @transaction.atomic
 def hand_over(project: Project, owner: Any, *, by: Any) -> None:
-    """Give the product another owner; the former one has no part in it any more."""
+    """Give the product a new owner. The former owner loses access."""
     former = project.owner
     if former == owner:
         return
     Membership.objects.filter(project=project, user=owner).delete()
     project.owner = owner
     project.save(update_fields=["owner"])
-    audit.note(Kind.OWNER_CHANGED, by=by, about=owner, project=project, detail=f"{former} → {owner}")
+    audit.record(Kind.OWNER_CHANGED, by=by, about=owner, project=project, detail=f"{former} → {owner}")

@@ -1,4 +1,4 @@
-"""API tokens: made, found, revoked. A token is shown once; the database knows only its hash."""
+"""Issue, look up and revoke API tokens. A token's text is shown once; the database has only its hash."""
 
 import base64
 import hashlib
@@ -17,13 +17,13 @@ from products.access import may_change
 from products.models import ApiToken, Project
 
 PREFIX = "aicost_"
-"""Tells a leaked token for what it is, to people and to scanners."""
+"""Lets people and secret scanners recognise a leaked token."""
 
 _TOKEN = re.compile(rf"{PREFIX}([A-Za-z0-9_-]{{43}})", re.ASCII)
 
 
-class MadeAlready(Exception):  # what happened, as with Django's own
-    """A form was sent again, or one that was drawn before another made such a token."""
+class AlreadyIssued(Exception):
+    """The form was sent twice, or was rendered before another form issued such a token."""
 
 
 def issue(
@@ -35,66 +35,72 @@ def issue(
     expires_at: datetime | None = None,
     by: Any = None,
 ) -> tuple[ApiToken, str]:
-    """Make a token and its text, which nobody can read again. Raises `PermissionDenied` as `check` does."""
+    """Create a token. Returns it with its text, which can't be read again.
+
+    Raises `PermissionDenied` as `check` does.
+    """
     check(user, scope=scope, project=project)
     token = ApiToken(user=user, scope=scope, project=project, name=name, expires_at=expires_at)
     return token, make(token, by=by)
 
 
 def newest(user: Any) -> int:
-    """The id of the newest token of a person's, 0 for none: what a form for one more has to tell."""
+    """The id of a user's newest token, or 0. A form for a new token sends it along."""
     return ApiToken.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 @transaction.atomic
 def issue_once(
-    user: Any, *, scope: str, project: Project | None, newest: int, **told: Any
+    user: Any, *, scope: str, project: Project | None, newest: int, **details: Any
 ) -> tuple[ApiToken, str]:
-    """`issue`, but a form makes one token however often a browser sends it: reloading the answer does.
+    """Like `issue`, but a form issues one token even if the browser sends it again, as a reload does.
 
-    `newest` is what it was when the form was drawn. Raises `MadeAlready` where such a token came since.
+    `newest` is the user's newest token when the form was rendered. Raises `AlreadyIssued` if such a token
+    has been issued since.
     """
-    # A double click sends the form twice at the same time: the second waits here for the first.
+    # A double click sends the form twice at once: the second request waits here for the first.
     get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
     if ApiToken.objects.filter(user=user, scope=scope, project=project, pk__gt=newest).exists():
-        raise MadeAlready
-    return issue(user, scope=scope, project=project, **told)
+        raise AlreadyIssued
+    return issue(user, scope=scope, project=project, **details)
 
 
 def check(user: Any, *, scope: str, project: Project | None) -> None:
-    """Raises `PermissionDenied` where the user may not have such a token.
+    """Raise `PermissionDenied` if the user may not have such a token.
 
-    A token is narrowed to a project that its user sees; bringing usage in needs its owner or a manager.
+    A token can only be limited to a project that its user sees; an ingest token needs its owner or a manager.
     """
     if project is not None and not Project.objects.visible_to(user, project.pk).exists():
-        raise PermissionDenied(f"{user} may not see this product.")
+        raise PermissionDenied(f"{user} has no access to this product.")
     if scope == ApiToken.Scope.INGEST:
         if project is None:
-            raise PermissionDenied("An ingest token names the product that its usage goes to.")
+            raise PermissionDenied("An ingest token must name the product that its usage goes to.")
         if not may_change(user, project):
-            raise PermissionDenied("An ingest token needs the owner or a manager of its product.")
+            raise PermissionDenied(
+                "Only the owner or a manager of a product can have an ingest token for it."
+            )
 
 
 @transaction.atomic
 def make(token: ApiToken, *, by: Any = None) -> str:
-    """Give a token that was checked its secret, save it, and answer its text."""
+    """Give a checked token its secret, save it, and return its text."""
     secret = secrets.token_bytes(32)
     token.token_hash = _hash(secret)
     token.save()
-    _note(audit.Kind.TOKEN_MADE, token, by)
+    _record(audit.Kind.TOKEN_MADE, token, by)
     return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("=")
 
 
 def find(text: str) -> ApiToken | None:
-    """The usable token of that text, with its user and project; None for any other."""
+    """The token with that text, with its user and project; None if unknown, revoked or expired."""
     match = _TOKEN.fullmatch(text)
     if not match:
         return None
     secret = base64.urlsafe_b64decode(match[1] + "=")
-    tokens = ApiToken.objects.usable(timezone.now()).filter(user__is_active=True)
+    tokens = ApiToken.objects.valid_at(timezone.now()).filter(user__is_active=True)
     token = tokens.select_related("user").filter(token_hash=_hash(secret)).first()
     if token and token.project_id:
-        # By its key: tokens are kept beside people, and a join would ask every machine that has projects.
+        # Not a join: on a cluster, tokens are stored with users, and a join would query every machine.
         token.project = Project.objects.get(pk=token.project_id)
     return token
 
@@ -104,12 +110,12 @@ def revoke(token: ApiToken, *, by: Any = None) -> None:
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
-        _note(audit.Kind.TOKEN_REVOKED, token, by)
+        _record(audit.Kind.TOKEN_REVOKED, token, by)
 
 
-def _note(kind: audit.Kind, token: ApiToken, by: Any) -> None:
-    told = f"{token.scope} “{token}” of {token.user}"
-    audit.note(kind, by=by, about=token.user, project=token.project, detail=told)
+def _record(kind: audit.Kind, token: ApiToken, by: Any) -> None:
+    detail = f"{token.scope} “{token}” of {token.user}"
+    audit.record(kind, by=by, about=token.user, project=token.project, detail=detail)
 
 
 def _hash(secret: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Calling the procedures as clients do, and what every answer of either transport has to be."""
+"""Call procedures as clients do, and check the form of every response, for both transports."""
 
 import json
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from aicost.api import errors
 from aicost.api.procedures import PROCEDURES
 
 OK = "OK"
-CODES = {value.key: value for value in vars(errors).values() if isinstance(value, errors.Code)}
+CODES = {value.key: value for value in vars(errors).values() if isinstance(value, errors.ErrorCode)}
 KEY_OF_JSONRPC = {code.jsonrpc: code.key for code in CODES.values()}
 
 
 class Json(str):
-    """JSON as it is sent, where Python's own values can't say it: `1e400`, or a member twice."""
+    """Literal JSON that Python values can't express, such as `1e400` or a repeated member."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """An answer in the words of both transports: `OK` with data, or a key with a message."""
+class Result:
+    """The result of a call over either transport: `OK` with data, or an error key with a message."""
 
     code: str
     data: Any = None
     message: str = ""
 
 
-def written(value: Any) -> str:
+def as_json(value: Any) -> str:
     return value if isinstance(value, Json) else json.dumps(value)
 
 
@@ -36,48 +36,48 @@ def trpc(client: Client, name: str, given: Any = None, **headers: str) -> Any:
     """The response to one call, as the official client sends it."""
     address = f"/api/trpc/{name}"
     if PROCEDURES[name].kind == "mutation":
-        return client.post(address, written(given), content_type="application/json", headers=headers)
-    sent = "" if given is None else f"?input={quote(written(given))}"
+        return client.post(address, as_json(given), content_type="application/json", headers=headers)
+    sent = "" if given is None else f"?input={quote(as_json(given))}"
     return client.get(address + sent, headers=headers)
 
 
 def jsonrpc(client: Client, name: str, given: Any = None, **headers: str) -> Any:
-    params = "" if given is None else f', "params": {written(given)}'
+    params = "" if given is None else f', "params": {as_json(given)}'
     body = f'{{"jsonrpc": "2.0", "id": 1, "method": "{name}"{params}}}'
     return client.post("/api/rpc", body, content_type="application/json", headers=headers)
 
 
-def trpc_told(response: Any) -> Told:
+def trpc_result(response: Any) -> Result:
     envelope = strict(response.content)
     check_envelope(envelope)
     if "result" in envelope:
         assert response.status_code == 200
-        return Told(OK, envelope["result"]["data"])
+        return Result(OK, envelope["result"]["data"])
     error = envelope["error"]
     assert response.status_code == error["data"]["httpStatus"]
-    return Told(error["data"]["code"], message=error["message"])
+    return Result(error["data"]["code"], message=error["message"])
 
 
-def jsonrpc_told(response: Any) -> Told:
+def jsonrpc_result(response: Any) -> Result:
     answer = strict(response.content)
     check_jsonrpc_response(answer)
     unread = "error" in answer and answer["error"]["code"] == CODES["PARSE_ERROR"].jsonrpc
     assert (response.status_code, answer["id"]) == (200, None if unread else 1)
     if "result" in answer:
-        return Told(OK, answer["result"])
-    return Told(KEY_OF_JSONRPC[answer["error"]["code"]], message=answer["error"]["message"])
+        return Result(OK, answer["result"])
+    return Result(KEY_OF_JSONRPC[answer["error"]["code"]], message=answer["error"]["message"])
 
 
 SEND = {"trpc": trpc, "jsonrpc": jsonrpc}
-READ = {"trpc": trpc_told, "jsonrpc": jsonrpc_told}
+READ = {"trpc": trpc_result, "jsonrpc": jsonrpc_result}
 
 
-def call(client: Client, transport: str, name: str, given: Any = None, **headers: str) -> Told:
+def call(client: Client, transport: str, name: str, given: Any = None, **headers: str) -> Result:
     return READ[transport](SEND[transport](client, name, given, **headers))
 
 
 def strict(text: bytes) -> Any:
-    """JSON as every reader takes it: in UTF-8, without NaN and Infinity."""
+    """Parse strict JSON: in UTF-8, without NaN and Infinity."""
 
     def refuse(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")
@@ -86,7 +86,7 @@ def strict(text: bytes) -> Any:
 
 
 def check_envelope(envelope: Any) -> None:
-    """A result or an error and nothing else; the client looks no further."""
+    """Check that it has a result or an error, and nothing else."""
     assert isinstance(envelope, dict)
     assert envelope.keys() in ({"result"}, {"error"})
     if "result" in envelope:
@@ -101,7 +101,7 @@ def check_envelope(envelope: Any) -> None:
 
 
 def check_jsonrpc_response(answer: Any) -> None:
-    """A response object of the specification's section 5."""
+    """Check against section 5 of the JSON-RPC specification."""
     assert isinstance(answer, dict)
     assert answer.keys() in ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
     assert answer["jsonrpc"] == "2.0"

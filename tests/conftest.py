@@ -1,4 +1,4 @@
-"""The cast that all tests share, and a clock that stands still."""
+"""Users and products that all tests share, and a frozen clock."""
 
 import os
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from tests import citus
 # Django's models are imported inside the fixtures: the tests of pure modules need no settings.
 
 NOW = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
-"""A Tuesday in the middle of a month, where the frozen clock stands."""
+"""The time of the frozen clock: a Tuesday in the middle of a month."""
 
 
-# How long an example takes is a matter of the machine; tests hold no timings. "Too slow" is one, too.
+# Tests must not depend on the machine's speed, so there is no deadline and no "too slow".
 hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("untimed")
 
 
 def missing(what: str, how: str) -> NoReturn:
-    """Skip a test for want of a tool, saying how to get it. In CI nothing may be missing."""
+    """Skip a test whose tool is missing, and say how to get it. In CI, fail instead."""
     reason = f"{what} is missing: {how}"
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -33,7 +33,7 @@ def missing(what: str, how: str) -> NoReturn:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A shell that names the product's own settings would send the tests to the product's database."""
+    """Refuse a DJANGO_SETTINGS_MODULE that would run the tests on the product's database."""
     chosen = os.environ.get("DJANGO_SETTINGS_MODULE")
     if config.pluginmanager.hasplugin("django") and chosen not in (None, "", "tests.settings"):
         raise pytest.UsageError(f"unset DJANGO_SETTINGS_MODULE, which names {chosen}, not tests.settings")
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Not `missing`: what a cluster is made of is in no package registry.
+    # Not `missing`: no package registry has a cluster, so CI may lack one.
     name, reason = "citus", "needs a cluster: CITUS_URL=… python -m tests.with_citus pytest"
     if citus.in_use():
         name, reason = "unspread", "takes the database back to before its tables were spread"
@@ -63,23 +63,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tests that make faults tell how many, and what came of them: `record_property("faults", …)`."""
+    """Print what fault-injection tests recorded by `record_property("faults", …)`."""
     reports = terminalreporter.stats.get("passed", [])
-    told = [
+    faults = [
         (report.nodeid, value)
         for report in reports
         for name, value in report.user_properties
         if name == "faults"
     ]
-    if told:
-        terminalreporter.section("faults made")
-    for test, value in told:
+    if faults:
+        terminalreporter.section("injected faults")
+    for test, value in faults:
         terminalreporter.write_line(f"{test}\n    {value}")
 
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """Stands at `NOW` until a test moves it (`clock.move_to`, `clock.shift`)."""
+    """Frozen at `NOW` until a test moves it (`clock.move_to`, `clock.shift`)."""
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 
@@ -107,7 +107,7 @@ def viewer(db: None) -> Any:
 
 @pytest.fixture
 def stranger(db: None) -> Any:
-    """Signed in, but with no part in the project."""
+    """A user without access to the project."""
     from tests.factories import UserFactory
 
     return UserFactory(username="stranger")
@@ -115,7 +115,7 @@ def stranger(db: None) -> Any:
 
 @pytest.fixture
 def staff(db: None) -> Any:
-    """May use the admin; outside it a stranger."""
+    """A user who may use the admin; outside it a stranger."""
     from tests.factories import UserFactory
 
     return UserFactory(username="staff", is_staff=True)
@@ -130,7 +130,7 @@ def superuser(db: None) -> Any:
 
 @pytest.fixture
 def project(owner: Any, manager: Any, viewer: Any) -> Any:
-    """A product of `owner`'s, which `manager` and `viewer` have joined."""
+    """A product of `owner` with the members `manager` and `viewer`."""
     from tests.factories import MembershipFactory, ProjectFactory
 
     project = ProjectFactory(name="Lighthouse", owner=owner)
@@ -141,7 +141,7 @@ def project(owner: Any, manager: Any, viewer: Any) -> Any:
 
 @pytest.fixture
 def other_project(stranger: Any) -> Any:
-    """A product of somebody else's."""
+    """A product of someone else."""
     from tests.factories import ProjectFactory
 
     return ProjectFactory(name="Windmill", owner=stranger)

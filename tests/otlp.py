@@ -1,4 +1,4 @@
-"""Traces as an exporter puts them: protobuf messages, and their JSON by OTLP's mapping."""
+"""Traces as exporters send them: protobuf messages, or JSON by OTLP's mapping."""
 
 import base64
 import json
@@ -73,8 +73,8 @@ def chat(number: int, more: Mapping[str, Any] = {}, **options: Any) -> Span:
 
 
 def agent(number: int, name: str, more: Mapping[str, Any] = {}, **options: Any) -> Span:
-    told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": name}
-    return span(number, {**told, **more}, **options)
+    attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": name}
+    return span(number, {**attributes, **more}, **options)
 
 
 def request(*spans: Span) -> ExportTraceServiceRequest:
@@ -84,12 +84,12 @@ def request(*spans: Span) -> ExportTraceServiceRequest:
 
 
 def as_json(message: ExportTraceServiceRequest) -> dict[str, Any]:
-    """Protobuf's own mapping, but ids in hex and enumerations as numbers."""
+    """Protobuf's JSON mapping, except that ids are in hex and enumerations are numbers."""
     value = MessageToDict(message, use_integers_for_enums=True)
-    for one in json_spans(value):
+    for span_ in json_spans(value):
         for name in ("traceId", "spanId", "parentSpanId"):
-            if name in one:
-                one[name] = base64.b64decode(one[name]).hex()
+            if name in span_:
+                span_[name] = base64.b64decode(span_[name]).hex()
     return value
 
 

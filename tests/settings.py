@@ -1,4 +1,4 @@
-"""Settings of the test suite: those of the product, on the database that the run is for.
+"""Settings for the tests: the product's, with the test database.
 
 `TEST_DATABASE_URL` names the server (`python -m tests.with_postgres` sets it). Without it the tests
 run on SQLite, in a file: a database in memory would be locked as a whole by each of several threads.
@@ -9,7 +9,7 @@ import tempfile
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ.setdefault("HTTPS", "false")
-# Never the database that the machine's own environment names.
+# Never use the database named by the environment.
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or "sqlite:///:memory:"
 
 from aicost.settings import *  # noqa: F403
@@ -17,7 +17,7 @@ from aicost.settings import DATABASES, INSTALLED_APPS, STORAGES
 from tests import citus
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # No test cuts the power; those that kill a server run it with the product's own settings.
+    # No test cuts the power, and tests that kill a server run it with the product's settings.
     options = DATABASES["default"]["OPTIONS"]
     options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
     # The process id keeps two runs on one machine apart. It is the name from the start: were it one in
@@ -32,8 +32,8 @@ if citus.in_use():
     DISTRIBUTED = True
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
-# `tests` brings a `flush` that may empty the ledger; nothing else may.
+# The app `tests` has a `flush` that may empty the ledger; nothing else may.
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-WHITENOISE_AUTOREFRESH = True  # finds static files where they are written; none are collected
+WHITENOISE_AUTOREFRESH = True  # serves static files from their sources; nothing is collected

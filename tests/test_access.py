@@ -1,4 +1,4 @@
-"""Who may see a product, who may change it; tokens as the database and their owners see them."""
+"""Access to products, and API tokens."""
 
 import hashlib
 from base64 import urlsafe_b64decode
@@ -22,7 +22,7 @@ def test_owner_manager_viewer_and_superuser_see_a_product(project, owner, manage
         assert project_for(person, str(project.pk)) == project
 
 
-def test_strangers_and_staff_get_what_one_gets_for_no_product(project, stranger, staff):
+def test_strangers_and_staff_get_the_same_error_as_for_a_missing_product(project, stranger, staff):
     for person in (stranger, staff):
         with pytest.raises(Http404) as refused:
             project_for(person, project.pk)
@@ -32,14 +32,12 @@ def test_strangers_and_staff_get_what_one_gets_for_no_product(project, stranger,
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)
-def test_an_odd_id_is_the_id_of_no_product(project, owner, odd):
+def test_an_invalid_id_is_not_found(project, owner, odd):
     with pytest.raises(Http404):
         project_for(owner, odd)
 
 
-def test_owners_and_managers_change_things_viewers_and_superusers_do_not(
-    project, owner, manager, viewer, superuser
-):
+def test_only_owners_and_managers_may_change_a_product(project, owner, manager, viewer, superuser):
     for person in (owner, manager):
         assert project_for(person, project.pk, "change") == project
     for person in (viewer, superuser):
@@ -47,13 +45,13 @@ def test_owners_and_managers_change_things_viewers_and_superusers_do_not(
             project_for(person, project.pk, "change")
 
 
-def test_a_removed_member_is_out_at_once(project, viewer):
+def test_a_removed_member_loses_access_at_once(project, viewer):
     Membership.objects.get(user=viewer).delete()
     with pytest.raises(Http404):
         project_for(viewer, project.pk)
 
 
-def test_an_inactive_person_sees_nothing(project, owner):
+def test_an_inactive_user_sees_no_product(project, owner):
     owner.is_active = False
     owner.save()
     assert not Project.objects.visible_to(owner).exists()
@@ -72,13 +70,13 @@ def test_a_token_is_found_by_its_text_and_stored_only_as_a_hash(project, owner):
     assert (found.user, found.project) == (owner, project)
 
 
-def test_other_texts_find_no_token(owner):
+def test_any_other_text_finds_no_token(owner):
     _, text = tokens.issue(owner)
     for other in ("", "aicost_", text[:-1], text + "x", text.upper(), "x" * 10_000, text + "\n"):
         assert tokens.find(other) is None
 
 
-def test_revoked_and_expired_tokens_and_those_of_inactive_people_are_not_found(owner, clock):
+def test_revoked_and_expired_tokens_and_those_of_inactive_users_are_not_found(owner, clock):
     revoked, revoked_text = tokens.issue(owner)
     tokens.revoke(revoked)
     assert tokens.find(revoked_text) is None
@@ -92,28 +90,28 @@ def test_revoked_and_expired_tokens_and_those_of_inactive_people_are_not_found(o
     assert tokens.find(text) is None
 
 
-def test_a_token_is_narrowed_to_products_that_its_user_sees(project, stranger):
+def test_a_token_can_only_be_limited_to_a_product_its_user_sees(project, stranger):
     with pytest.raises(PermissionDenied):
         tokens.issue(stranger, project=project)
 
 
-def test_bringing_usage_in_needs_a_product_and_its_owner_or_manager(project, owner, manager, viewer):
+def test_an_ingest_token_needs_a_product_and_its_owner_or_manager(project, owner, manager, viewer):
     for person in (owner, manager):
         assert tokens.issue(person, project=project, scope="ingest")
     with pytest.raises(PermissionDenied, match="owner or a manager"):
         tokens.issue(viewer, project=project, scope="ingest")
-    with pytest.raises(PermissionDenied, match="names the product"):
+    with pytest.raises(PermissionDenied, match="must name the product"):
         tokens.issue(owner, scope="ingest")
     with pytest.raises(IntegrityError), transaction.atomic():
         ApiToken.objects.create(user=owner, scope="ingest", token_hash="x")
 
 
-def test_may_change_asks_for_the_present_role(project, manager):
+def test_may_change_uses_the_current_role(project, manager):
     Membership.objects.filter(user=manager).update(role="viewer")
     assert not may_change(manager, project)
 
 
-def test_the_product_that_came_with_its_owners_token_is_not_looked_up_again(
+def test_the_project_loaded_with_its_owners_token_is_not_queried_again(
     project, owner, stranger, django_assert_num_queries
 ):
     _, text = tokens.issue(owner, project=project, scope="ingest")

@@ -159,7 +159,7 @@ def test_a_token_is_shown_once(admin, project, owner):
 def test_a_token_that_its_user_may_not_have_is_refused(admin, project, viewer):
     form = {"user": viewer.pk, "project": project.pk, "scope": "ingest"}
     response = admin.post(address(ApiToken, "add"), form)
-    assert b"needs the owner or a manager" in response.content
+    assert b"Only the owner or a manager" in response.content
     assert not ApiToken.objects.exists()
 
 
@@ -178,7 +178,7 @@ def test_a_product_with_usage_is_archived_not_deleted(admin, project):
     assert project.archived_at
     admin.post(
         address(Project, "changelist"),
-        {"action": "take_out_of_the_archive", "_selected_action": [project.pk]},
+        {"action": "restore", "_selected_action": [project.pk]},
     )
     project.refresh_from_db()
     assert project.archived_at is None
@@ -217,7 +217,9 @@ def test_a_product_and_its_members_are_made(admin, owner, viewer):
 def test_a_label_and_colour_can_be_used_everywhere(admin, project, other_project):
     mine = AgentType.objects.get(project=project, slug="testing")
     AgentType.objects.filter(pk=mine.pk).update(label="QA", color="plum")
-    admin.post(address(AgentType, "changelist"), {"action": "use_everywhere", "_selected_action": [mine.pk]})
+    admin.post(
+        address(AgentType, "changelist"), {"action": "apply_to_all_products", "_selected_action": [mine.pk]}
+    )
     other = AgentType.objects.get(project=other_project, slug="testing")
     assert (other.label, other.color) == ("QA", "plum")
 

@@ -348,7 +348,7 @@ def _provocations(
 
 
 def test_every_code_of_the_server_is_documented(owner: Any) -> None:
-    codes = {code.key for code in vars(errors).values() if isinstance(code, errors.Code)}
+    codes = {code.key for code in vars(errors).values() if isinstance(code, errors.ErrorCode)}
     page = page_of(owner)
     listed = {key for id in (*NAMES, "errors") for key, *_ in documented_mistakes(page, id)}
     # JSON-RPC's alone: what is no JSON is a BAD_REQUEST of tRPC's.

@@ -184,7 +184,7 @@ def test_tokens_of_connect_of_the_admin_and_of_the_command_are_noted(
 
 def test_archiving_and_restoring_are_noted_once(project: Any, superuser: Any) -> None:
     client = signed_in(superuser)
-    for action in ("archive", "archive", "take_out_of_the_archive", "take_out_of_the_archive"):
+    for action in ("archive", "archive", "restore", "restore"):
         client.post("/admin/products/project/", {"action": action, "_selected_action": [project.pk]})
     assert told(Kind.ARCHIVED) == ("superuser", "", "Lighthouse", THERE, "")
     assert told(Kind.RESTORED) == ("superuser", "", "Lighthouse", THERE, "")
@@ -264,7 +264,7 @@ def test_a_flood_of_failed_sign_ins_with_invented_names_is_one_line_an_hour(owne
 def test_denials_at_once_are_counted_each_in_one_line(project: Any, stranger: Any) -> None:
     def deny(_: int) -> None:
         try:
-            audit.tally(Kind.DENIED, by=stranger, whose="one", about=stranger, project=project)
+            audit.count(Kind.DENIED, by=stranger, counter="one", about=stranger, project=project)
         finally:
             connection.close()
 
@@ -286,9 +286,9 @@ def test_a_denial_is_told_although_its_line_can_not_be_written(
     def broken(*_: Any, **__: Any) -> None:
         raise Error("the disk is full")
 
-    monkeypatch.setattr(audit, "tally", broken)
+    monkeypatch.setattr(audit, "count", broken)
     assert client.get(url(project, "product")).status_code == 404
-    assert "a denial could not be noted" in caplog.text
+    assert "a denial could not be recorded" in caplog.text
 
 
 # ---- No secrets, nothing that breaks
@@ -328,7 +328,7 @@ def test_odd_names_are_text_on_the_page_and_in_the_file(project: Any, owner: Any
 
 
 def test_details_are_one_short_line(project: Any, owner: Any) -> None:
-    audit.note(Kind.DENIED, by=owner, project=project, detail="a\nb\x1b" + "x" * 1000)
+    audit.record(Kind.DENIED, by=owner, project=project, detail="a\nb\x1b" + "x" * 1000)
     assert entry(Kind.DENIED).detail.startswith("a\\nb\\x1bxxx")
     assert len(entry(Kind.DENIED).detail) == DETAIL_LENGTH
 
@@ -337,7 +337,7 @@ def test_details_are_one_short_line(project: Any, owner: Any) -> None:
 
 
 def test_entries_are_neither_changed_nor_deleted_by_the_orm(project: Any, owner: Any) -> None:
-    audit.note(Kind.DENIED, by=owner, project=project)
+    audit.record(Kind.DENIED, by=owner, project=project)
     one = entry(Kind.DENIED)
     one.detail = "nothing"
     for act in (
@@ -354,7 +354,7 @@ def test_entries_are_neither_changed_nor_deleted_by_the_orm(project: Any, owner:
 
 @pytest.mark.parametrize("column", ["at", "kind", "who_name", "address", "detail"])
 def test_the_database_keeps_what_an_entry_says(project: Any, owner: Any, column: str) -> None:
-    audit.note(Kind.DENIED, by=owner, project=project)
+    audit.record(Kind.DENIED, by=owner, project=project)
     with pytest.raises(Error, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE products_auditentry SET {column} = {column}")
 
@@ -362,16 +362,16 @@ def test_the_database_keeps_what_an_entry_says(project: Any, owner: Any, column:
 def test_what_is_older_than_the_retention_is_dropped(project: Any, owner: Any, settings: Any) -> None:
     settings.AUDIT_RETENTION_DAYS = 30
     for days in (29, 30, 31, 400):
-        audit.note(Kind.DENIED, by=owner, project=project, at=NOW - timedelta(days=days), detail=f"{days}")
+        audit.record(Kind.DENIED, by=owner, project=project, at=NOW - timedelta(days=days), detail=f"{days}")
     said = StringIO()
     call_command("prune_audit", stdout=said)
-    assert said.getvalue() == "2 dropped\n"
+    assert said.getvalue() == "2 deleted\n"
     assert set(AuditEntry.objects.values_list("detail", flat=True)) == {"29", "30"}
 
 
 def test_much_is_dropped_in_several_transactions(owner: Any) -> None:
     for _ in range(7):
-        audit.note(Kind.SIGNED_IN, by=owner, about=owner)
+        audit.record(Kind.SIGNED_IN, by=owner, about=owner)
     assert audit.prune(NOW + timedelta(seconds=1), batch=3) == 7
     assert not AuditEntry.objects.exists()
 
@@ -381,7 +381,7 @@ def test_who_is_deleted_keeps_a_name_and_a_product_that_is_deleted_its_lines(own
     project = ProjectFactory(owner=owner)
     other = ProjectFactory(owner=owner)
     members.add(project, leaver, "viewer", by=owner)
-    audit.note(Kind.DENIED, by=leaver, about=leaver, project=project)
+    audit.record(Kind.DENIED, by=leaver, about=leaver, project=project)
     get_user_model().objects.get(pk=leaver.pk).delete()
     gone = project.pk
     Project.objects.get(pk=gone).delete()
@@ -471,7 +471,7 @@ def test_what_is_odd_in_the_address_is_said(project: Any, owner: Any, query: str
 
 def test_it_is_paged_and_the_pages_keep_the_kind(project: Any, owner: Any) -> None:
     for number in range(60):
-        audit.note(Kind.DENIED, by=owner, project=project, detail=f"number {number}")
+        audit.record(Kind.DENIED, by=owner, project=project, detail=f"number {number}")
     client = signed_in(owner)
     first = client.get(url(project), {"kind": "denied"})
     assert rows_of(first).count("<tr>") == 50
@@ -489,13 +489,13 @@ def test_a_long_log_asks_the_database_as_often(
     client = signed_in(owner)
     for number in range(30):
         about = UserFactory(username=f"about-{number}")
-        audit.note(Kind.MEMBER_ADDED, by=owner, about=about, project=project)
+        audit.record(Kind.MEMBER_ADDED, by=owner, about=about, project=project)
     with django_assert_num_queries(4):  # session, user, product, entries
         client.get(url(project))
 
 
 def test_the_admin_shows_it_and_changes_nothing(project: Any, superuser: Any, viewer: Any) -> None:
-    audit.note(Kind.DENIED, by=viewer, about=viewer, project=project, detail="GET /somewhere")
+    audit.record(Kind.DENIED, by=viewer, about=viewer, project=project, detail="GET /somewhere")
     client = signed_in(superuser)
     assert "GET /somewhere" in text(client.get("/admin/products/auditentry/"))
     address = f"/admin/products/auditentry/{entry(Kind.DENIED).pk}/"

@@ -1,4 +1,4 @@
-"""Who may call what, by which means: one table for every procedure, caller and transport."""
+"""Authentication and authorization: one table of every procedure, caller and transport."""
 
 import logging
 from collections.abc import Callable
@@ -26,9 +26,9 @@ from tests.factories import PASSWORD, ProjectFactory
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 TRANSPORTS = ["trpc", "jsonrpc"]
-NOBODY, FORBIDDEN, NOT_FOUND = "UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND"
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = "UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND"
 
-# What each procedure needs, and what it is called with here.
+# The procedures by the right they need, with example input.
 READS: dict[str, dict[str, Any]] = {
     "aiCost.getMonthlySummary": {},
     "aiCost.getMonthlyTrend": {},
@@ -39,7 +39,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "aiCost.setBudgetLimit": {"limitDollars": 250},
     "aiCost.clearBudgetLimit": {},
 }
-# These may also be called by the tokens that bring usage in.
+# Ingest tokens may call these, too.
 ASKS: dict[str, dict[str, Any]] = {"aiCost.checkBudget": {"estimateDollars": 1}}
 RESERVES: dict[str, dict[str, Any]] = {"aiCost.reserveBudget": {"estimateDollars": 1}}
 OF_A_PRODUCT = {**READS, **ASKS, **CHANGES, **RESERVES}
@@ -48,7 +48,7 @@ OWNED = "aiCost.getCrossProjectSummary"
 
 @dataclass
 class Caller:
-    """A client, and what it sends with each call."""
+    """A client, and the headers that it sends with each call."""
 
     client: Client
     headers: dict[str, str] = field(default_factory=dict)
@@ -82,16 +82,16 @@ def cast(
 
 @dataclass
 class Cast:
-    """Makes the callers of the table from their descriptions."""
+    """Creates the callers that the table describes."""
 
     project: Project
     lantern: Project
     users: dict[str, Any]
 
     def caller(self, description: str) -> Caller:
-        """Of `owner: session + csrf`, `viewer: write token`, `owner: read token for Lantern, revoked` …"""
-        who, _, means = description.partition(": ")
-        return self.by_session(who, means) if means.startswith("session") else self.by_header(who, means)
+        """For descriptions such as `owner: session + csrf` or `owner: read token for Lantern, revoked`."""
+        name, _, means = description.partition(": ")
+        return self.by_session(name, means) if means.startswith("session") else self.by_header(name, means)
 
     def by_session(self, who: str, means: str) -> Caller:
         client, headers = signed_in(self.users[who])
@@ -108,7 +108,7 @@ class Cast:
         means, _, fate = means.partition(", ")
         kind, _, place = means.partition(" token")
         text = self.token(who, kind, {"": None, " here": self.project, " for Lantern": self.lantern}[place])
-        self.befall(who, fate)
+        self.change_after(who, fate)
         return Caller(strict_client(), bearer(text))
 
     def token(self, who: str, scope: str, project: Project | None = None) -> str:
@@ -116,8 +116,8 @@ class Cast:
             self.users[who], scope=scope, project=project, expires_at=NOW + timedelta(hours=1)
         )[1]
 
-    def befall(self, who: str, fate: str) -> None:
-        """What happened after the token was made."""
+    def change_after(self, who: str, fate: str) -> None:
+        """What happens after the token was created."""
         user, members = self.users[who], Membership.objects.filter(user=self.users[who])
         match fate:
             case "revoked":
@@ -142,7 +142,7 @@ def strict_client() -> Client:
 
 
 def signed_in(user: Any) -> tuple[Client, dict[str, str]]:
-    """A browser that signed in as people do, and the header with which its scripts change things."""
+    """A browser that signed in by the form, and the CSRF header that its scripts send."""
     client = strict_client()
     client.get("/sign-in/")
     form = {"username": user.username, "password": PASSWORD, "csrfmiddlewaretoken": csrf(client)}
@@ -158,15 +158,23 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-# Who calls by which means: what reading Lighthouse gives, what changing it gives, and the names of
-# the products that the caller is told to own. Lighthouse and Lantern are the owner's.
+# Caller and credentials → the code of reading Lighthouse, the code of changing it, and the names of
+# the products in the caller's cross-project summary. Lighthouse and Lantern are the owner's.
 BOTH, HERE, LANTERN, NONE = ["Lantern", "Lighthouse"], ["Lighthouse"], ["Lantern"], []
 TABLE: dict[str, tuple[str, str, Any]] = {
-    "anonymous: ": (NOBODY, NOBODY, NOBODY),
-    "anonymous: Bearer aicost_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA": (NOBODY, NOBODY, NOBODY),
-    "anonymous: Bearer": (NOBODY, NOBODY, NOBODY),
-    "anonymous: Basic b3duZXI6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==": (NOBODY, NOBODY, NOBODY),
-    # A session reads; to change anything it needs a CSRF token, too.
+    "anonymous: ": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "anonymous: Bearer aicost_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA": (
+        UNAUTHORIZED,
+        UNAUTHORIZED,
+        UNAUTHORIZED,
+    ),
+    "anonymous: Bearer": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "anonymous: Basic b3duZXI6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==": (
+        UNAUTHORIZED,
+        UNAUTHORIZED,
+        UNAUTHORIZED,
+    ),
+    # A session may read; changes also need a CSRF token.
     "stranger: session": (NOT_FOUND, FORBIDDEN, NONE),
     "viewer: session": (OK, FORBIDDEN, NONE),
     "manager: session": (OK, FORBIDDEN, NONE),
@@ -179,7 +187,7 @@ TABLE: dict[str, tuple[str, str, Any]] = {
     "owner: session + csrf": (OK, OK, BOTH),
     "staff: session + csrf": (NOT_FOUND, NOT_FOUND, NONE),
     "superuser: session + csrf": (OK, FORBIDDEN, NONE),
-    # A token's right is its scope and its user's role.
+    # A token needs the scope, and its user the role.
     "stranger: read token": (NOT_FOUND, NOT_FOUND, NONE),
     "viewer: read token": (OK, FORBIDDEN, NONE),
     "manager: read token": (OK, FORBIDDEN, NONE),
@@ -194,7 +202,7 @@ TABLE: dict[str, tuple[str, str, Any]] = {
     "superuser: write token": (OK, FORBIDDEN, NONE),
     "owner: ingest token here": (FORBIDDEN, FORBIDDEN, FORBIDDEN),
     "manager: ingest token here": (FORBIDDEN, FORBIDDEN, FORBIDDEN),
-    # Narrowed, there is no other product.
+    # For a token limited to one product, no other product exists.
     "owner: read token here": (OK, FORBIDDEN, HERE),
     "owner: write token here": (OK, OK, HERE),
     "manager: write token here": (OK, OK, NONE),
@@ -204,12 +212,12 @@ TABLE: dict[str, tuple[str, str, Any]] = {
     "owner: write token for Lantern": (NOT_FOUND, NOT_FOUND, LANTERN),
     "owner: ingest token for Lantern": (NOT_FOUND, NOT_FOUND, FORBIDDEN),
     "superuser: read token for Lantern": (NOT_FOUND, NOT_FOUND, NONE),
-    # What happened since the token was made.
-    "owner: write token, revoked": (NOBODY, NOBODY, NOBODY),
-    "owner: write token here, revoked": (NOBODY, NOBODY, NOBODY),
-    "owner: write token, expired": (NOBODY, NOBODY, NOBODY),
-    "owner: write token, inactive": (NOBODY, NOBODY, NOBODY),
-    "superuser: read token, inactive": (NOBODY, NOBODY, NOBODY),
+    # Changes after the token was created.
+    "owner: write token, revoked": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "owner: write token here, revoked": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "owner: write token, expired": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "owner: write token, inactive": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
+    "superuser: read token, inactive": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
     "manager: write token, removed": (NOT_FOUND, NOT_FOUND, NONE),
     "manager: write token here, removed": (NOT_FOUND, NOT_FOUND, NONE),
     "manager: ingest token here, removed": (NOT_FOUND, NOT_FOUND, FORBIDDEN),
@@ -217,22 +225,22 @@ TABLE: dict[str, tuple[str, str, Any]] = {
     "manager: write token, demoted": (OK, FORBIDDEN, NONE),
     "manager: write token here, demoted": (OK, FORBIDDEN, NONE),
     "manager: ingest token here, demoted": (FORBIDDEN, FORBIDDEN, FORBIDDEN),
-    # Where there is a token, the session counts for nothing.
+    # A token takes precedence over the session.
     "stranger: session and write token of owner": (OK, OK, BOTH),
     "owner: session and write token of viewer": (OK, FORBIDDEN, NONE),
     "owner: session and read token of stranger": (NOT_FOUND, NOT_FOUND, NONE),
-    "owner: session and bad token": (NOBODY, NOBODY, NOBODY),
+    "owner: session and bad token": (UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED),
 }
 
 
-def test_the_table_knows_every_procedure() -> None:
+def test_the_access_table_covers_every_procedure() -> None:
     assert {*OF_A_PRODUCT, OWNED} == set(PROCEDURES)
     assert {*CHANGES, *RESERVES} == {name for name, one in PROCEDURES.items() if one.kind == "mutation"}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("description", TABLE)
-def test_the_table(cast: Cast, description: str, transport: str) -> None:
+def test_the_access_table(cast: Cast, description: str, transport: str) -> None:
     reading, changing, owned = TABLE[description]
     brings_usage = "ingest token here" in description
     asking = OK if brings_usage and reading == FORBIDDEN else reading
@@ -251,8 +259,8 @@ def test_the_table(cast: Cast, description: str, transport: str) -> None:
     assert {name: code(name, given) for name, given in CHANGES.items()} == dict.fromkeys(CHANGES, changing)
     left = {} if changing == OK else {cast.project.pk: 100 * 10**9}
     assert limits.limits_now([cast.project]) == left
-    told = call(caller.client, transport, OWNED, **caller.headers)
-    assert owned == ([one["name"] for one in told.data["projects"]] if told.code == OK else told.code)
+    result = call(caller.client, transport, OWNED, **caller.headers)
+    assert owned == ([one["name"] for one in result.data["projects"]] if result.code == OK else result.code)
 
 
 # ---- Strangers
@@ -264,7 +272,7 @@ ODD_IDS = ("4711", "0", "-1", "", "abc", "9" * 30, "1\0", "x" * 100_000)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("means", ["session + csrf", "write token", "write token for Lantern"])
 @pytest.mark.parametrize("name", OF_A_PRODUCT)
-def test_a_product_that_is_not_theirs_is_as_one_that_is_not(
+def test_a_product_of_others_is_answered_like_a_missing_one(
     cast: Cast, name: str, means: str, transport: str
 ) -> None:
     caller = cast.caller(f"{'owner' if 'Lantern' in means else 'stranger'}: {means}")
@@ -287,19 +295,19 @@ def without_id(headers: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_stranger_does_not_learn_the_present_month_of_a_product(cast: Cast, transport: str) -> None:
+def test_a_stranger_does_not_learn_the_current_month_of_a_product(cast: Cast, transport: str) -> None:
     caller = cast.caller("stranger: read token")
     for month in ("2999-01", "nonsense", ""):
         given = {"projectId": str(cast.project.pk), "month": month}
-        told = call(caller.client, transport, "aiCost.getMonthlySummary", given, **caller.headers)
-        assert told.code == NOT_FOUND
+        result = call(caller.client, transport, "aiCost.getMonthlySummary", given, **caller.headers)
+        assert result.code == NOT_FOUND
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("key", ['"aaaaaaaaaaaa\\000"', "x" * 5_000, "", "ü" * 32, '"; DROP TABLE"'])
-def test_a_session_cookie_that_is_none_is_nobodys(key: str, transport: str) -> None:
+def test_an_invalid_session_cookie_is_unauthenticated(key: str, transport: str) -> None:
     client = Client(headers={"Cookie": f"sessionid={key}"})
-    assert call(client, transport, OWNED).code == NOBODY
+    assert call(client, transport, OWNED).code == UNAUTHORIZED
     assert client.get("/").status_code == 302
 
 
@@ -329,36 +337,34 @@ def browser(cast: Cast) -> Caller:
         {"X-CSRFToken": "right", "Origin": "null"},
     ],
 )
-def test_a_change_by_session_needs_the_right_csrf_token_from_the_right_place(
+def test_a_change_by_session_needs_a_valid_csrf_token_and_origin(
     browser: Caller, project: Project, headers: dict[str, str], transport: str
 ) -> None:
     sent = {name: csrf(browser.client) if value == "right" else value for name, value in headers.items()}
     given = {"projectId": str(project.pk), "limitDollars": 5}
-    told = call(browser.client, transport, SET, given, **sent)
-    assert told.code == FORBIDDEN
-    assert "CSRF" in told.message
+    result = call(browser.client, transport, SET, given, **sent)
+    assert result.code == FORBIDDEN
+    assert "CSRF" in result.message
     assert limits.limits_now([project]) == {}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_the_csrf_token_of_somebody_elses_browser_is_wrong(
-    cast: Cast, browser: Caller, transport: str
-) -> None:
+def test_the_csrf_token_of_another_browser_is_wrong(cast: Cast, browser: Caller, transport: str) -> None:
     foreign = cast.caller("viewer: session + csrf").headers
     given = {"projectId": str(cast.project.pk)}
     assert call(browser.client, transport, CLEAR, given, **foreign).code == FORBIDDEN
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_change_by_session_needs_the_cookie_of_the_csrf_token(
-    cast: Cast, browser: Caller, transport: str
-) -> None:
+def test_a_change_by_session_needs_the_csrf_cookie(cast: Cast, browser: Caller, transport: str) -> None:
     del browser.client.cookies["csrftoken"]
     given = {"projectId": str(cast.project.pk)}
     assert call(browser.client, transport, CLEAR, given, **browser.headers).code == FORBIDDEN
 
 
-def test_a_batch_of_changes_without_the_csrf_token_changes_nothing(browser: Caller, project: Project) -> None:
+def test_a_batch_of_mutations_without_the_csrf_token_changes_nothing(
+    browser: Caller, project: Project
+) -> None:
     given = {"projectId": str(project.pk), "limitDollars": 5}
     body = {str(position): given for position in range(3)}
     response = browser.client.post(
@@ -369,7 +375,7 @@ def test_a_batch_of_changes_without_the_csrf_token_changes_nothing(browser: Call
     assert limits.limits_now([project]) == {}
 
 
-def test_only_the_changes_of_a_jsonrpc_batch_need_the_csrf_token(browser: Caller, project: Project) -> None:
+def test_only_the_mutations_of_a_jsonrpc_batch_need_the_csrf_token(browser: Caller, project: Project) -> None:
     given = {"projectId": str(project.pk)}
     request = {"jsonrpc": "2.0", "id": 1, "params": given}
     batch = [{**request, "method": CLEAR}, {**request, "method": "aiCost.getMonthlyTrend"}]
@@ -382,7 +388,7 @@ def test_only_the_changes_of_a_jsonrpc_batch_need_the_csrf_token(browser: Caller
     assert [one["result"]["budgetLimit"] for one in response.json()] == [5, 6]
 
 
-def test_a_notification_by_session_needs_the_csrf_token_as_well(browser: Caller, project: Project) -> None:
+def test_a_notification_by_session_needs_the_csrf_token(browser: Caller, project: Project) -> None:
     body = {"jsonrpc": "2.0", "method": SET, "params": [str(project.pk), 5]}
     post = browser.client.post
     assert post("/api/rpc", body, content_type="application/json").status_code == 204
@@ -394,7 +400,7 @@ def test_a_notification_by_session_needs_the_csrf_token_as_well(browser: Caller,
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"]
 )
-def test_what_another_sites_form_can_send_changes_nothing(
+def test_a_form_on_another_site_can_change_nothing(
     browser: Caller, project: Project, content_type: str
 ) -> None:
     given = f'{{"projectId": "{project.pk}", "limitDollars": 5}}'
@@ -421,7 +427,7 @@ def read(client: Client, project: Project, text: str, **headers: str) -> Any:
     return trpc(client, "aiCost.getMonthlyTrend", {"projectId": str(project.pk)}, **bearer(text), **headers)
 
 
-def test_the_last_use_is_written_at_most_once_an_hour(
+def test_last_used_is_updated_at_most_once_an_hour(
     project: Project, owner: Any, clock: Any, django_assert_num_queries: Any
 ) -> None:
     token, text = tokens.issue(owner)
@@ -435,20 +441,18 @@ def test_the_last_use_is_written_at_most_once_an_hour(
     assert last_use() == NOW
     clock.shift(timedelta(seconds=1))
     assert last_use() == NOW + timedelta(hours=1)
-    with django_assert_num_queries(2):  # the token with its user, the product; the trend is kept; no write
+    with django_assert_num_queries(2):  # the token with its user, and the product; the trend is cached
         read(Client(), project, text)
 
 
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer  {} "])
-def test_the_word_bearer_is_read_in_any_case_and_spaces_are_not_the_token(
-    project: Project, owner: Any, header: str
-) -> None:
+def test_the_bearer_scheme_ignores_case_and_extra_spaces(project: Project, owner: Any, header: str) -> None:
     headers = {"Authorization": header.format(tokens.issue(owner)[1])}
     given = {"projectId": str(project.pk)}
     assert call(Client(), "trpc", "aiCost.getMonthlyTrend", given, **headers).code == OK
 
 
-def test_a_token_in_the_address_is_none(project: Project, owner: Any) -> None:
+def test_a_token_in_the_url_is_ignored(project: Project, owner: Any) -> None:
     text = tokens.issue(owner)[1]
     given = quote(f'{{"projectId": "{project.pk}"}}')
     address = f"/api/trpc/aiCost.getMonthlyTrend?input={given}&access_token={text}&token={text}"
@@ -461,46 +465,46 @@ def bad_token(client: Client, transport: str, number: int = 0, **headers: str) -
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_who_guesses_tokens_is_slowed_and_good_ones_pass(
+def test_guessing_tokens_is_rate_limited_but_valid_tokens_pass(
     project: Project, owner: Any, clock: Any, transport: str
 ) -> None:
     _, good = tokens.issue(owner)
 
-    def told(number: int, **headers: str) -> str:
+    def code_of(number: int, **headers: str) -> str:
         return READ[transport](bad_token(Client(), transport, number, **headers)).code
 
-    assert [told(number) for number in range(BAD_TOKENS_A_MINUTE)] == [NOBODY] * BAD_TOKENS_A_MINUTE
-    assert told(20) == "TOO_MANY_REQUESTS"
+    assert [code_of(number) for number in range(BAD_TOKENS_A_MINUTE)] == [UNAUTHORIZED] * BAD_TOKENS_A_MINUTE
+    assert code_of(20) == "TOO_MANY_REQUESTS"
     assert read(Client(), project, good).status_code == 200
-    assert READ[transport](bad_token(Client(REMOTE_ADDR="192.0.2.7"), transport)).code == NOBODY
+    assert READ[transport](bad_token(Client(REMOTE_ADDR="192.0.2.7"), transport)).code == UNAUTHORIZED
     clock.shift(timedelta(seconds=59))
-    assert told(21) == "TOO_MANY_REQUESTS"
+    assert code_of(21) == "TOO_MANY_REQUESTS"
     clock.shift(timedelta(seconds=2))
-    assert told(22) == NOBODY, "a minute after the first"
+    assert code_of(22) == UNAUTHORIZED, "a minute after the first"
 
 
-def test_who_is_slowed_is_told_for_how_long() -> None:
+def test_a_rate_limited_caller_gets_retry_after() -> None:
     answers = [bad_token(Client(), "trpc", number) for number in range(BAD_TOKENS_A_MINUTE + 1)]
     assert not any("Retry-After" in answer for answer in answers[:-1])
     assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
 
 
-def test_a_batch_with_a_bad_token_is_one_bad_token() -> None:
+def test_a_batch_with_a_bad_token_counts_once() -> None:
     path = ",".join([OWNED] * 50)
     response = Client().get(f"/api/trpc/{path}?batch=1", headers=bearer("aicost_" + "x" * 43))
     assert response.status_code == 401
     request = {"jsonrpc": "2.0", "id": 1, "method": OWNED}
     response = Client().post("/api/rpc", [request] * 50, content_type="application/json", headers=bearer("x"))
     assert {one["error"]["code"] for one in response.json()} == {-32001}
-    assert READ["trpc"](bad_token(Client(), "trpc")).code == NOBODY
+    assert READ["trpc"](bad_token(Client(), "trpc")).code == UNAUTHORIZED
 
 
-def test_asking_without_any_token_is_never_slowed() -> None:
+def test_calls_without_a_token_are_never_rate_limited() -> None:
     codes = {call(Client(), "trpc", OWNED).code for _ in range(BAD_TOKENS_A_MINUTE + 5)}
-    assert codes == {NOBODY}
+    assert codes == {UNAUTHORIZED}
 
 
-# ---- What the log says
+# ---- The log
 
 
 @pytest.fixture
@@ -520,21 +524,21 @@ def denials(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         "owner: ingest token here",
     ],
 )
-def test_every_denial_is_logged_on_one_line_with_who_and_what(
+def test_every_denial_is_logged_on_one_line_with_caller_and_procedure(
     cast: Cast, denials: Callable[[], list[str]], description: str, transport: str
 ) -> None:
     caller = cast.caller(description)
     given = {"projectId": str(cast.project.pk), "limitDollars": 1}
-    told = call(caller.client, transport, SET, given, **caller.headers)
+    result = call(caller.client, transport, SET, given, **caller.headers)
     [line] = denials()
     who, _, _ = description.partition(": ")
     user = f"user {cast.users[who].pk}" if who in cast.users else "nobody"
     token = f" by token {ApiToken.objects.get().pk}" if "token" in description else ""
-    assert line == f"{SET} denied {user}{token}: {told.message}"
+    assert line == f"{SET} denied {user}{token}: {result.message}"
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_what_is_not_denied_is_not_logged(
+def test_other_calls_are_not_logged_as_denials(
     cast: Cast, denials: Callable[[], list[str]], transport: str
 ) -> None:
     caller = cast.caller("owner: read token")
@@ -548,7 +552,7 @@ HOSTILE = "x\n2026-03-17 12:00:00 WARNING aicost.access forged \x1b[31m\r\u2028\
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_nothing_hostile_breaks_a_line_of_the_log(
+def test_hostile_text_cannot_break_a_log_line(
     cast: Cast, caplog: pytest.LogCaptureFixture, transport: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -560,14 +564,14 @@ def test_nothing_hostile_breaks_a_line_of_the_log(
     ):
         call(caller.client, transport, "aiCost.getMonthlyTrend", given, **caller.headers)
     forger = bad_token(Client(REMOTE_ADDR="x\nforged"), transport)
-    assert READ[transport](forger).code == NOBODY
+    assert READ[transport](forger).code == UNAUTHORIZED
     Client().get(f"/api/trpc/{quote(HOSTILE, errors='surrogatepass')}")
     body = {"jsonrpc": "2.0", "id": HOSTILE, "method": HOSTILE}
     Client().post("/api/rpc", body, content_type="application/json")
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("aicost")]
-    assert "bad token from x\\nforged, try 1" in ours
-    assert all(line.isprintable() for line in ours), ours
-    # Django's own lines say the path, and escape it, too.
+    own_lines = [record.getMessage() for record in caplog.records if record.name.startswith("aicost")]
+    assert "bad token from x\\nforged, try 1" in own_lines
+    assert all(line.isprintable() for line in own_lines), own_lines
+    # Django's own lines contain the path, and escape it, too.
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
@@ -605,13 +609,13 @@ ADDRESSES = ["/api/rpc", f"/api/trpc/{OWNED}", f"/api/trpc/{OWNED},{OWNED}?batch
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_other_origins_are_told_nothing_unless_configured(address: str) -> None:
+def test_other_origins_get_no_cors_headers_by_default(address: str) -> None:
     for response in (preflight(address), Client().get(address, headers={"Origin": ELSEWHERE})):
         assert "Access-Control-Allow-Origin" not in response
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_configured_origin_may_send_what_the_clients_send(settings: Any, address: str) -> None:
+def test_a_configured_origin_may_send_the_clients_headers(settings: Any, address: str) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ELSEWHERE]
     response = preflight(address)
     assert response.status_code in (200, 204)
@@ -619,11 +623,11 @@ def test_a_configured_origin_may_send_what_the_clients_send(settings: Any, addre
     allowed = {one.strip() for one in response["Access-Control-Allow-Headers"].split(",")}
     assert allowed >= {"authorization", "content-type", "trpc-accept"}
     assert {one.strip() for one in response["Access-Control-Allow-Methods"].split(",")} >= {"GET", "POST"}
-    # The session stays at home.
+    # Credentials such as the session cookie are not allowed.
     assert "Access-Control-Allow-Credentials" not in response
 
 
-def test_a_configured_origin_reads_answers_and_errors(settings: Any, project: Project, owner: Any) -> None:
+def test_a_configured_origin_can_read_results_and_errors(settings: Any, project: Project, owner: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ELSEWHERE]
     _, text = tokens.issue(owner)
     answers = [
@@ -645,14 +649,14 @@ def test_a_configured_origin_reads_answers_and_errors(settings: Any, project: Pr
         assert "origin" in response["Vary"].lower()
 
 
-def test_another_origin_than_the_configured_and_the_pages_get_nothing(settings: Any) -> None:
+def test_other_origins_and_pages_get_no_cors_headers(settings: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ELSEWHERE]
     for origin in ("https://app.example.evil.example", "http://app.example", "null"):
         assert "Access-Control-Allow-Origin" not in jsonrpc(Client(), OWNED, Origin=origin)
     assert "Access-Control-Allow-Origin" not in Client().get("/sign-in/", headers={"Origin": ELSEWHERE})
 
 
-def test_no_answer_may_be_kept_by_a_cache(project: Project, owner: Any) -> None:
+def test_api_responses_are_not_cacheable(project: Project, owner: Any) -> None:
     _, text = tokens.issue(owner)
     for response in (read(Client(), project, text), read(Client(), project, "bad"), jsonrpc(Client(), OWNED)):
         assert response["Cache-Control"] == "no-store"

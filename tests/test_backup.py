@@ -1,4 +1,4 @@
-"""A backup made while writers write is whole, and what is restored from it is proved and still guarded."""
+"""A backup made during writes is complete, and restored data passes verification and has its triggers."""
 
 import os
 import shutil
@@ -34,14 +34,14 @@ RESTORED = "aicost_restored"
 
 @pytest.fixture
 def writers(project: Project) -> Iterator[Event]:
-    """Usage comes in all the time; the event is set once some has."""
+    """Senders record usage all the time; the event is set once some is recorded."""
     begun, stopped = Event(), Event()
 
     def write(sender: int) -> None:
         number = 0
         while not stopped.is_set():
-            told = [event(eventId=f"{sender}-{number}-{n}", runId=f"r{number % 7}") for n in range(20)]
-            ledger.record(project, told)
+            events = [event(eventId=f"{sender}-{number}-{n}", runId=f"r{number % 7}") for n in range(20)]
+            ledger.record(project, events)
             number += 1
             if number == 3:
                 begun.set()
@@ -59,7 +59,7 @@ def writers(project: Project) -> Iterator[Event]:
 
 @pytest.fixture
 def restored(tmp_path: Path, writers: Event) -> Iterator[tuple[str, int]]:
-    """The URL of what a backup was restored into, and how many lines were acknowledged before it."""
+    """The URL of the restored database, and how many events were acknowledged before the backup."""
     before = CreditTransaction.objects.count()
     if connection.vendor == "sqlite":
         call_command("backup", tmp_path / "copy.sqlite3", verbosity=0)
@@ -84,12 +84,12 @@ def _postgres_copy(dump: Path) -> Iterator[str]:
 
 
 def _uri(url: str) -> str:
-    """PostgreSQL's own tools know the scheme by its long name only."""
+    """PostgreSQL's tools accept only the long form of the URL scheme."""
     return url.replace("postgres://", "postgresql://", 1)
 
 
 def _tool(name: str) -> str:
-    """As new as the server: an older pg_dump refuses it, and of a newer one an older server knows not all."""
+    """The tool of the server's version: older ones refuse it, newer ones write statements it doesn't know."""
     if citus.in_use():
         return shutil.which(name) or missing(name, "install the client of the cluster's PostgreSQL")
     try:
@@ -110,7 +110,7 @@ def manage(url: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_what_is_restored_is_proved_and_guarded(restored: tuple[str, int]) -> None:
+def test_a_restored_backup_passes_verification_and_has_its_triggers(restored: tuple[str, int]) -> None:
     url, before = restored
     manage(url, "migrate", "--verbosity", "0")
     assert "agree" in manage(url, "verify_ledger")
@@ -128,7 +128,7 @@ def _connect(url: str) -> Any:
     return psycopg.connect(_uri(url))
 
 
-def test_a_backup_is_never_written_over_and_is_for_its_owner_only(tmp_path: Path, project: Project) -> None:
+def test_a_backup_overwrites_nothing_and_only_its_owner_can_read_it(tmp_path: Path, project: Project) -> None:
     path = tmp_path / "copy.sqlite3"
     if connection.vendor != "sqlite":
         with pytest.raises(CommandError, match="pg_dump"):
@@ -143,7 +143,7 @@ def test_a_backup_is_never_written_over_and_is_for_its_owner_only(tmp_path: Path
     assert path.read_bytes() == before
 
 
-def test_a_backup_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_backup_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if connection.vendor != "sqlite":
         return
     from aicost.management.commands import backup

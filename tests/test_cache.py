@@ -239,7 +239,7 @@ def relabel(project: Any) -> None:
 def relabel_everywhere(project: Any) -> None:
     other = AgentType.objects.get(project=ProjectFactory(), slug="testing")
     other.color = "lime"
-    other.use_everywhere()
+    other.apply_to_all_projects()
 
 
 def mend(project: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands for scripts: what they print, and what they refuse."""
+"""Management commands for scripts: output and errors."""
 
 import io
 from typing import Any
@@ -28,7 +28,7 @@ def test_create_project_prints_the_id_and_nothing_else(owner):
     assert project.agent_types.count() == 14
 
 
-def test_create_project_makes_the_owner_only_when_asked(db):
+def test_create_project_creates_the_owner_only_on_request(db):
     with pytest.raises(CommandError, match="no user named 'ada'"):
         printed("create_project", "Harbour", owner="ada")
     printed("create_project", "Harbour", owner="ada", create_user=True)
@@ -43,7 +43,7 @@ def test_create_project_makes_the_owner_only_when_asked(db):
         ("Harbour", "Mars/Olympus", "not a time zone"),
     ],
 )
-def test_create_project_refuses_what_can_be_no_project(db, name, zone, reason):
+def test_create_project_refuses_invalid_projects(db, name, zone, reason):
     with pytest.raises(CommandError, match=reason):
         printed("create_project", name, owner="ada", create_user=True, time_zone=zone)
     assert not Project.objects.exists()
@@ -57,22 +57,22 @@ def test_create_token_prints_the_token_and_nothing_else(project, owner):
     assert (token.user, token.project, token.scope) == (owner, project, "ingest")
 
 
-def test_a_token_can_read_unless_said_otherwise(owner):
+def test_the_default_scope_of_a_token_is_read(owner):
     token = tokens.find(printed("create_token", user="owner").strip())
     assert token
     assert (token.scope, token.project) == ("read", None)
 
 
-def test_create_token_refuses_what_the_user_may_not_have(project, viewer, stranger):
+def test_create_token_refuses_tokens_the_user_may_not_have(project, viewer, stranger):
     with pytest.raises(CommandError, match="owner or a manager"):
         printed("create_token", user="viewer", project=project.pk, scope="ingest")
-    with pytest.raises(CommandError, match="may not see"):
+    with pytest.raises(CommandError, match="has no access"):
         printed("create_token", user="stranger", project=project.pk)
-    with pytest.raises(CommandError, match="no product with the id 4711"):
+    with pytest.raises(CommandError, match="no product with ID 4711"):
         printed("create_token", user="viewer", project=4711)
 
 
-def test_verify_ledger_agrees_then_names_the_damage_and_rebuild_mends_it(project):
+def test_verify_ledger_reports_damage_and_rebuild_rollups_repairs_it(project):
     usage(project)
     assert "agree" in printed("verify_ledger")
     DailySpend.objects.filter(project=project).update(cost_nanos=1)
@@ -84,7 +84,7 @@ def test_verify_ledger_agrees_then_names_the_damage_and_rebuild_mends_it(project
     assert "agree" in printed("verify_ledger", project=project.pk)
 
 
-def test_verify_ledger_names_a_missing_guard(project):
+def test_verify_ledger_reports_a_missing_trigger(project):
     name = "billing_ledger_append_only" if connection.vendor == "postgresql" else "billing_ledger_delete"
     table = " ON billing_credittransaction" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
@@ -96,11 +96,11 @@ def test_verify_ledger_names_a_missing_guard(project):
 
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups"])
-def test_a_product_that_is_not_there_is_an_error(db, command):
-    with pytest.raises(CommandError, match="no product with the id 4711"):
+def test_a_missing_product_is_an_error(db, command):
+    with pytest.raises(CommandError, match="no product with ID 4711"):
         printed(command, project=4711)
 
 
-def test_healthz_answers_anybody(client):
+def test_healthz_needs_no_authentication(client):
     response = client.get("/healthz")
     assert (response.status_code, response.content) == (200, b"ok\n")

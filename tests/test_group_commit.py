@@ -1,4 +1,4 @@
-"""Requests that wait for the same project share a transaction, and nothing else."""
+"""Group commit: requests that wait for the same project share a transaction, and nothing else."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ Batches = list[list[str]]
 
 @pytest.fixture
 def batches(monkeypatch) -> Batches:
-    """The ids of each batch that reached the ledger; `poison` in it is refused, `busy` not heard."""
+    """The ids of each batch passed to the ledger. The ids `poison` and `busy` make it fail."""
     seen: Batches = []
     record = ledger.record
 
@@ -43,20 +43,20 @@ def batches(monkeypatch) -> Batches:
 
 
 @contextmanager
-def while_another_has_the_turn(project: Any) -> Iterator[Callable[..., Future[Any]]]:
-    """Gives a function that lets a request come and wait; they go on, in that order, when the block ends."""
-    line = group_commit.line_of(project)
+def while_another_has_the_lock(project: Any) -> Iterator[Callable[..., Future[Any]]]:
+    """Yields a function that starts a request and returns once it waits. They run when the block ends."""
+    queue = group_commit.queue_of(project)
 
-    def come(*events: Any) -> Future[Any]:
-        before = len(line.waiting)
+    def send(*events: Any) -> Future[Any]:
+        before = len(queue.pending)
         future = pool.submit(_request, project, events)
         deadline = time.monotonic() + PATIENCE
-        while len(line.waiting) == before and time.monotonic() < deadline:
+        while len(queue.pending) == before and time.monotonic() < deadline:
             time.sleep(0.001)
         return future
 
-    with ThreadPoolExecutor(8) as pool, line.turn:
-        yield come
+    with ThreadPoolExecutor(8) as pool, queue.lock:
+        yield send
 
 
 def _request(project: Any, events: Any) -> Any:
@@ -70,88 +70,88 @@ def statuses(future: Future[Any]) -> list[str]:
     return [outcome.status for outcome in future.result(PATIENCE)]
 
 
-def booked() -> set[str]:
+def recorded_ids() -> set[str]:
     return set(CreditTransaction.objects.values_list("event_id", flat=True))
 
 
-def test_requests_that_wait_are_recorded_together_and_each_hears_of_its_own(batches):
+def test_waiting_requests_are_recorded_together_and_each_gets_its_own_outcomes(batches):
     project = ProjectFactory()
-    with while_another_has_the_turn(project) as come:
-        first = come(event(eventId="a"), event(eventId="b"))
-        again = come(event(eventId="b"), event(eventId="c"))
-        other = come(event(eventId="a", inputTokens=99), Rejection(event_id="d", reason="no event"))
+    with while_another_has_the_lock(project) as send:
+        first = send(event(eventId="a"), event(eventId="b"))
+        again = send(event(eventId="b"), event(eventId="c"))
+        other = send(event(eventId="a", inputTokens=99), Rejection(event_id="d", reason="no event"))
     assert batches == [["a", "b", "b", "c", "a", "d"]]
     assert statuses(first) == ["recorded", "recorded"]
     assert statuses(again) == ["duplicate", "recorded"]
     assert statuses(other) == ["conflict", "rejected"]
-    assert booked() == {"a", "b", "c"}
+    assert recorded_ids() == {"a", "b", "c"}
     assert list(verification.differences(project)) == []
 
 
-def test_what_the_database_refuses_is_refused_to_its_sender_alone(batches):
+def test_a_request_refused_by_the_database_fails_alone(batches):
     project = ProjectFactory()
-    with while_another_has_the_turn(project) as come:
-        first, poison, last = (come(event(eventId=name)) for name in ("a", "poison", "b"))
+    with while_another_has_the_lock(project) as send:
+        first, poison, last = (send(event(eventId=name)) for name in ("a", "poison", "b"))
     assert statuses(first) == statuses(last) == ["recorded"]
     with pytest.raises(DataError):
         poison.result(PATIENCE)
-    assert booked() == {"a", "b"}
+    assert recorded_ids() == {"a", "b"}
 
 
-def test_a_busy_database_is_told_to_all_and_not_asked_again_for_each(batches):
+def test_a_busy_database_fails_all_waiting_requests_without_separate_attempts(batches):
     project = ProjectFactory()
-    with while_another_has_the_turn(project) as come:
-        requests = [come(event(eventId=name)) for name in ("a", "busy")]
+    with while_another_has_the_lock(project) as send:
+        requests = [send(event(eventId=name)) for name in ("a", "busy")]
     for request in requests:
         with pytest.raises(OperationalError):
             request.result(PATIENCE)
     assert batches == [["a", "busy"]]
-    assert booked() == set()
+    assert recorded_ids() == set()
 
 
-def test_together_they_are_no_larger_than_one_request_may_be(batches):
+def test_a_group_is_no_larger_than_one_request_may_be(batches):
     project = ProjectFactory()
     sizes = [MAX_EVENTS - 1, 1, 1]
-    with while_another_has_the_turn(project) as come:
-        requests = [come(*(event(eventId=f"{n}-{i}") for i in range(size))) for n, size in enumerate(sizes)]
+    with while_another_has_the_lock(project) as send:
+        requests = [send(*(event(eventId=f"{n}-{i}") for i in range(size))) for n, size in enumerate(sizes)]
     assert [len(statuses(request)) for request in requests] == sizes
     assert [len(batch) for batch in batches] == [MAX_EVENTS, 1]
 
 
-def test_a_project_waits_for_no_other(batches):
+def test_a_project_does_not_wait_for_another(batches):
     project, other = ProjectFactory(), ProjectFactory()
-    with while_another_has_the_turn(project) as come:
-        waits = come(event(eventId="a"))
+    with while_another_has_the_lock(project) as send:
+        waits = send(event(eventId="a"))
         assert [one.status for one in group_commit.record(other, [event(eventId="b")])] == ["recorded"]
         assert not waits.done()
     assert statuses(waits) == ["recorded"]
     assert batches == [["b"], ["a"]]
 
 
-def test_who_waits_too_long_for_a_turn_is_told_to_come_again_and_is_not_recorded(batches, settings):
+def test_a_request_that_waits_too_long_for_the_lock_is_not_recorded(batches, settings):
     project = ProjectFactory()
     settings.LOCK_TIMEOUT = 0.05
-    with while_another_has_the_turn(project) as come:
-        late = come(event(eventId="a"))
+    with while_another_has_the_lock(project) as send:
+        late = send(event(eventId="a"))
         with pytest.raises(OperationalError, match="locked"):
             late.result(PATIENCE)
     assert batches == []
     assert [one.status for one in group_commit.record(project, [event(eventId="a")])] == ["recorded"]
 
 
-def test_who_is_being_recorded_when_the_wait_ends_hears_what_became_of_it(batches, settings, monkeypatch):
+def test_a_request_being_recorded_when_its_wait_ends_gets_its_outcomes(batches, settings, monkeypatch):
     project = ProjectFactory()
     settings.LOCK_TIMEOUT = 0.05
-    leave, asked = group_commit.Line.leave, Event()
+    withdraw, called = group_commit.ProjectQueue.withdraw, Event()
 
-    def taken_just_before(line: group_commit.Line, one: group_commit.Waiting) -> bool:
-        group_commit._record(project, line.take())
-        asked.set()
-        return leave(line, one)
+    def recorded_just_before(queue: group_commit.ProjectQueue, request: group_commit.PendingRequest) -> bool:
+        group_commit._record(project, queue.next_group())
+        called.set()
+        return withdraw(queue, request)
 
-    monkeypatch.setattr(group_commit.Line, "leave", taken_just_before)
-    with while_another_has_the_turn(project) as come:
-        late = come(event(eventId="a"))
-        assert asked.wait(PATIENCE)
+    monkeypatch.setattr(group_commit.ProjectQueue, "withdraw", recorded_just_before)
+    with while_another_has_the_lock(project) as send:
+        late = send(event(eventId="a"))
+        assert called.wait(PATIENCE)
     assert statuses(late) == ["recorded"]
     assert batches == [["a"]]

@@ -1,4 +1,4 @@
-"""What every answer tells browsers: run what is ours alone, guess nothing, frame nothing, stay on TLS."""
+"""Security headers: own scripts only, no MIME sniffing, no framing, HTTPS only."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def addresses(project: Project) -> list[str]:
     return [*pages, *own, *odd, *open_to_all, *every.DOORS.values(), *every.of_the_admin().values()]
 
 
-def test_every_answer_has_the_strict_policy_and_the_other_headers(client: Client, project: Project) -> None:
+def test_every_response_has_the_strict_csp_and_security_headers(client: Client, project: Project) -> None:
     usage(project, runId="run-1")
     for address in addresses(project):
         response = client.get(address)
@@ -54,7 +54,7 @@ def test_every_answer_has_the_strict_policy_and_the_other_headers(client: Client
         assert {name: response[name] for name in HEADERS} == HEADERS, address
 
 
-def test_over_tls_browsers_are_told_to_stay_there(client: Client, settings: Any) -> None:
+def test_https_responses_have_hsts(client: Client, settings: Any) -> None:
     settings.SECURE_HSTS_SECONDS = 31_536_000
     assert Client().get("/", secure=True)["Strict-Transport-Security"].startswith("max-age=31536000")
     settings.SECURE_SSL_REDIRECT = True
@@ -62,14 +62,14 @@ def test_over_tls_browsers_are_told_to_stay_there(client: Client, settings: Any)
     assert (redirect.status_code, redirect["Location"]) == (301, "https://testserver/account/tokens")
 
 
-def test_no_script_reads_the_session_and_no_other_site_sends_it(owner: Any) -> None:
+def test_the_session_cookie_is_httponly_and_samesite(owner: Any) -> None:
     client = Client()
     client.post(reverse("sign-in"), {"username": "owner", "password": PASSWORD})
     session = client.cookies["sessionid"]
     assert (session["httponly"], session["samesite"]) == (True, "Lax")
 
 
-def test_signing_in_leads_to_no_other_site(owner: Any) -> None:
+def test_sign_in_does_not_redirect_to_other_sites(owner: Any) -> None:
     for elsewhere in ("https://evil.example/", "//evil.example", "javascript:alert(1)", "\\\\evil.example"):
         form = {"username": "owner", "password": PASSWORD, "next": elsewhere}
         assert Client().post(reverse("sign-in"), form)["Location"] == "/"

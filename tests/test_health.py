@@ -1,4 +1,4 @@
-"""What machines ask: is the process up, is it ready, what has come in."""
+"""The endpoints for monitoring: /healthz, /readyz and /metrics."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.factories import fields
 pytestmark = pytest.mark.django_db
 
 
-def test_ready_means_that_the_database_answers_and_is_migrated(client, monkeypatch):
+def test_readyz_requires_a_reachable_and_migrated_database(client, monkeypatch):
     assert client.get("/readyz").status_code == 200
     MigrationRecorder.Migration.objects.filter(app="billing").order_by("-pk").first().delete()
     response = client.get("/readyz")
@@ -27,7 +27,7 @@ def test_ready_means_that_the_database_answers_and_is_migrated(client, monkeypat
     assert (response.status_code, response.content) == (503, b"the database does not answer\n")
 
 
-def test_there_are_no_metrics_without_a_token(client, settings):
+def test_metrics_need_a_token(client, settings):
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics").status_code == 404
     settings.METRICS_TOKEN = "scrape"
@@ -35,7 +35,7 @@ def test_there_are_no_metrics_without_a_token(client, settings):
     assert client.get("/metrics", HTTP_AUTHORIZATION="Bearer wrong").status_code == 401
 
 
-def test_the_intake_counts_what_became_of_every_event(client, project, owner, settings, clock):
+def test_the_metrics_count_events_by_outcome(client, project, owner, settings, clock):
     settings.METRICS_TOKEN = "scrape"
 
     def counted() -> dict[str, float]:

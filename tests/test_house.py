@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold."""
+"""Rules for the code that a test can check."""
 
 import ast
 import shutil
@@ -15,7 +15,7 @@ from django.db import connection
 from tests.conftest import missing
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOORS = ("aicost", "billing", "products")
+PACKAGES = ("aicost", "billing", "products")
 
 NAMES_WITHOUT_A_SUBJECT = {
     "utils",
@@ -28,15 +28,15 @@ NAMES_WITHOUT_A_SUBJECT = {
     "common",
     "misc",
 }
-ENTRANCES = {"aicost.settings", "aicost.urls", "aicost.wsgi", "aicost.asgi"}
+ENTRY_POINTS = {"aicost.settings", "aicost.urls", "aicost.wsgi", "aicost.asgi"}
 
 
 def modules() -> list[Path]:
-    return [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Absolute names of modules, and of what is taken from them."""
+    """Names of the imported modules, and of what is imported from them."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -45,11 +45,11 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_the_house_has_its_floors() -> None:
-    assert {path.relative_to(ROOT).parts[0] for path in modules()} == set(FLOORS)
+def test_every_module_is_in_one_of_the_packages() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in modules()} == set(PACKAGES)
 
 
-def test_imports_keep_the_contracts() -> None:
+def test_import_contracts_hold() -> None:
     command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which(
         "lint-imports"
     )
@@ -60,52 +60,52 @@ def test_imports_keep_the_contracts() -> None:
     assert "0 broken" in result.stdout
 
 
-@pytest.mark.parametrize("floor", FLOORS)
-def test_no_floor_imports_one_above_not_even_inside_a_function(floor: str) -> None:
-    above = FLOORS[: FLOORS.index(floor)]
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_imports_a_higher_one_even_inside_functions(package: str) -> None:
+    above = PACKAGES[: PACKAGES.index(package)]
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in modules()
-        if path.relative_to(ROOT).parts[0] == floor
+        if path.relative_to(ROOT).parts[0] == package
         for name in imported(path)
         if name.split(".")[0] in above
     ]
     assert wrong == []
 
 
-def test_nothing_imports_the_settings_or_the_entrances() -> None:
+def test_nothing_imports_settings_or_entry_points() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in modules()
-        if str(path.relative_to(ROOT)) not in {name.replace(".", "/") + ".py" for name in ENTRANCES}
+        if str(path.relative_to(ROOT)) not in {name.replace(".", "/") + ".py" for name in ENTRY_POINTS}
         for name in imported(path)
-        if name in ENTRANCES
+        if name in ENTRY_POINTS
     ]
     assert wrong == []
 
 
-def test_modules_are_named_for_their_subject() -> None:
+def test_modules_are_named_after_their_subject() -> None:
     parts = {part for path in modules() for part in path.relative_to(ROOT).with_suffix("").parts}
     assert parts & NAMES_WITHOUT_A_SUBJECT == set()
 
 
 @pytest.mark.django_db
-def test_every_change_of_a_model_has_its_migration() -> None:
-    told = StringIO()
+def test_every_model_change_has_a_migration() -> None:
+    output = StringIO()
     try:
-        call_command("makemigrations", check=True, dry_run=True, stdout=told)
+        call_command("makemigrations", check=True, dry_run=True, stdout=output)
     except (SystemExit, CommandError):
-        pytest.fail(told.getvalue())
+        pytest.fail(output.getvalue())
 
 
-def test_migrations_have_names_that_a_reader_understands() -> None:
-    names = [path.stem for floor in FLOORS for path in (ROOT / floor).glob("migrations/[0-9]*.py")]
+def test_migrations_have_descriptive_names() -> None:
+    names = [path.stem for package in PACKAGES for path in (ROOT / package).glob("migrations/[0-9]*.py")]
     assert names
     assert [name for name in names if "_auto_" in name] == []
 
 
 @pytest.mark.django_db
-def test_the_run_is_on_the_database_that_it_names() -> None:
+def test_the_tests_run_on_the_configured_database() -> None:
     import os
 
     url = os.environ.get("TEST_DATABASE_URL", "sqlite:")

@@ -151,7 +151,7 @@ def test_a_file_that_is_not_there_is_named_and_the_others_are_recorded(project, 
 
 
 def test_a_project_that_is_not_there_is_an_error(db, tmp_path, good):
-    with pytest.raises(CommandError, match="no product with the id 4711"):
+    with pytest.raises(CommandError, match="no product with ID 4711"):
         Run(write(tmp_path / "usage.jsonl", *good), project=4711)
 
 

@@ -1,4 +1,4 @@
-"""`POST /api/v1/usage`: what of a request is in the ledger, and what it is told."""
+"""`POST /api/v1/usage`: what is recorded, and what the response says."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ ADDRESS = "/api/v1/usage"
 
 @pytest.fixture
 def post(client, project, owner):
-    """Send a body to the door with an ingest token of the product."""
+    """Sends a body to the endpoint with an ingest token of the product."""
     _, text = tokens.issue(owner, project=project, scope="ingest")
 
     def send_body(
@@ -39,27 +39,27 @@ def statuses(response: Any) -> list[str]:
     return [one["status"] for one in response.json()["results"]]
 
 
-def booked() -> set[str]:
+def recorded_ids() -> set[str]:
     return set(CreditTransaction.objects.values_list("event_id", flat=True))
 
 
-def test_an_event_is_recorded_and_again_a_duplicate(post):
+def test_an_event_sent_twice_is_a_duplicate(post):
     first = post(fields(eventId="a"))
     assert (first.status_code, first.json()["results"]) == (200, [{"status": "recorded", "eventId": "a"}])
     again = post(fields(eventId="a"))
     assert (again.status_code, statuses(again)) == (200, ["duplicate"])
-    assert booked() == {"a"}
+    assert recorded_ids() == {"a"}
 
 
-def test_an_array_and_ndjson_are_answered_event_by_event(post):
+def test_arrays_and_ndjson_get_one_result_per_event(post):
     array = post([fields(eventId="a"), fields(eventId="b")])
     assert statuses(array) == ["recorded", "recorded"]
     lines = b"\n".join(json.dumps(fields(eventId=name)).encode() for name in "bc") + b"\n\n"
     assert statuses(post(lines, "application/x-ndjson")) == ["duplicate", "recorded"]
-    assert booked() == {"a", "b", "c"}
+    assert recorded_ids() == {"a", "b", "c"}
 
 
-def test_the_valid_ones_of_a_batch_are_recorded_and_the_others_named(post):
+def test_valid_events_are_recorded_and_the_others_reported(post):
     post(fields(eventId="old", costDollars=1))
     wrong = {**fields(eventId="bad"), "inputTokns": 1}
     response = post([fields(eventId="good"), wrong, fields(eventId="old", costDollars=2), 7])
@@ -76,26 +76,26 @@ def test_the_valid_ones_of_a_batch_are_recorded_and_the_others_named(post):
         "rejected": 2,
         "conflicts": 1,
     }
-    assert booked() == {"old", "good"}
+    assert recorded_ids() == {"old", "good"}
 
 
 def test_atomic_records_all_or_nothing(post):
     response = post([fields(eventId="good"), {}], query="?atomic=true")
     assert (response.status_code, statuses(response)) == (422, ["withheld", "rejected"])
-    assert booked() == set()
+    assert recorded_ids() == set()
     assert post([fields(eventId="a"), fields(eventId="b")], query="?atomic=true").status_code == 200
-    assert booked() == {"a", "b"}
+    assert recorded_ids() == {"a", "b"}
     assert post(fields(), query="?atomic=perhaps").status_code == 400
 
 
-def test_nothing_good_is_422(post):
+def test_a_batch_without_a_valid_event_is_422(post):
     assert post({"eventId": "x"}).status_code == 422
 
 
-def test_gzip_is_read(post):
+def test_gzip_is_accepted(post):
     body = gzip.compress(json.dumps(fields(eventId="packed")).encode())
     assert post(body, HTTP_CONTENT_ENCODING="gzip").status_code == 200
-    assert booked() == {"packed"}
+    assert recorded_ids() == {"packed"}
 
 
 REFUSED = {
@@ -114,20 +114,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_request_that_makes_no_sense_is_refused_whole(post, what):
+def test_an_invalid_request_is_refused_as_a_whole(post, what):
     body, options, status = REFUSED[what]
     response = post(body, **options)
     assert response.status_code == status
     assert response.json()["error"]
-    assert booked() == set()
+    assert recorded_ids() == set()
 
 
-def test_a_thousand_events_are_taken(post):
+def test_a_thousand_events_are_accepted(post):
     response = post([fields(eventId=f"e{number}") for number in range(1000)])
     assert response.json()["recorded"] == 1000
 
 
-def test_only_tokens_with_the_right_bring_usage_in(post, client, project, owner, viewer, manager):
+def test_only_ingest_tokens_may_send_usage(post, client, project, owner, viewer, manager):
     def token(user: Any, **wanted: Any) -> str:
         return tokens.issue(user, **wanted)[1]
 
@@ -147,7 +147,7 @@ def test_only_tokens_with_the_right_bring_usage_in(post, client, project, owner,
     assert client.get(ADDRESS).status_code == 405
 
 
-def test_an_archived_product_takes_no_usage(post, project, clock):
+def test_an_archived_product_accepts_no_usage(post, project, clock):
     type(project).objects.filter(pk=project.pk).update(archived_at="2026-03-01T00:00:00Z")
     assert post(fields()).status_code == 403
 
@@ -173,6 +173,6 @@ def test_a_sum_beyond_64_bits_is_refused_and_changes_nothing(post, project):
     assert CreditTransaction.objects.count() == ledger_rows
 
 
-def test_what_comes_in_agrees_with_the_proof(post, project):
+def test_recorded_usage_passes_verification(post, project):
     post([fields(kind=kind) for kind in ("deduction", "refund", "purchase", "grant", "job")])
     assert not list(verification.differences(project))

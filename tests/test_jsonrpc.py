@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as its specification has it: every example of its section 7, and every kind of error."""
+"""JSON-RPC 2.0: every example of section 7 of its specification, and every kind of error."""
 
 import json
 from collections.abc import Callable
@@ -23,20 +23,20 @@ SET, CROSS = "aiCost.setBudgetLimit", "aiCost.getCrossProjectSummary"
 
 @pytest.fixture
 def post(owner: Any) -> Callable[..., Any]:
-    """POST a text, or a value as JSON, with the owner's token; the response."""
+    """POST a text, or a value as JSON, with the owner's token. Returns the response."""
     token = tokens.issue(owner, scope="write")[1]
 
     def sent(body: Any, type: str = "application/json", **headers: str) -> Any:
         text = body if isinstance(body, str | bytes) else json.dumps(body)
-        told = {"Authorization": f"Bearer {token}", **headers}
-        return Client().post("/api/rpc", text, type, headers={k: v for k, v in told.items() if v})
+        sent = {"Authorization": f"Bearer {token}", **headers}
+        return Client().post("/api/rpc", text, type, headers={k: v for k, v in sent.items() if v})
 
     return sent
 
 
 @pytest.fixture
 def ask(post: Any) -> Callable[..., Any]:
-    """POST, and what the answer says; None where it says nothing, as to notifications."""
+    """POST and return the parsed response; None if it is empty, as for notifications."""
 
     def asked(body: Any, **headers: str) -> Any:
         response = post(body, **headers)
@@ -56,9 +56,9 @@ def mine(project: Any) -> str:
 
 
 def request(method: Any, params: Any = ..., id: Any = 1) -> dict[str, Any]:
-    """A request object; a notification where the id is left out by `...`."""
-    told = {"jsonrpc": "2.0", "method": method, "params": params, "id": id}
-    return {name: value for name, value in told.items() if value is not ...}
+    """A request object; with the id `...` a notification."""
+    members = {"jsonrpc": "2.0", "method": method, "params": params, "id": id}
+    return {name: value for name, value in members.items() if value is not ...}
 
 
 def error(code: int, id: Any = None) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def error(code: int, id: Any = None) -> dict[str, Any]:
 
 
 def code(answer: Any) -> Any:
-    """An error response without its words, which must be some."""
+    """An error response without its message, which must not be empty."""
     assert set(answer) == {"jsonrpc", "error", "id"}
     assert set(answer["error"]) == {"code", "message"}
     assert answer["error"]["message"]
@@ -77,7 +77,7 @@ def limit(project: Any) -> int | None:
     return limits.limits_now([project]).get(project.pk)
 
 
-# The examples of section 7, in their order, with our procedures.
+# The examples of section 7, in order, with this product's procedures.
 
 
 def test_call_with_positional_parameters(ask: Any, mine: str, owner: Any) -> None:
@@ -96,7 +96,7 @@ def test_call_with_named_parameters_in_any_order(ask: Any, mine: str) -> None:
     assert sum(day["cost"] for day in first["result"]) == 1.25
 
 
-def test_a_notification_takes_effect_and_is_not_answered(ask: Any, mine: str, project: Any) -> None:
+def test_a_notification_takes_effect_without_a_response(ask: Any, mine: str, project: Any) -> None:
     assert ask(request(SET, [mine, 12.5], ...)) is None
     assert limit(project) == 12_500_000_000
     assert ask(request("foobar", id=...)) is None
@@ -151,7 +151,7 @@ def test_mixed_batch(ask: Any, mine: str, project: Any) -> None:
     assert cross["result"]["totalCost"] == 1.25
 
 
-def test_batch_of_notifications_is_not_answered(ask: Any, mine: str, project: Any) -> None:
+def test_a_batch_of_notifications_has_no_response(ask: Any, mine: str, project: Any) -> None:
     assert ask([request(SET, [mine, 3], ...), request(SET, [mine, 4], ...)]) is None
     assert limit(project) == 4_000_000_000
 
@@ -161,21 +161,21 @@ def test_batch_of_notifications_is_not_answered(ask: Any, mine: str, project: An
 
 def test_every_procedure_can_be_called(ask: Any, mine: str) -> None:
     needed = {"projectId": mine, "limitDollars": 9.99, "days": 30, "estimateDollars": 0.01}
-    for name, one in PROCEDURES.items():
-        fields = one.input.model_json_schema()["required"] if one.input else []
+    for name, procedure in PROCEDURES.items():
+        fields = procedure.input.model_json_schema()["required"] if procedure.input else []
         answer = ask(request(name, {field: needed[field] for field in fields}))
         assert set(answer) == {"jsonrpc", "result", "id"}, answer
 
 
 @pytest.mark.parametrize("id_", ["", "a", "ü\0", "\ud800", 0, -1, 2**53 + 1, 10**30, 1.5, None])
-def test_an_id_is_sent_back_as_it_was(ask: Any, id_: Any) -> None:
+def test_an_id_is_returned_unchanged(ask: Any, id_: Any) -> None:
     for body in (request(CROSS, id=id_), request("foobar", id=id_), request(SUMMARY, [], id_)):
         [answer] = ask([body])
         assert (answer["id"], type(answer["id"])) == (id_, type(id_))
 
 
 @pytest.mark.parametrize("id_", ["true", "[]", "{}", "1e400"])
-def test_what_is_no_id_is_not_sent_back(ask: Any, id_: str) -> None:
+def test_an_invalid_id_is_not_returned(ask: Any, id_: str) -> None:
     body = f'{{"jsonrpc": "2.0", "method": "{CROSS}", "id": {id_}}}'
     assert code(ask(body)) == error(-32600)
 
@@ -195,19 +195,17 @@ def test_what_is_no_id_is_not_sent_back(ask: Any, id_: str) -> None:
         ({"jsonrpc": "1.0", "id": {}}, None),
     ],
 )
-def test_an_invalid_request_is_answered_with_the_id_that_can_be_read(
-    ask: Any, changed: Any, id_: Any
-) -> None:
+def test_the_response_to_an_invalid_request_has_its_id_if_valid(ask: Any, changed: Any, id_: Any) -> None:
     body = {name: value for name, value in {**request(CROSS), **changed}.items() if value is not ...}
     assert code(ask(body)) == error(-32600, id_)
 
 
-def test_an_invalid_request_without_an_id_is_no_notification(ask: Any) -> None:
+def test_an_invalid_request_without_an_id_gets_a_response(ask: Any) -> None:
     assert code(ask({"jsonrpc": "2.0", "method": 1})) == error(-32600)
 
 
 @pytest.mark.parametrize("body", ["null", "1", '"x"', "true", "{}"])
-def test_json_that_is_no_request(ask: Any, body: str) -> None:
+def test_json_that_is_not_a_request(ask: Any, body: str) -> None:
     assert code(ask(body)) == error(-32600)
 
 
@@ -215,11 +213,11 @@ def test_json_that_is_no_request(ask: Any, body: str) -> None:
     "body",
     [b" ", b"{", b"NaN", b'{"id": NaN}', b"\xff", b"[" * 5000 + b"]" * 5000, "{}".encode("utf-16"), b"{} {}"],
 )
-def test_what_is_no_json(ask: Any, body: bytes) -> None:
+def test_invalid_json(ask: Any, body: bytes) -> None:
     assert code(ask(body)) == error(-32700)
 
 
-def test_members_that_nobody_knows_are_ignored(ask: Any) -> None:
+def test_unknown_members_are_ignored(ask: Any) -> None:
     assert "result" in ask({**request(CROSS), "trace": "x"})
 
 
@@ -228,7 +226,7 @@ def test_a_procedure_without_input_ignores_what_is_sent(ask: Any, params: Any) -
     assert "result" in ask(request(CROSS, params))
 
 
-def test_a_batch_has_at_most_as_many_members_as_is_set(ask: Any, settings: Any) -> None:
+def test_the_batch_limit_is_configurable(ask: Any, settings: Any) -> None:
     most = [request(CROSS, id=number) for number in range(settings.RPC_MAX_BATCH)]
     assert [answer["id"] for answer in ask(most)] == list(range(settings.RPC_MAX_BATCH))
     refused = ask([*most, request(CROSS)])
@@ -236,7 +234,7 @@ def test_a_batch_has_at_most_as_many_members_as_is_set(ask: Any, settings: Any) 
     assert str(settings.RPC_MAX_BATCH) in refused["error"]["message"]
 
 
-def test_nothing_of_a_batch_beyond_the_cap_takes_effect(ask: Any, mine: str, project: Any) -> None:
+def test_a_batch_over_the_limit_has_no_effect(ask: Any, mine: str, project: Any) -> None:
     ask([request(SET, [mine, 1], ...)] * (settings.RPC_MAX_BATCH + 1))
     assert limit(project) is None
 
@@ -263,13 +261,13 @@ def test_invalid_params_name_the_field(ask: Any, mine: str, params: Any, field: 
     assert answer["error"]["message"].startswith(f"{field}: ")
 
 
-def test_who_is_not_known_is_unauthorized(ask: Any, mine: str) -> None:
+def test_an_unauthenticated_caller_is_unauthorized(ask: Any, mine: str) -> None:
     assert code(ask(request(SUMMARY, [mine]), Authorization="")) == error(-32001, 1)
     assert code(ask(request(SUMMARY, [mine]), Authorization="Bearer x")) == error(-32001, 1)
     assert code(ask(request("foobar"), Authorization="")) == error(-32601, 1)
 
 
-def test_who_may_only_look_is_forbidden_to_change(ask: Any, mine: str, project: Any, viewer: Any) -> None:
+def test_a_viewer_is_forbidden_to_change_things(ask: Any, mine: str, project: Any, viewer: Any) -> None:
     token = f"Bearer {tokens.issue(viewer, scope='write')[1]}"
     assert "result" in ask(request(SUMMARY, [mine]), Authorization=token)
     assert code(ask(request(SET, [mine, 5]), Authorization=token)) == error(-32003, 1)
@@ -277,13 +275,13 @@ def test_who_may_only_look_is_forbidden_to_change(ask: Any, mine: str, project: 
     assert limit(project) is None
 
 
-def test_anothers_product_is_not_found_as_one_that_does_not_exist(ask: Any, other_project: Any) -> None:
+def test_a_product_of_others_is_not_found_like_a_missing_one(ask: Any, other_project: Any) -> None:
     theirs, none = (ask(request(SUMMARY, [id_])) for id_ in (str(other_project.pk), "987654"))
     assert code(theirs) == error(-32004, 1)
     assert theirs == none
 
 
-def test_guessing_tokens_is_slowed(ask: Any, monkeypatch: Any, mine: str) -> None:
+def test_guessing_tokens_is_rate_limited(ask: Any, monkeypatch: Any, mine: str) -> None:
     monkeypatch.setattr("aicost.http.authentication.BAD_TOKENS_A_MINUTE", 0)
     assert code(ask(request(SUMMARY, [mine]), Authorization="Bearer guess")) == error(-32029, 1)
 
@@ -291,7 +289,7 @@ def test_guessing_tokens_is_slowed(ask: Any, monkeypatch: Any, mine: str) -> Non
 @pytest.mark.parametrize(
     ("raised", "number"), [(RuntimeError("hunter2"), -32603), (OperationalError("hunter2"), -32000)]
 )
-def test_what_fails_on_the_server_says_nothing_of_it(
+def test_an_internal_error_reveals_no_details(
     ask: Any, mine: str, monkeypatch: Any, raised: Exception, number: int
 ) -> None:
     def fail(*_: Any) -> None:
@@ -307,7 +305,7 @@ def test_what_fails_on_the_server_says_nothing_of_it(
 # HTTP
 
 
-def test_a_session_changes_with_its_csrf_token_only(owner: Any, mine: str, project: Any) -> None:
+def test_a_session_needs_its_csrf_token_for_changes(owner: Any, mine: str, project: Any) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(owner)
     body = json.dumps([request(SET, [mine, 5], 1), request(SUMMARY, [mine], 2)])
@@ -321,7 +319,7 @@ def test_a_session_changes_with_its_csrf_token_only(owner: Any, mine: str, proje
 
 
 @pytest.mark.parametrize("method", ["get", "head", "put", "delete", "patch", "options"])
-def test_only_a_post_is_answered(method: str) -> None:
+def test_only_post_is_allowed(method: str) -> None:
     response = getattr(Client(), method)("/api/rpc")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert method == "head" or code(response.json()) == error(-32600)
@@ -339,17 +337,17 @@ def test_other_media_types_are_refused(post: Any, type_: str) -> None:
 @pytest.mark.parametrize(
     "type_", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"]
 )
-def test_json_may_have_parameters_and_capitals(post: Any, type_: str) -> None:
+def test_the_media_type_may_have_parameters_and_capitals(post: Any, type_: str) -> None:
     assert "result" in post(request(CROSS), type_).json()
 
 
-def test_a_request_that_is_too_large_is_refused(post: Any, settings: Any) -> None:
+def test_an_oversized_request_is_refused(post: Any, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     response = post(request(CROSS, ["x" * 1000]))
     assert response.status_code == 413
     assert code(response.json()) == error(-32600)
 
 
-def test_no_cache_keeps_an_answer(post: Any) -> None:
+def test_responses_are_not_cacheable(post: Any) -> None:
     for body in (request(CROSS), request("foobar"), "{"):
         assert post(body).headers["Cache-Control"] == "no-store"

@@ -150,11 +150,11 @@ def test_one_is_found_by_username_or_address(project: Any, owner: Any, newcomer:
     ("sent", "said"),
     [
         ({"person": "nobody", "role": "viewer"}, "no account with this"),
-        ({"person": "", "role": "viewer"}, "Say whom to add"),
+        ({"person": "", "role": "viewer"}, "Enter whom to add"),
         ({"person": "a\0b", "role": "viewer"}, "Null characters"),
         ({"person": "x" * 300, "role": "viewer"}, "at most 254"),
         ({"person": "owner", "role": "viewer"}, "owner owns this product"),
-        ({"person": "viewer", "role": "manager"}, "a member already"),
+        ({"person": "viewer", "role": "manager"}, "already a member"),
         ({"person": "left", "role": "viewer"}, "no account with this"),
         ({"person": "shared@example.com", "role": "viewer"}, "Several accounts"),
         ({"person": "newcomer", "role": "owner"}, "valid choice"),

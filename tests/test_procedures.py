@@ -1,4 +1,4 @@
-"""What each procedure takes and gives: the figures of the pages, in the fields that are promised."""
+"""The procedures: documented inputs and outputs, and the same figures as the pages."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -17,13 +17,13 @@ from billing.money import dollars
 from products import tokens
 from products.colors import LIGHT
 from products.models import Project
-from tests.calls import OK, Json, Told, call
+from tests.calls import OK, Json, Result, call
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, event, send, usage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
-Call = Callable[..., Told]
+Call = Callable[..., Result]
 FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
 
 BUDGET = {"budgetLimit": (float, None), "budgetPct": (float, None), "budgetState": (str, None)}
@@ -35,7 +35,7 @@ STANDING = {
     "remaining": float,
     "state": str,
 }
-# SPEC's fields, name and type; a list of one is a list of such.
+# The documented fields and types; `[x]` is a list of x.
 FIELDS: dict[str, Any] = {
     "getMonthlySummary": {
         "totalCost": float,
@@ -94,7 +94,7 @@ FIELDS: dict[str, Any] = {
     ],
     "getDailySpend": [{"date": str, "cost": float, "tokens": int, "jobs": int}],
 }
-# What there is beyond them: output may gain fields, but not by accident.
+# Further fields. Outputs may gain some, but not by accident.
 GAINED = {
     "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste", "forecast"},
     "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor", "waste"},
@@ -114,15 +114,15 @@ ARGUMENTS = {
     "checkBudget": {},
     "reserveBudget": {"estimateDollars": 0.5},
 }
-"""What each needs besides `projectId`; `getCrossProjectSummary` takes nothing."""
+"""Required input besides `projectId`; `getCrossProjectSummary` takes none."""
 
 
 @pytest.fixture(params=["trpc", "jsonrpc"])
 def ask(request: pytest.FixtureRequest, owner: Any) -> Call:
-    """Calls a procedure as the owner, by a token, which outlives a session where a test moves the clock."""
+    """Calls a procedure as the owner, with a token: a session would expire when a test moves the clock."""
     client = Client(headers={"Authorization": f"Bearer {tokens.issue(owner, scope='write')[1]}"})
 
-    def asked(name: str, given: Any = None) -> Told:
+    def asked(name: str, given: Any = None) -> Result:
         return call(client, request.param, f"aiCost.{name}", given)
 
     return asked
@@ -133,9 +133,9 @@ def data(ask: Call, busy: Project) -> Callable[..., Any]:
     """The data of a successful call on the busy product."""
 
     def answered(name: str, **given: Any) -> Any:
-        told = ask(name, {"projectId": str(busy.pk), **given})
-        assert told.code == OK, told
-        return told.data
+        result = ask(name, {"projectId": str(busy.pk), **given})
+        assert result.code == OK, result
+        return result.data
 
     return answered
 
@@ -152,19 +152,19 @@ def busy(project: Project, owner: Any) -> Project:
 def _busy_events() -> Iterator[Any]:
     for day in range(60):
         at = (NOW - timedelta(days=day, minutes=5, microseconds=day)).isoformat()
-        told = {"occurredAt": at, "runId": f"run-{day}", "jobId": "job", "trigger": "push"}
-        told |= {"agentType": ("testing", "research", "security")[day % 3]}
-        told |= {"jobStatus": "failed" if day % 7 == 0 else "succeeded", "costDollars": f"{1 + day}.37"}
-        yield event(**told, inputTokens=1000, cacheReadTokens=10, outputTokens=day)
+        result = {"occurredAt": at, "runId": f"run-{day}", "jobId": "job", "trigger": "push"}
+        result |= {"agentType": ("testing", "research", "security")[day % 3]}
+        result |= {"jobStatus": "failed" if day % 7 == 0 else "succeeded", "costDollars": f"{1 + day}.37"}
+        yield event(**result, inputTokens=1000, cacheReadTokens=10, outputTokens=day)
     yield event(runId="run-0", jobId="odd", costDollars=None, model="no-such-model", inputTokens=5)
     yield event(kind="refund", runId="run-3", jobId="job", costDollars="0.5")
     yield event(kind="purchase", costDollars="500")
 
 
-# ---- The promised fields
+# ---- Documented fields
 
 
-def test_every_procedure_is_one_of_the_promised() -> None:
+def test_the_procedures_are_exactly_the_documented_ones() -> None:
     kinds = {name.removeprefix("aiCost."): one.kind for name, one in PROCEDURES.items()}
     assert kinds.keys() == FIELDS.keys()
     assert {name for name, kind in kinds.items() if kind == "mutation"} == {
@@ -175,18 +175,18 @@ def test_every_procedure_is_one_of_the_promised() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_outputs_have_the_promised_fields_and_types(ask: Call, busy: Project, name: str) -> None:
-    told = ask(name, {"projectId": str(busy.pk), **ARGUMENTS.get(name, {})})
-    assert told.code == OK, told
-    assert_shape(told.data, FIELDS[name], name)
+def test_outputs_have_the_documented_fields_and_types(ask: Call, busy: Project, name: str) -> None:
+    result = ask(name, {"projectId": str(busy.pk), **ARGUMENTS.get(name, {})})
+    assert result.code == OK, result
+    assert_shape(result.data, FIELDS[name], name)
 
 
 def assert_shape(value: Any, promised: Any, where: str) -> None:
     if isinstance(promised, list):
         assert isinstance(value, list), where
         assert value, where
-        for one in value:
-            assert_shape(one, promised[0], where)
+        for item in value:
+            assert_shape(item, promised[0], where)
     elif isinstance(promised, dict):
         assert value.keys() == promised.keys() | GAINED.get(where, set()), where
         for name, type_ in promised.items():
@@ -196,12 +196,12 @@ def assert_shape(value: Any, promised: Any, where: str) -> None:
         assert (None if value is None else type(value)) in types, (where, value)
 
 
-def test_every_procedure_says_what_it_does() -> None:
+def test_every_procedure_is_documented() -> None:
     for procedure in PROCEDURES.values():
         assert procedure.help, procedure.name
 
 
-# ---- The figures are those of the pages
+# ---- The same figures as the pages
 
 
 def waste(of: Any) -> dict[str, Any]:
@@ -215,13 +215,13 @@ def waste(of: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("month", [None, MARCH, FEBRUARY])
-def test_the_summary_is_the_summary_of_the_pages(
+def test_the_summary_equals_that_of_the_pages(
     data: Callable[..., Any], busy: Project, month: date | None
 ) -> None:
-    told = data("getMonthlySummary", **as_input(month))
+    result = data("getMonthlySummary", **as_input(month))
     summary = queries.month_summary(busy, month)
     assert summary.cost > 0
-    assert told == {
+    assert result == {
         "month": f"{summary.month:%Y-%m}",
         "totalCost": dollars(summary.cost),
         "totalTokens": summary.tokens,
@@ -308,11 +308,11 @@ def as_utc(at: Any) -> str:
 
 
 @pytest.mark.parametrize("month", [None, FEBRUARY])
-def test_the_trend_is_the_trend_of_the_pages(
+def test_the_trend_equals_that_of_the_pages(
     data: Callable[..., Any], busy: Project, month: date | None
 ) -> None:
-    told = data("getMonthlyTrend", **as_input(month))
-    assert told == [
+    result = data("getMonthlyTrend", **as_input(month))
+    assert result == [
         {
             "month": f"{one.start:%Y-%m}",
             "cost": dollars(one.cost),
@@ -322,35 +322,35 @@ def test_the_trend_is_the_trend_of_the_pages(
         for one in queries.monthly_trend(busy, month)
     ]
     last = month or MARCH
-    assert len(told) == 6
-    assert told[-1]["month"] == f"{last:%Y-%m}"
-    assert [one["month"] for one in told] == sorted(one["month"] for one in told)
+    assert len(result) == 6
+    assert result[-1]["month"] == f"{last:%Y-%m}"
+    assert [one["month"] for one in result] == sorted(one["month"] for one in result)
 
 
 @pytest.mark.parametrize("month", [None, FEBRUARY])
 @pytest.mark.parametrize("days", [7, 14, 30, 90])
-def test_the_days_are_those_of_the_chart(
+def test_the_daily_figures_equal_those_of_the_chart(
     data: Callable[..., Any], busy: Project, days: int, month: date | None
 ) -> None:
-    told = data("getDailySpend", days=days, **as_input(month))
-    assert told == [
+    result = data("getDailySpend", days=days, **as_input(month))
+    assert result == [
         {"date": day.start.isoformat(), "cost": dollars(day.cost), "tokens": day.tokens, "jobs": day.jobs}
         for day in queries.daily_spend(busy, days, month)
     ]
-    assert len(told) == days
-    assert told[-1]["date"] == ("2026-02-28" if month else "2026-03-17")
+    assert len(result) == days
+    assert result[-1]["date"] == ("2026-02-28" if month else "2026-03-17")
 
 
-def test_a_daily_range_of_the_present_month_by_its_name_ends_today(data: Callable[..., Any]) -> None:
+def test_a_daily_range_of_the_current_month_ends_today(data: Callable[..., Any]) -> None:
     assert data("getDailySpend", days=7, month="2026-03") == data("getDailySpend", days=7)
 
 
 @pytest.mark.parametrize("month", [None, FEBRUARY])
-def test_the_transactions_are_those_of_the_page(
+def test_the_transactions_equal_those_of_the_page(
     data: Callable[..., Any], busy: Project, month: date | None
 ) -> None:
-    told = data("getRecentTransactions", **as_input(month))
-    assert told == [
+    result = data("getRecentTransactions", **as_input(month))
+    assert result == [
         {
             "id": one.event_id,
             "runId": one.run_id,
@@ -369,7 +369,9 @@ def test_the_transactions_are_those_of_the_page(
     ]
 
 
-def test_recent_are_the_fifty_newest_deductions_newest_first_ties_by_id(ask: Call, project: Project) -> None:
+def test_recent_transactions_are_the_fifty_newest_deductions_ordered_by_time_and_id(
+    ask: Call, project: Project
+) -> None:
     at = NOW.isoformat()
     send(project, *(event(eventId=f"e-{number:02}", occurredAt=at) for number in reversed(range(60))))
     send(
@@ -377,19 +379,19 @@ def test_recent_are_the_fifty_newest_deductions_newest_first_ties_by_id(ask: Cal
         event(kind="refund"),
         event(eventId="newest", occurredAt=(NOW + timedelta(seconds=1)).isoformat()),
     )
-    told = ask("getRecentTransactions", {"projectId": str(project.pk)}).data
-    assert [one["id"] for one in told] == ["newest", *(f"e-{number:02}" for number in range(49))]
+    result = ask("getRecentTransactions", {"projectId": str(project.pk)}).data
+    assert [one["id"] for one in result] == ["newest", *(f"e-{number:02}" for number in range(49))]
 
 
-def test_recent_of_a_month_ends_with_the_month_in_the_billing_zone(ask: Call, owner: Any) -> None:
+def test_recent_transactions_of_a_month_end_with_it_in_the_billing_zone(ask: Call, owner: Any) -> None:
     tokyo = ProjectFactory(owner=owner, time_zone="Asia/Tokyo")
     usage(tokyo, eventId="before", occurredAt="2026-02-28T14:59:59.999999Z")
     usage(tokyo, eventId="after", occurredAt="2026-02-28T15:00:00Z")
-    told = ask("getRecentTransactions", {"projectId": str(tokyo.pk), "month": "2026-02"}).data
-    assert [one["id"] for one in told] == ["before"]
+    result = ask("getRecentTransactions", {"projectId": str(tokyo.pk), "month": "2026-02"}).data
+    assert [one["id"] for one in result] == ["before"]
 
 
-def test_top_runs_are_the_five_costliest_highest_first(data: Callable[..., Any]) -> None:
+def test_top_runs_are_the_five_costliest(data: Callable[..., Any]) -> None:
     costs = [run["cost"] for run in data("getMonthlySummary")["topRuns"]]
     assert len(costs) == 5
     assert costs == sorted(costs, reverse=True)
@@ -401,7 +403,7 @@ def test_agents_are_ordered_by_cost(data: Callable[..., Any]) -> None:
     assert [agent["cost"] for agent in agents] == sorted((agent["cost"] for agent in agents), reverse=True)
 
 
-def test_a_run_that_never_told_its_start_says_when_its_first_event_was(ask: Call, project: Project) -> None:
+def test_a_run_without_a_reported_start_starts_with_its_first_event(ask: Call, project: Project) -> None:
     usage(project, occurredAt="2026-03-02T10:00:00+02:00")
     [run] = ask("getMonthlySummary", {"projectId": str(project.pk)}).data["topRuns"]
     assert run["startedAt"] == "2026-03-02T08:00:00Z"
@@ -409,9 +411,9 @@ def test_a_run_that_never_told_its_start_says_when_its_first_event_was(ask: Call
 
 
 def test_an_empty_product_has_zeros(ask: Call, project: Project) -> None:
-    told = ask("getMonthlySummary", {"projectId": str(project.pk)}).data
-    assert (told["totalCost"], told["totalTokens"], told["totalJobs"]) == (0, 0, 0)
-    assert (told["agentBreakdown"], told["topRuns"], told["budgetState"]) == ([], [], None)
+    result = ask("getMonthlySummary", {"projectId": str(project.pk)}).data
+    assert (result["totalCost"], result["totalTokens"], result["totalJobs"]) == (0, 0, 0)
+    assert (result["agentBreakdown"], result["topRuns"], result["budgetState"]) == ([], [], None)
     days = ask("getDailySpend", {"projectId": str(project.pk), "days": 30}).data
     assert {day["cost"] for day in days} == {0}
     assert ask("getRecentTransactions", {"projectId": str(project.pk)}).data == []
@@ -428,21 +430,21 @@ BAD_MONTHS = (
 
 
 @pytest.mark.parametrize("name", OF_A_MONTH)
-def test_a_month_that_is_none_is_refused_by_its_name(ask: Call, project: Project, name: str) -> None:
+def test_an_invalid_month_is_refused(ask: Call, project: Project, name: str) -> None:
     for month in BAD_MONTHS:
-        told = ask(name, {"projectId": str(project.pk), **OF_A_MONTH[name], "month": month})
-        assert told.code == "BAD_REQUEST", (month, told)
-        assert told.message.startswith("month: "), (month, told)
+        result = ask(name, {"projectId": str(project.pk), **OF_A_MONTH[name], "month": month})
+        assert result.code == "BAD_REQUEST", (month, result)
+        assert result.message.startswith("month: "), (month, result)
 
 
 @pytest.mark.parametrize("name", OF_A_MONTH)
-def test_months_from_2000_to_the_present_one_are_answered(data: Callable[..., Any], name: str) -> None:
+def test_months_from_2000_to_the_current_one_are_valid(data: Callable[..., Any], name: str) -> None:
     without = data(name, **OF_A_MONTH[name])
     assert data(name, **OF_A_MONTH[name], month="2026-03") == without
     assert data(name, **OF_A_MONTH[name], month="2000-01") != without
 
 
-def test_the_present_month_is_that_of_the_billing_zone(ask: Call, owner: Any, clock: Any) -> None:
+def test_the_current_month_is_that_of_the_billing_zone(ask: Call, owner: Any, clock: Any) -> None:
     clock.move_to("2026-03-31T12:00:00Z")
     ahead = ProjectFactory(owner=owner, time_zone="Pacific/Kiritimati")
     behind = ProjectFactory(owner=owner, time_zone="UTC")
@@ -455,7 +457,7 @@ def test_the_present_month_is_that_of_the_billing_zone(ask: Call, owner: Any, cl
 # ---- Budgets
 
 
-def test_a_past_month_has_the_limit_in_force_at_its_last_instant(
+def test_a_past_month_has_the_limit_in_force_at_its_end(
     ask: Call, project: Project, owner: Any, clock: Any
 ) -> None:
     given = {"projectId": str(project.pk)}
@@ -481,19 +483,19 @@ def test_a_past_month_has_the_limit_in_force_at_its_last_instant(
         ("25", 250, "red"),
     ],
 )
-def test_a_budget_has_its_state_wherever_it_is_told(
+def test_every_budget_has_its_state(
     ask: Call, project: Project, cost: str, percent: float, state: str
 ) -> None:
     usage(project, costDollars=cost)
     expected = {"budgetLimit": 10, "budgetPct": percent, "budgetState": state}
     given = {"projectId": str(project.pk)}
-    told = ask("setBudgetLimit", {**given, "limitDollars": 10}).data
-    assert told == {**given, **expected}
+    result = ask("setBudgetLimit", {**given, "limitDollars": 10}).data
+    assert result == {**given, **expected}
     assert ask("getMonthlySummary", given).data.items() >= expected.items()
     assert ask("getCrossProjectSummary").data["projects"][0].items() >= expected.items()
 
 
-def test_a_cleared_limit_leaves_nulls(ask: Call, busy: Project) -> None:
+def test_a_cleared_limit_is_null(ask: Call, busy: Project) -> None:
     given = {"projectId": str(busy.pk)}
     nulls = {"budgetLimit": None, "budgetPct": None, "budgetState": None}
     assert ask("clearBudgetLimit", given).data == {**given, **nulls}
@@ -504,17 +506,19 @@ def test_a_cleared_limit_leaves_nulls(ask: Call, busy: Project) -> None:
 @pytest.mark.parametrize(
     "limit", [0.01, 1, 250, 99.5, 0.29, 1234567.89, 1_000_000_000, Json("1e3"), Json("5.10")]
 )
-def test_a_limit_is_kept_exactly_with_who_set_it(ask: Call, project: Project, owner: Any, limit: Any) -> None:
+def test_a_limit_is_stored_exactly_with_the_user_who_set_it(
+    ask: Call, project: Project, owner: Any, limit: Any
+) -> None:
     value = limit if isinstance(limit, Json) else Json(repr(limit))
-    told = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {value}}}'))
-    assert told.data["budgetLimit"] == float(value)
+    result = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {value}}}'))
+    assert result.data["budgetLimit"] == float(value)
     change = BudgetChange.objects.get(project=project)
     assert change.new_limit_nanos == Decimal(value) * 10**9
     assert change.changed_by == owner
 
 
 @pytest.mark.parametrize("name", ["setBudgetLimit", "clearBudgetLimit"])
-def test_the_history_says_which_member_changed_a_limit(project: Project, manager: Any, name: str) -> None:
+def test_the_history_names_the_member_who_changed_a_limit(project: Project, manager: Any, name: str) -> None:
     budget_limits.set_limit(project, Decimal(7), by=project.owner)
     client = Client(headers={"Authorization": f"Bearer {tokens.issue(manager, scope='write')[1]}"})
     call(client, "trpc", f"aiCost.{name}", {"projectId": str(project.pk), **ARGUMENTS[name]})
@@ -540,28 +544,26 @@ BAD_LIMITS = (
     *("1e-400", "5e-324", "1e-3", "null", "[]", "[10]", "{}", '{"dollars": 10}'),
 )
 NO_JSON = ("NaN", "Infinity", "-Infinity", "9" * 5000)
-"""No JSON, or a number that nobody reads: the input as a whole is refused."""
+"""Not JSON, or a number that Python can't parse: the whole input is refused."""
 
 
 @pytest.mark.parametrize("limit", BAD_LIMITS)
-def test_a_bad_limit_is_refused_by_name_and_nothing_is_stored(
-    ask: Call, project: Project, limit: str
-) -> None:
-    told = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {limit}}}'))
+def test_an_invalid_limit_is_refused_and_not_stored(ask: Call, project: Project, limit: str) -> None:
+    result = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {limit}}}'))
     if limit in NO_JSON:
-        assert told.code in ("BAD_REQUEST", "PARSE_ERROR")
-        assert "not JSON" in told.message or "digits" in told.message
+        assert result.code in ("BAD_REQUEST", "PARSE_ERROR")
+        assert "not JSON" in result.message or "digits" in result.message
     else:
-        assert told.code == "BAD_REQUEST", told
-        assert told.message.startswith("limitDollars: "), told
+        assert result.code == "BAD_REQUEST", result
+        assert result.message.startswith("limitDollars: "), result
     assert not BudgetChange.objects.exists()
     assert budget_limits.limits_now([project]) == {}
 
 
-# ---- Over all of one's products
+# ---- All products of a user
 
 
-def test_the_cross_project_summary_is_the_portfolio_of_what_one_owns(
+def test_the_cross_project_summary_is_the_portfolio_of_owned_products(
     ask: Call, busy: Project, owner: Any, other_project: Project
 ) -> None:
     usage(other_project)
@@ -571,10 +573,10 @@ def test_the_cross_project_summary_is_the_portfolio_of_what_one_owns(
     cheap, dear, dear_too = (ProjectFactory(owner=owner, name=name) for name in ("C", "B", "A"))
     usage(dear, costDollars="5000")
     usage(dear_too, costDollars="5000")
-    told = ask("getCrossProjectSummary").data
-    assert [one["name"] for one in told["projects"]] == ["A", "B", "Lighthouse", "C"]
+    result = ask("getCrossProjectSummary").data
+    assert [one["name"] for one in result["projects"]] == ["A", "B", "Lighthouse", "C"]
     portfolio = queries.portfolio([busy, cheap, dear, dear_too])
-    assert told == {
+    assert result == {
         "totalCost": dollars(portfolio.cost),
         "totalTokens": portfolio.tokens,
         "totalJobs": portfolio.jobs,
@@ -594,11 +596,11 @@ def test_the_cross_project_summary_is_the_portfolio_of_what_one_owns(
 
 
 @pytest.mark.parametrize("given", [{}, {"month": "nonsense"}, {"projectId": 7, "x": None}, []])
-def test_the_cross_project_summary_ignores_what_is_sent(ask: Call, busy: Project, given: Any) -> None:
+def test_the_cross_project_summary_ignores_input(ask: Call, busy: Project, given: Any) -> None:
     assert ask("getCrossProjectSummary", given) == ask("getCrossProjectSummary")
 
 
-def test_each_product_is_summed_in_its_own_month(ask: Call, owner: Any, clock: Any) -> None:
+def test_each_product_is_summed_over_its_own_month(ask: Call, owner: Any, clock: Any) -> None:
     clock.move_to("2026-03-31T12:00:00Z")
     for zone in ("Pacific/Kiritimati", "UTC"):
         usage(ProjectFactory(owner=owner, name=zone, time_zone=zone), occurredAt="2026-03-31T09:00:00Z")
@@ -610,11 +612,11 @@ def test_each_product_is_summed_in_its_own_month(ask: Call, owner: Any, clock: A
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_a_field_that_is_not_listed_is_refused_by_name(ask: Call, project: Project, name: str) -> None:
+def test_an_unknown_field_is_named_in_the_refusal(ask: Call, project: Project, name: str) -> None:
     for field in ("limit", "Month", "project_id", "__proto__", "x\ny", "\0"):
-        told = ask(name, {"projectId": str(project.pk), **ARGUMENTS[name], field: 1})
-        assert told.code == "BAD_REQUEST"
-        assert told.message.startswith(f"{printable(field)}: is no field"), told
+        result = ask(name, {"projectId": str(project.pk), **ARGUMENTS[name], field: 1})
+        assert result.code == "BAD_REQUEST"
+        assert result.message.startswith(f"{printable(field)}: is not a field"), result
     assert not BudgetChange.objects.exists()
 
 
@@ -623,17 +625,17 @@ def printable(field: str) -> str:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_a_project_id_is_text(ask: Call, project: Project, name: str) -> None:
+def test_a_project_id_must_be_text(ask: Call, project: Project, name: str) -> None:
     for wrong in (project.pk, None, True, [str(project.pk)], {"id": 1}, 1.5):
-        told = ask(name, {"projectId": wrong, **ARGUMENTS[name]})
-        assert told.code == "BAD_REQUEST", (wrong, told)
-        assert told.message.startswith("projectId: ")
-    told = ask(name, ARGUMENTS[name])
-    assert (told.code, told.message) == ("BAD_REQUEST", "projectId: Field required")
+        result = ask(name, {"projectId": wrong, **ARGUMENTS[name]})
+        assert result.code == "BAD_REQUEST", (wrong, result)
+        assert result.message.startswith("projectId: ")
+    result = ask(name, ARGUMENTS[name])
+    assert (result.code, result.message) == ("BAD_REQUEST", "projectId: Field required")
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_an_id_of_no_product_is_not_found_however_odd(ask: Call, project: Project, name: str) -> None:
+def test_a_missing_or_malformed_project_id_is_not_found(ask: Call, project: Project, name: str) -> None:
     for odd in (
         "0",
         "-1",
@@ -650,28 +652,28 @@ def test_an_id_of_no_product_is_not_found_however_odd(ask: Call, project: Projec
 
 
 @pytest.mark.parametrize("days", [0, 8, -7, 7.5, 365, "7", None, True, [], 10**30])
-def test_days_are_one_of_four_numbers(ask: Call, project: Project, days: Any) -> None:
-    told = ask("getDailySpend", {"projectId": str(project.pk), "days": days})
-    assert told.code == "BAD_REQUEST"
-    assert told.message.startswith("days: ")
+def test_days_must_be_one_of_four_numbers(ask: Call, project: Project, days: Any) -> None:
+    result = ask("getDailySpend", {"projectId": str(project.pk), "days": days})
+    assert result.code == "BAD_REQUEST"
+    assert result.message.startswith("days: ")
 
 
-def test_days_are_needed(ask: Call, project: Project) -> None:
-    told = ask("getDailySpend", {"projectId": str(project.pk)})
-    assert (told.code, told.message) == ("BAD_REQUEST", "days: Field required")
+def test_days_are_required(ask: Call, project: Project) -> None:
+    result = ask("getDailySpend", {"projectId": str(project.pk)})
+    assert (result.code, result.message) == ("BAD_REQUEST", "days: Field required")
 
 
 @pytest.mark.parametrize("field", ["limitDollars"])
-def test_a_limit_is_needed(ask: Call, project: Project, field: str) -> None:
-    told = ask("setBudgetLimit", {"projectId": str(project.pk)})
-    assert (told.code, told.message) == ("BAD_REQUEST", f"{field}: Field required")
+def test_a_limit_is_required(ask: Call, project: Project, field: str) -> None:
+    result = ask("setBudgetLimit", {"projectId": str(project.pk)})
+    assert (result.code, result.message) == ("BAD_REQUEST", f"{field}: Field required")
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_an_input_that_is_no_object_is_refused(owner: Any, name: str) -> None:
+def test_an_input_that_is_not_an_object_is_refused(owner: Any, name: str) -> None:
     client = Client()
     client.force_login(owner)
     for odd in (Json("null"), 7, "x", [], True):
-        told = call(client, "trpc", f"aiCost.{name}", odd)
-        assert told.code == "BAD_REQUEST"
-        assert told.message.startswith("input: ")
+        result = call(client, "trpc", f"aiCost.{name}", odd)
+        assert result.code == "BAD_REQUEST"
+        assert result.message.startswith("input: ")

@@ -1,4 +1,4 @@
-"""What the log says of a request: one line, with who and what, and nothing that is secret or forged."""
+"""The request log: one line per request, without secrets, and safe from forged lines."""
 
 import io
 import json
@@ -26,7 +26,7 @@ HOSTILE = "x\n2026-03-17 INFO aicost forged=1\r\u2028\u202e\x1b[31m"
 
 
 class Log:
-    """What a handler writes in one of the formats."""
+    """Collects what a handler writes in one of the formats."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         self.stream = io.StringIO()
@@ -37,7 +37,7 @@ class Log:
     def lines(self) -> list[str]:
         return self.stream.getvalue().split("\n")[:-1]
 
-    def told(self) -> list[dict[str, Any]]:
+    def parsed(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]
 
 
@@ -59,10 +59,10 @@ def listening(formatter: logging.Formatter) -> Iterator[Log]:
 
 
 def requests(log: Log) -> list[dict[str, Any]]:
-    return [line for line in log.told() if line["logger"] == "aicost.requests"]
+    return [line for line in log.parsed() if line["logger"] == "aicost.requests"]
 
 
-def test_a_page_has_one_line_with_who_and_what(log: Log, project: Project, viewer: Any) -> None:
+def test_a_page_view_is_logged_on_one_line_with_its_user(log: Log, project: Project, viewer: Any) -> None:
     client = Client()
     client.force_login(viewer)
     address = reverse("ai-cost", args=[project.pk])
@@ -75,7 +75,7 @@ def test_a_page_has_one_line_with_who_and_what(log: Log, project: Project, viewe
     assert line.keys() == {"time", "level", "logger", "message", "request_id"}
 
 
-def test_usage_by_a_token_names_the_token_and_its_product(log: Log, project: Project, owner: Any) -> None:
+def test_usage_is_logged_with_its_token_and_product(log: Log, project: Project, owner: Any) -> None:
     token, text = tokens.issue(owner, project=project, scope="ingest")
     client = Client(headers={"Authorization": f"Bearer {text}"})
     client.post("/api/v1/usage", json.dumps(fields()), content_type="application/json")
@@ -84,7 +84,7 @@ def test_usage_by_a_token_names_the_token_and_its_product(log: Log, project: Pro
     assert (line["path"], line["status"]) == ("/api/v1/usage", 200)
 
 
-def test_a_call_names_the_product_that_was_asked_for(log: Log, project: Project, owner: Any) -> None:
+def test_a_call_is_logged_with_the_requested_product(log: Log, project: Project, owner: Any) -> None:
     _, text = tokens.issue(owner)
     for call, status in ((trpc, 404), (jsonrpc, 200)):
         call(Client(), "aiCost.getMonthlyTrend", {"projectId": "4711"}, Authorization=f"Bearer {text}")
@@ -92,7 +92,7 @@ def test_a_call_names_the_product_that_was_asked_for(log: Log, project: Project,
         assert (line["user"], line["project"], line["status"]) == (owner.pk, "4711", status)
 
 
-def test_a_batch_names_its_products_once_each_and_not_without_end(log: Log, owner: Any) -> None:
+def test_a_batch_is_logged_with_each_of_its_first_products_once(log: Log, owner: Any) -> None:
     _, text = tokens.issue(owner)
     batch = [
         {"jsonrpc": "2.0", "id": n, "method": "aiCost.getMonthlyTrend", "params": {"projectId": str(n // 2)}}
@@ -103,32 +103,32 @@ def test_a_batch_names_its_products_once_each_and_not_without_end(log: Log, owne
     assert requests(log)[-1]["project"] == "1,2,3,4,5,6,7,8,9,10"
 
 
-def test_lines_of_a_request_have_its_id_and_those_outside_have_none(log: Log, project: Project) -> None:
+def test_only_lines_logged_during_a_request_have_its_id(log: Log, project: Project) -> None:
     response = Client(headers={"Authorization": "Bearer wrong"}).get("/api/trpc/aiCost.getMonthlyTrend")
-    lines = log.told()
+    lines = log.parsed()
     assert len(lines) > 1
     assert {line["request_id"] for line in lines} == {response["X-Request-ID"]}
     logging.getLogger("aicost").warning("between two requests")
-    assert "request_id" not in log.told()[-1]
+    assert "request_id" not in log.parsed()[-1]
 
 
 @pytest.mark.parametrize("sane", ["a", "A-z_0.9", "x" * 64, "00-4bf92f3577b34da6a3ce929d0e0e4736-01"])
-def test_a_sane_request_id_is_kept(sane: str) -> None:
+def test_a_valid_request_id_is_used(sane: str) -> None:
     assert Client(headers={"X-Request-ID": sane}).get("/healthz")["X-Request-ID"] == sane
 
 
 @pytest.mark.parametrize("odd", ["", "x" * 65, "a b", "a\nb", "é", "<i>", '"', "a\0", HOSTILE])
-def test_an_odd_request_id_is_replaced(odd: str) -> None:
+def test_an_invalid_request_id_is_replaced(odd: str) -> None:
     given = Client(headers={"X-Request-ID": odd}).get("/healthz")["X-Request-ID"]
     assert given != odd
     assert len(given) == 32
 
 
-def test_each_request_has_an_id_of_its_own() -> None:
+def test_each_request_gets_its_own_id() -> None:
     assert len({Client().get("/healthz")["X-Request-ID"] for _ in range(5)}) == 5
 
 
-def test_nothing_hostile_begins_a_line(either: Log, project: Project, owner: Any) -> None:
+def test_hostile_text_cannot_forge_a_log_line(either: Log, project: Project, owner: Any) -> None:
     client = Client()
     client.force_login(owner)
     before = len(either.lines)
@@ -136,13 +136,13 @@ def test_nothing_hostile_begins_a_line(either: Log, project: Project, owner: Any
     client.get(f"/dashboard/products/{quote(HOSTILE)}/ai-cost")
     client.generic("GET\nforged", "/healthz")
     client.post("/sign-in/", {"username": HOSTILE, "password": HOSTILE})
-    logging.getLogger("aicost").warning("told: %s", HOSTILE)
+    logging.getLogger("aicost").warning("hostile: %s", HOSTILE)
     assert len(either.lines) - before == 5
     assert all(line.isprintable() for line in either.lines)
     assert "forged" in either.lines[-1]
 
 
-def test_of_a_failure_the_log_has_the_traceback_and_no_line_of_its_own(
+def test_a_failure_is_logged_with_its_indented_traceback(
     either: Log, project: Project, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
@@ -179,18 +179,18 @@ def test_no_secret_is_in_the_log(either: Log, project: Project, owner: Any) -> N
         assert not secret or secret not in log
 
 
-def test_a_long_path_is_cut(log: Log) -> None:
+def test_a_long_path_is_truncated(log: Log) -> None:
     Client().get("/" + "x" * 10_000)
     assert len(log.lines[-1]) < 1_000
 
 
-def test_the_log_asks_the_database_nothing(db: None) -> None:
+def test_logging_makes_no_query(db: None) -> None:
     with CaptureQueriesContext(connection) as queries:
         Client().get("/healthz")
     assert [query["sql"] for query in queries] == []
 
 
-def test_names_of_products_are_not_in_the_log(log: Log, owner: Any) -> None:
+def test_product_names_are_not_logged(log: Log, owner: Any) -> None:
     project = ProjectFactory(owner=owner, name="Secret plans")
     client = Client()
     client.force_login(owner)

@@ -19,7 +19,7 @@ from billing.rollups import updates
 from products import tokens
 from products.models import ApiToken, Project
 from tests import citus
-from tests.calls import OK, Json, Told, call
+from tests.calls import OK, Json, Result, call
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, event, fields, send, usage
 
@@ -66,7 +66,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 def ask(owner: Any, project: Project, transport: str) -> Any:
     """Calls a procedure on the project with a token of the owner's; what is told of it."""
 
-    def asked(name: str, given: Any = None, scope: str = "write", of: Project = project) -> Told:
+    def asked(name: str, given: Any = None, scope: str = "write", of: Project = project) -> Result:
         narrowed = project if scope == "ingest" else None
         _, text = tokens.issue(owner, scope=scope, project=narrowed)
         client = Client(headers={"Authorization": f"Bearer {text}"})
@@ -286,7 +286,7 @@ def test_an_estimate_is_needed_to_reserve(ask: Any, project: Project) -> None:
 def test_another_field_is_refused_by_name(ask: Any, project: Project, name: str, field: str) -> None:
     told = ask(name, {"estimateDollars": 1, field: 1})
     assert told.code == "BAD_REQUEST"
-    assert told.message.startswith(f"{field}: is no field")
+    assert told.message.startswith(f"{field}: is not a field")
     assert not BudgetReservation.objects.exists()
 
 
@@ -361,7 +361,7 @@ def test_who_reserved_is_kept(ask: Any, project: Project, owner: Any) -> None:
 def test_an_archived_product_takes_no_reservation_as_it_takes_no_usage(ask: Any, project: Project) -> None:
     Project.objects.filter(pk=project.pk).update(archived_at=NOW)
     told = ask("reserveBudget", {"estimateDollars": 1}, scope="ingest")
-    assert (told.code, told.message) == ("FORBIDDEN", "This product is archived and takes no usage.")
+    assert (told.code, told.message) == ("FORBIDDEN", "This product is archived and accepts no usage.")
     assert ask("checkBudget", scope="ingest").code == OK
 
 

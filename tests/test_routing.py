@@ -1,4 +1,4 @@
-"""On a cluster every question goes to one machine, but for those that are declared here, with the reason."""
+"""On a cluster, each query goes to one machine; the exceptions are declared here, with the reason."""
 
 import json
 from decimal import Decimal
@@ -30,19 +30,19 @@ FAN_OUTS = {
     "export-portfolio": "the same",
     OWNED: "all products that a caller owns",
     "api": "an example with a product of the reader's own",
-    "tokens": "names the products that a person's tokens are narrowed to",
+    "tokens": "names the products that a person's tokens are limited to",
     "metrics": "what waits in the outbox, of all products",
     "verify_ledger": "lists all products; what is proved of each is asked of its machine",
     "rebuild_rollups": "lists all products",
     "price_unpriced": "lists all products",
     "send_alerts": "all budgets, and the outbox of all products",
 }
-"""What asks several machines, and why."""
+"""What queries several machines, and why."""
 
 
 @pytest.fixture
 def used(project: Project, owner: Any, stranger: Any, settings: Any) -> Project:
-    """A product with something of everything."""
+    """A product with rows in every table."""
     cache.clear()
     settings.METRICS_TOKEN = "scrape"
     usage(project, runId="run-1", jobId="job-1", agentType="testing")
@@ -57,7 +57,7 @@ def used(project: Project, owner: Any, stranger: Any, settings: Any) -> Project:
 
 
 def hold(name: str, found: list[Planned]) -> None:
-    """Routed, or declared; and declared only if it is not routed."""
+    """Check that all queries go to one machine, except the declared ones, which don't."""
     wide = [one.sql for one in found if one.tasks > 1]
     assert any(one.tasks for one in found) or name in every.OWN
     assert bool(wide) == (name in FAN_OUTS), wide
@@ -75,7 +75,7 @@ def bearer(user: Any, scope: str, project: Project | None = None) -> dict[str, s
 
 @pytest.mark.parametrize("who", ["owner", "viewer", "superuser"])
 @pytest.mark.parametrize("name", [*every.PAGES, *every.OVERSIGHT])
-def test_a_page_asks_one_machine(used: Project, request: Any, name: str, who: str) -> None:
+def test_a_page_queries_one_machine(used: Project, request: Any, name: str, who: str) -> None:
     client, address = signed_in(request.getfixturevalue(who)), every.page_of(used.pk, name)
     with plans_read() as found:
         response = client.get(address)
@@ -85,7 +85,7 @@ def test_a_page_asks_one_machine(used: Project, request: Any, name: str, who: st
 
 
 @pytest.mark.parametrize("table", every.EXPORTS)
-def test_an_export_asks_one_machine(used: Project, owner: Any, table: str) -> None:
+def test_an_export_queries_one_machine(used: Project, owner: Any, table: str) -> None:
     with plans_read() as found:
         response = signed_in(owner).get(reverse("export", args=[used.pk, table, "csv"]))
         assert [*response]
@@ -94,7 +94,7 @@ def test_an_export_asks_one_machine(used: Project, owner: Any, table: str) -> No
 
 
 @pytest.mark.parametrize("name", every.CHANGES)
-def test_a_change_asks_one_machine(used: Project, owner: Any, name: str) -> None:
+def test_a_change_queries_one_machine(used: Project, owner: Any, name: str) -> None:
     form, address, client = every.CHANGES[name], every.change_of(used, name), signed_in(owner)
     with plans_read() as found:
         assert client.post(address, form.data, headers=form.headers).status_code == form.status
@@ -102,14 +102,14 @@ def test_a_change_asks_one_machine(used: Project, owner: Any, name: str) -> None
 
 
 @pytest.mark.parametrize("name", every.OWN)
-def test_only_lists_of_products_ask_several(used: Project, owner: Any, name: str) -> None:
+def test_only_lists_of_products_query_several_machines(used: Project, owner: Any, name: str) -> None:
     client = signed_in(owner)
     with plans_read() as found:
         assert client.get(reverse(name, args=every.OWN[name])).status_code == 200
     hold(name, found)
 
 
-def test_metrics_ask_several(used: Project) -> None:
+def test_metrics_query_several_machines(used: Project) -> None:
     with plans_read() as found:
         assert Client().get("/metrics", headers={"Authorization": "Bearer scrape"}).status_code == 200
     hold("metrics", found)
@@ -117,12 +117,12 @@ def test_metrics_ask_several(used: Project) -> None:
 
 @pytest.mark.parametrize("narrowed", [False, True])
 @pytest.mark.parametrize("name", [*OF_A_PRODUCT, OWNED])
-def test_a_procedure_asks_one_machine(used: Project, owner: Any, name: str, narrowed: bool) -> None:
+def test_a_procedure_queries_one_machine(used: Project, owner: Any, name: str, narrowed: bool) -> None:
     headers = bearer(owner, "write", used if narrowed else None)
     given = {} if name == OWNED else {"projectId": str(used.pk), **OF_A_PRODUCT[name]}
     with plans_read() as found:
         assert trpc(Client(), name, given, **headers).status_code == 200
-    # Of one product alone the list is one machine's, too.
+    # The list of a single product is also on one machine.
     hold("" if narrowed else name, found)
 
 
@@ -140,7 +140,7 @@ HEARD = {
 
 
 @pytest.mark.parametrize("what", HEARD)
-def test_intake_asks_one_machine(used: Project, owner: Any, what: str) -> None:
+def test_intake_queries_one_machine(used: Project, owner: Any, what: str) -> None:
     headers = bearer(owner, "ingest", used)
     with plans_read() as found:
         response = Client().post("/api/v1/usage", json.dumps(HEARD[what]), headers=headers, **DOOR)
@@ -157,8 +157,10 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_asks_several_only_for_its_list(used: Project, command: str, monkeypatch: Any) -> None:
-    # Plans are read over a second connection, which would wait for the locks of the first.
+def test_a_command_queries_several_machines_only_for_its_product_list(
+    used: Project, command: str, monkeypatch: Any
+) -> None:
+    # A second connection reads the plans. It would wait for the locks of the first.
     monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, **COMMANDS[command], stdout=StringIO())
@@ -168,7 +170,7 @@ def test_a_command_asks_several_only_for_its_list(used: Project, command: str, m
 
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups", "price_unpriced"])
-def test_a_command_for_one_product_asks_its_machine(used: Project, command: str, monkeypatch: Any) -> None:
+def test_a_command_for_one_product_queries_its_machine(used: Project, command: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, project=used.pk, **COMMANDS[command], stdout=StringIO())

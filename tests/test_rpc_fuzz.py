@@ -1,4 +1,4 @@
-"""Whatever is sent to either endpoint, it answers in its own words: no 5xx, no page, no redirect."""
+"""Fuzzing both RPC endpoints: never a 5xx, an HTML page or a redirect."""
 
 import json
 from collections.abc import Callable
@@ -32,15 +32,15 @@ LONG = settings(
 )
 
 MINE = "@project@"
-"""Stands for the id of a product that the caller may change."""
+"""A placeholder for the id of a product that the caller may change."""
 HUGE = "@huge@"
-"""Stands for 1e400, which JSON can say and no number of Python's can."""
+"""A placeholder for 1e400, which is valid JSON but no Python number."""
 CSRF = "C" * 32
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as a server hands it to Django."""
+    """A request as a server passes it to Django."""
 
     method: str
     path: bytes
@@ -50,10 +50,10 @@ class Sent:
     headers: dict[str, str] = field(default_factory=dict)
     caller: str = "nobody"
     raw_uri: bool = False
-    """Whether the server tells the path as it was sent, too."""
+    """Whether the server also passes on the raw path."""
 
 
-# ---- What is sent
+# ---- Requests
 
 anything = st.text(st.characters(exclude_categories=()), max_size=12)  # lone surrogates and NUL, too
 odd_numbers = st.sampled_from([0, -1, 0.1 + 0.2, 10**15, 2**63, -(10**400), 1e308, 5e-324, float("nan")])
@@ -106,14 +106,14 @@ LITERALS = st.sampled_from(
 )
 
 
-def repeated(one: Any, many: int) -> list[Any]:
-    """A large one is repeated less often: the body is to be refused by its length, not to fill the memory."""
-    return [one] * (many if len(repr(one)) < 2_000 else 101)
+def repeated(value: Any, times: int) -> list[Any]:
+    """Large values are repeated less often, so that the body is refused for its length but fits in memory."""
+    return [value] * (times if len(repr(value)) < 2_000 else 101)
 
 
 @st.composite
 def json_texts(draw: st.DrawFn, of: st.SearchStrategy[Any]) -> bytes:
-    """A value of `of`, as it is or damaged: cut, spliced, with a member that Python can't write."""
+    """A value of `of` as JSON, intact or damaged: truncated, spliced, or with members Python can't write."""
     text = json.dumps(draw(of), ensure_ascii=draw(st.booleans())).replace(f'"{HUGE}"', "1e400")
     if draw(st.integers(0, 3)) == 0:
         text = text.replace("null", draw(st.one_of(LITERALS, NESTED)), 3)
@@ -193,7 +193,7 @@ paths = st.one_of(
 
 @st.composite
 def trpc_requests(draw: st.DrawFn) -> Sent:
-    """A single call or a batch, as the client sends it or not."""
+    """A single call or a batch, well-formed or not."""
     path = draw(paths)
     batch = draw(st.booleans())
     members = st.dictionaries(st.sampled_from(["0", "1", "2", "-1", "x"]), inputs, max_size=4)
@@ -208,8 +208,8 @@ def trpc_requests(draw: st.DrawFn) -> Sent:
     )
     if method != "POST":
         query.append(b"input=" + quote(text, safe='{}[]",:' if draw(st.booleans()) else "").encode())
-    told = draw(surroundings())
-    query.append(draw(odd_queries(told["content_type"])))
+    around = draw(surroundings())
+    query.append(draw(odd_queries(around["content_type"])))
     return Sent(
         method=method,
         path=draw(st.sampled_from([b"/api/trpc/", b"/api/trpc/", b"/api/trpc//"])) + path
@@ -217,14 +217,14 @@ def trpc_requests(draw: st.DrawFn) -> Sent:
         else b"/api/trpc",
         query=b"&".join(filter(None, query)),
         body=text if method == "POST" else b"",
-        **told,
+        **around,
     )
 
 
 def odd_queries(content_type: str) -> st.SearchStrategy[bytes]:
-    """More parameters than Django reads are for types without a charset only.
+    """Too many parameters only without a charset.
 
-    With one Django reads them before it has a request to answer, and its server says 500.
+    With one, Django's own request class reads them too early to answer (`aicost.http.wsgi` avoids that).
     """
     many = [] if "charset" in content_type else [b"a&" * 1_500]
     return st.sampled_from([b"", b"", b"", b"batch=1", b"%ff=%00", b"x=1;y=2", *many])
@@ -271,22 +271,22 @@ bodies = st.one_of(
 
 @st.composite
 def jsonrpc_requests(draw: st.DrawFn) -> Sent:
-    told = draw(surroundings())
+    around = draw(surroundings())
     return Sent(
         method=draw(st.one_of(st.just("POST"), st.just("POST"), st.just("POST"), st.just("GET"), methods)),
         path=b"/api/rpc",
-        query=draw(odd_queries(told["content_type"])),
+        query=draw(odd_queries(around["content_type"])),
         body=draw(texts(bodies)),
-        **told,
+        **around,
     )
 
 
-# ---- What is answered
+# ---- Responses
 
 
 @pytest.fixture
 def send(project: Any, owner: Any) -> Callable[[Sent], Any]:
-    """Sends a request; the owner signed in, the owner's token, or nobody."""
+    """Sends a request with the owner's session, the owner's token, or no credentials."""
     signed_in = Client(raise_request_exception=False, enforce_csrf_checks=True)
     nobody = Client(raise_request_exception=False)
     _, text = tokens.issue(owner, scope="write")
@@ -307,7 +307,7 @@ def environ(sent: Sent, project: str, token: str) -> dict[str, Any]:
     query = sent.query.replace(quote(MINE).encode(), project.encode()).replace(
         MINE.encode(), project.encode()
     )
-    told = {
+    result = {
         "REQUEST_METHOD": sent.method,
         "PATH_INFO": unquoted(sent.path),
         "QUERY_STRING": query.decode("latin-1"),
@@ -322,12 +322,12 @@ def environ(sent: Sent, project: str, token: str) -> dict[str, Any]:
         },
     }
     if sent.raw_uri:
-        told["RAW_URI"] = f"{sent.path.decode('latin-1')}?{told['QUERY_STRING']}"
-    return told
+        result["RAW_URI"] = f"{sent.path.decode('latin-1')}?{result['QUERY_STRING']}"
+    return result
 
 
 def unquoted(path: bytes) -> str:
-    """As WSGI has it: decoded bytes, each a character."""
+    """The path as in WSGI: percent-decoded, one character per byte."""
     return unquote_to_bytes(path).decode("latin-1")
 
 
@@ -344,7 +344,7 @@ def check_any(response: Any) -> None:
 
 
 def is_preflight(request: Any) -> bool:
-    """A browser's question whether another origin may ask; answered before either endpoint."""
+    """A CORS preflight, which the middleware answers."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
@@ -411,35 +411,35 @@ FOUND = {
     "a number beyond all numbers": Sent("POST", SET, body=b'{"projectId": "1", "limitDollars": 1e400}'),
     "the base alone": Sent("POST", b"/api/trpc"),
 }
-"""What was once answered with a 5xx or a page, or nearly."""
+"""Requests that once caused a 5xx or an HTML page, or nearly did."""
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("caller", ["session", "token"])
 @pytest.mark.parametrize("what", FOUND)
-def test_what_was_found_once_stays_mended(send: Callable[[Sent], Any], what: str, caller: str) -> None:
+def test_past_failures_stay_fixed(send: Callable[[Sent], Any], what: str, caller: str) -> None:
     response = send(replace(FOUND[what], caller=caller))
     check_trpc(response)
     assert 400 <= response.status_code < 500
 
 
 @pytest.mark.django_db
-def test_trpc_answers_anything_with_envelopes(send: Callable[[Sent], Any]) -> None:
+def test_trpc_answers_everything_with_envelopes(send: Callable[[Sent], Any]) -> None:
     fuzz_trpc(send, QUICK)
 
 
 @pytest.mark.django_db
-def test_jsonrpc_answers_anything_with_response_objects(send: Callable[[Sent], Any]) -> None:
+def test_jsonrpc_answers_everything_with_response_objects(send: Callable[[Sent], Any]) -> None:
     fuzz_jsonrpc(send, QUICK)
 
 
 @pytest.mark.long
 @pytest.mark.django_db
-def test_trpc_answers_anything_with_envelopes_at_length(send: Callable[[Sent], Any]) -> None:
+def test_trpc_answers_everything_with_envelopes_long_run(send: Callable[[Sent], Any]) -> None:
     fuzz_trpc(send, LONG)
 
 
 @pytest.mark.long
 @pytest.mark.django_db
-def test_jsonrpc_answers_anything_with_response_objects_at_length(send: Callable[[Sent], Any]) -> None:
+def test_jsonrpc_answers_everything_with_response_objects_long_run(send: Callable[[Sent], Any]) -> None:
     fuzz_jsonrpc(send, LONG)

@@ -1,4 +1,4 @@
-"""What a stolen copy of the database is worth: no password, API token or webhook secret stands in it."""
+"""A stolen copy of the database contains no password, API token or webhook secret."""
 
 import hashlib
 import re
@@ -24,7 +24,7 @@ WRITTEN = re.compile(r"aicost_[A-Za-z0-9_-]{43}")
 
 @pytest.fixture
 def secrets(project: Project, owner: Any) -> dict[str, str]:
-    """Made by every way there is, and used."""
+    """Secrets, created in every possible way and used once."""
     usage(project)
     browser = Client()
     browser.force_login(owner)
@@ -42,7 +42,7 @@ def secrets(project: Project, owner: Any) -> dict[str, str]:
     return {"password": PASSWORD, "webhook secret": secret, **made}
 
 
-def test_a_dump_holds_nothing_that_opens_anything(secrets: dict[str, str]) -> None:
+def test_a_dump_contains_no_usable_secret(secrets: dict[str, str]) -> None:
     dump = repr(everything())
     assert "hooks.example.com" in dump
     for what, text in secrets.items():
@@ -51,7 +51,7 @@ def test_a_dump_holds_nothing_that_opens_anything(secrets: dict[str, str]) -> No
 
 
 def forms(text: str) -> set[str]:
-    """As it is, and as it may be written otherwise."""
+    """The text itself and in other encodings."""
     raw = text.encode()
     found = {text, raw.hex(), repr(raw)[2:-1]}
     if text.startswith("aicost_"):
@@ -60,21 +60,21 @@ def forms(text: str) -> set[str]:
     return found
 
 
-def test_what_stands_there_of_a_token_is_its_hash_which_opens_nothing(secrets: dict[str, str]) -> None:
+def test_a_dump_has_only_the_hash_of_a_token(secrets: dict[str, str]) -> None:
     secret = urlsafe_b64decode(secrets["read"].removeprefix("aicost_") + "=")
     stored = hashlib.sha256(secret).hexdigest()
     assert stored in repr(everything())
     assert tokens.find(stored) is tokens.find(f"aicost_{stored}") is None
 
 
-def test_the_webhook_secret_needs_the_secret_key(project: Project, settings: Any) -> None:
+def test_the_webhook_secret_cannot_be_derived_without_the_secret_key(project: Project, settings: Any) -> None:
     before = channels.signing_secret(project)
     settings.SECRET_KEY = "another"
     assert channels.signing_secret(project) != before
 
 
-def test_a_session_in_a_dump_is_one_for_as_long_as_it_lasts(secrets: dict[str, str]) -> None:
-    """The one thing in a dump that opens something, as SECURITY.md says; signing out ends it."""
+def test_a_session_key_in_a_dump_works_until_the_session_ends(secrets: dict[str, str]) -> None:
+    """The only usable secret in a dump, as SECURITY.md says. Signing out ends it."""
     key = Session.objects.get().session_key
     thief = Client(headers={"Cookie": f"sessionid={key}"})
     assert thief.get("/").status_code == 200
@@ -82,6 +82,6 @@ def test_a_session_in_a_dump_is_one_for_as_long_as_it_lasts(secrets: dict[str, s
     assert not Session.objects.exists()
 
 
-def test_no_log_holds_a_secret(secrets: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_contains_a_secret(secrets: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     for text in secrets.values():
         assert text not in caplog.text

@@ -1,4 +1,4 @@
-"""Many senders and readers at once, over HTTP, against whole processes of the product."""
+"""Many concurrent senders and readers, over HTTP, against real server processes."""
 
 import csv
 from collections import Counter
@@ -33,7 +33,7 @@ BATCHES = 12
 
 @pytest.fixture
 def servers() -> Iterator[list[Server]]:
-    """Two processes on PostgreSQL, one on SQLite, of 4 threads each."""
+    """Two processes on PostgreSQL, one on SQLite, with 4 threads each."""
     with running(own_database(), 2 if connection.vendor == "postgresql" else 1) as started:
         yield started
 
@@ -49,7 +49,7 @@ def token(project: Project, scope: str = "ingest") -> str:
 
 
 def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
-    """All of them, begun together; their results."""
+    """Run all of them at the same time, and return their results."""
     start = Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
@@ -61,7 +61,7 @@ def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
 
 
 def by_all(servers: list[Server], token: str, event: Any) -> Counter[str]:
-    """What became of one event that all send at once, each to the next server."""
+    """Send one event from many senders at once, to alternating servers. Returns the outcomes."""
 
     def send(n: int) -> Answer:
         return post(servers[n % len(servers)], token, event)
@@ -76,7 +76,7 @@ def check_sound(project: Project) -> None:
         assert list(verification.differences(project)) == []
 
 
-def test_an_event_that_all_send_at_once_is_one_row_also_after_a_restart(
+def test_an_event_sent_by_all_at_once_is_one_row_even_after_a_restart(
     servers: list[Server], projects: list[Project]
 ) -> None:
     project, other = projects
@@ -96,7 +96,7 @@ def test_an_event_that_all_send_at_once_is_one_row_also_after_a_restart(
         check_sound(each)
 
 
-def test_readers_amid_writers_always_see_sums_that_add_up(
+def test_readers_always_see_consistent_sums_during_writes(
     servers: list[Server], projects: list[Project]
 ) -> None:
     project = projects[0]
@@ -137,7 +137,7 @@ def check_adds_up(summary: dict[str, Any]) -> None:
 
 
 def check_same_everywhere(project: Project, month: str, summary: dict[str, Any]) -> None:
-    """Ledger, rollups, procedure and CSV tell one figure."""
+    """Check that ledger, rollups, procedure and CSV have the same figure."""
     first = queries.month_from(project, month)
     assert first
     lines = list(csv.DictReader(StringIO("".join(dashboard_export.ledger_lines(project, first)))))

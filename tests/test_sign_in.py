@@ -1,4 +1,4 @@
-"""Signing in: paused after too many failures, by name and address; sessions of bounded age; the password."""
+"""Sign-in: lockouts after too many failures, the maximum age of sessions, and password changes."""
 
 import re
 from datetime import timedelta
@@ -35,7 +35,7 @@ def sign_in(
 
 
 def fail(username: str, times: int = TRIES, **where: Any) -> Any:
-    """The answer to the last of so many failed tries."""
+    """Fail to sign in so many times. Returns the last response."""
     return [sign_in(username, "wrong", **where) for _ in range(times)][-1]
 
 
@@ -55,35 +55,35 @@ def text(response: Any) -> str:
     return unescape(response.content.decode())
 
 
-# ---- The pause
+# ---- Lockout
 
 
-def test_nine_failures_lock_nobody_out(owner: Any) -> None:
+def test_nine_failures_cause_no_lockout(owner: Any) -> None:
     assert fail("owner", TRIES - 1).status_code == 200
     assert sign_in("owner").status_code == 302
     assert fail("owner", TRIES - 1).status_code == 200  # counted from nothing again
 
 
-@pytest.mark.parametrize("door", [SIGN_IN, "/admin/login/"])
-def test_the_tenth_failure_pauses_and_says_until_when(superuser: Any, clock: Any, door: str) -> None:
-    response = fail("superuser", to=door)
+@pytest.mark.parametrize("page", [SIGN_IN, "/admin/login/"])
+def test_the_tenth_failure_locks_out_and_says_until_when(superuser: Any, clock: Any, page: str) -> None:
+    response = fail("superuser", to=page)
     assert response.status_code == 429
     assert response["Retry-After"] == "900"
     assert "no-store" in response["Cache-Control"]
     assert "in 15 minutes, at 17 Mar 2026, 12:15 UTC" in text(response)
     clock.shift(60)
-    right = sign_in("superuser", to=door)
+    right = sign_in("superuser", to=page)
     assert right.status_code == 429
     assert "in 14 minutes, at 17 Mar 2026, 12:15 UTC" in text(right)
 
 
-def test_one_door_counts_for_the_other(superuser: Any) -> None:
+def test_failures_on_both_sign_in_pages_count_together(superuser: Any) -> None:
     fail("superuser", 5)
     assert fail("superuser", 5, to="/admin/login/").status_code == 429
     assert sign_in("superuser").status_code == 429
 
 
-def test_the_pause_ends_and_tries_amid_it_do_not_prolong_it(owner: Any, clock: Any) -> None:
+def test_a_lockout_ends_and_attempts_do_not_prolong_it(owner: Any, clock: Any) -> None:
     fail("owner")
     for _ in range(14):
         clock.shift(60)
@@ -92,31 +92,33 @@ def test_the_pause_ends_and_tries_amid_it_do_not_prolong_it(owner: Any, clock: A
     assert sign_in("owner").status_code == 302
 
 
-def test_brute_force_on_one_account_locks_no_other_behind_the_same_address(owner: Any, viewer: Any) -> None:
+def test_attacking_one_account_does_not_lock_out_another_behind_the_same_address(
+    owner: Any, viewer: Any
+) -> None:
     fail("owner", 12)
     fail("invented", 12)
     assert sign_in("owner").status_code == 429
     assert sign_in("viewer").status_code == 302
 
 
-def test_brute_force_from_one_address_leaves_the_account_open_at_another(owner: Any) -> None:
+def test_an_attack_from_one_address_leaves_the_account_usable_from_another(owner: Any) -> None:
     fail("owner", 12)
     assert sign_in("owner", address=HOME).status_code == 302
 
 
-def test_who_is_signed_in_stays_so_while_somebody_tries(owner: Any) -> None:
+def test_an_attack_does_not_sign_the_user_out(owner: Any) -> None:
     client = browser("owner")
     fail("owner", 12)
     assert is_in(client)
 
 
-def test_a_name_that_is_no_account_is_answered_as_one_that_is(owner: Any) -> None:
+def test_an_unknown_username_is_answered_like_a_known_one(owner: Any) -> None:
     real, invented = fail("owner"), fail("invented")
     assert real.status_code == invented.status_code == 429
     assert real.content == invented.content
 
 
-def test_another_browser_name_is_no_other_caller(owner: Any) -> None:
+def test_another_user_agent_does_not_reset_the_count(owner: Any) -> None:
     for number in range(TRIES):
         response = sign_in("owner", "wrong", HTTP_USER_AGENT=f"browser {number}")
     assert response.status_code == 429
@@ -131,9 +133,7 @@ def test_a_forged_address_changes_nothing(owner: Any, header: str) -> None:
     assert sign_in("owner", **{header: HOME}).status_code == 429
 
 
-def test_behind_a_trusted_proxy_its_callers_are_told_apart_and_forgers_are_not(
-    owner: Any, settings: Any
-) -> None:
+def test_a_trusted_proxy_separates_clients_and_ignores_forged_addresses(owner: Any, settings: Any) -> None:
     settings.TRUSTED_PROXIES = 1
     for number in range(TRIES):
         forged = f"203.0.113.{number}, {HOME}"
@@ -143,13 +143,13 @@ def test_behind_a_trusted_proxy_its_callers_are_told_apart_and_forgers_are_not(
     assert sign_in("owner", HTTP_X_FORWARDED_FOR=f"{HOME}, 203.0.113.77").status_code == 302
 
 
-def test_an_odd_address_is_none_and_still_counts(owner: Any) -> None:
+def test_failures_from_an_invalid_address_count(owner: Any) -> None:
     assert fail("owner", address="unix:/run/a.sock").status_code == 429
     assert sign_in("owner", address="another\nline").status_code == 429
     assert set(AuditEntry.objects.values_list("address", flat=True)) == {""}
 
 
-def test_the_pause_is_noted_for_the_account_in_one_line_an_hour(owner: Any) -> None:
+def test_lockouts_are_recorded_in_one_audit_entry_an_hour(owner: Any) -> None:
     fail("owner", 14)
     failed = AuditEntry.objects.get(kind=Kind.SIGN_IN_FAILED)
     paused = AuditEntry.objects.get(kind=Kind.LOCKED_OUT)
@@ -158,7 +158,7 @@ def test_the_pause_is_noted_for_the_account_in_one_line_an_hour(owner: Any) -> N
     assert paused.address == OFFICE
 
 
-def test_the_servers_log_says_in_a_line_who_tried_from_where(owner: Any, caplog: Any) -> None:
+def test_failed_sign_ins_are_logged_with_user_and_address(owner: Any, caplog: Any) -> None:
     sign_in("owner", "nearly the password")
     sign_in("my-password\nforged", "x", address=HOME)
     ours = [one.getMessage() for one in caplog.records if one.name == "aicost.access"]
@@ -170,14 +170,14 @@ def test_the_servers_log_says_in_a_line_who_tried_from_where(owner: Any, caplog:
     assert "my-password" not in caplog.text
 
 
-def test_no_password_is_kept_of_failed_tries(owner: Any) -> None:
+def test_passwords_of_failed_attempts_are_not_stored(owner: Any) -> None:
     sign_in("owner", "nearly the password")
-    [kept] = AccessAttempt.objects.values()
-    assert "nearly" not in str(kept)
-    assert kept["username"] == "owner"
+    [stored] = AccessAttempt.objects.values()
+    assert "nearly" not in str(stored)
+    assert stored["username"] == "owner"
 
 
-def test_old_tries_are_cleared_away_by_the_next(owner: Any, clock: Any) -> None:
+def test_old_attempts_are_deleted_by_the_next(owner: Any, clock: Any) -> None:
     for number in range(5):
         sign_in(f"invented-{number}", "wrong")
     clock.shift(901)
@@ -186,18 +186,18 @@ def test_old_tries_are_cleared_away_by_the_next(owner: Any, clock: Any) -> None:
 
 
 @pytest.mark.parametrize("odd", ["<img onerror=x>", "a\u202eb", "x" * 150, "=1+1"])
-def test_odd_names_break_nothing(db: None, odd: str) -> None:
+def test_odd_usernames_cause_no_error(db: None, odd: str) -> None:
     response = fail(odd)
     assert response.status_code == 429
     assert odd not in response.content.decode()
 
 
-def test_the_page_of_the_pause_has_no_inline_script_or_style(owner: Any) -> None:
+def test_the_lockout_page_has_no_inline_script_or_style(owner: Any) -> None:
     body = fail("owner").content.decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|hx-on|<script(?![^>]* src=)|javascript:", body)
 
 
-def test_bad_tokens_are_counted_by_the_same_address(settings: Any) -> None:
+def test_bad_tokens_are_counted_by_client_address(settings: Any) -> None:
     cache.clear()
 
     def ask(**headers: str) -> int:
@@ -241,7 +241,7 @@ def test_the_address_is_what_the_server_or_its_own_proxies_saw(
 # ---- Sessions
 
 
-def test_the_session_key_changes_with_the_sign_in(owner: Any) -> None:
+def test_signing_in_changes_the_session_key(owner: Any) -> None:
     client = Client()
     client.session.save()  # as another may have planted it
     planted = client.session.session_key
@@ -251,7 +251,7 @@ def test_the_session_key_changes_with_the_sign_in(owner: Any) -> None:
     assert not Session.objects.filter(session_key=planted).exists()
 
 
-def test_a_session_ends_at_its_age_however_busy_it_was(owner: Any, clock: Any) -> None:
+def test_an_active_session_still_ends_at_its_maximum_age(owner: Any, clock: Any) -> None:
     client = browser("owner")
     for _ in range(13):
         clock.shift(timedelta(days=1))
@@ -265,7 +265,7 @@ def test_a_session_ends_at_its_age_however_busy_it_was(owner: Any, clock: Any) -
     assert not is_in(client)
 
 
-def test_a_shorter_age_holds_for_sessions_that_began_before(owner: Any, clock: Any, settings: Any) -> None:
+def test_a_shorter_maximum_age_applies_to_existing_sessions(owner: Any, clock: Any, settings: Any) -> None:
     client = browser("owner")
     clock.shift(timedelta(hours=2))
     assert is_in(client)
@@ -273,7 +273,7 @@ def test_a_shorter_age_holds_for_sessions_that_began_before(owner: Any, clock: A
     assert not is_in(client)
 
 
-def test_a_session_that_does_not_say_when_it_began_is_over(owner: Any) -> None:
+def test_a_session_without_a_sign_in_time_has_expired(owner: Any) -> None:
     client = browser("owner")
     session = client.session
     del session["signed_in_at"]
@@ -281,14 +281,14 @@ def test_a_session_that_does_not_say_when_it_began_is_over(owner: Any) -> None:
     assert not is_in(client)
 
 
-def test_an_aged_session_loads_the_sign_in_page_whole(owner: Any, project: Any, clock: Any) -> None:
+def test_an_expired_session_loads_the_whole_sign_in_page(owner: Any, project: Any, clock: Any) -> None:
     client = browser("owner")
     clock.shift(timedelta(days=15))
     response = client.get(reverse("ai-cost-tabs", args=[project.pk]), HTTP_HX_REQUEST="true")
     assert response["HX-Redirect"].startswith(SIGN_IN)
 
 
-def test_an_aged_session_calls_no_procedure(owner: Any, project: Any, clock: Any) -> None:
+def test_an_expired_session_calls_no_procedure(owner: Any, project: Any, clock: Any) -> None:
     client = browser("owner")
     address = "/api/trpc/aiCost.getCrossProjectSummary"
     assert client.get(address).status_code == 200
@@ -296,7 +296,7 @@ def test_an_aged_session_calls_no_procedure(owner: Any, project: Any, clock: Any
     assert client.get(address).status_code == 401
 
 
-def test_other_sessions_end_on_demand_and_nobody_elses(owner: Any, viewer: Any) -> None:
+def test_a_user_can_end_their_other_sessions_only(owner: Any, viewer: Any) -> None:
     here, there, elsewhere, others = (*(browser("owner") for _ in range(3)), browser("viewer"))
     response = here.post(reverse("end-sessions"), follow=True)
     assert "2 other sessions ended." in text(response)
@@ -306,7 +306,7 @@ def test_other_sessions_end_on_demand_and_nobody_elses(owner: Any, viewer: Any) 
     assert [one.detail for one in noted] == ["2 ended", "0 ended"]
 
 
-def test_a_link_or_another_sites_form_ends_no_session(owner: Any) -> None:
+def test_links_and_forms_of_other_sites_end_no_session(owner: Any) -> None:
     there = browser("owner")
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
@@ -315,7 +315,7 @@ def test_a_link_or_another_sites_form_ends_no_session(owner: Any) -> None:
     assert is_in(there)
 
 
-def test_everybody_sees_their_own_sign_ins_only(owner: Any, viewer: Any) -> None:
+def test_users_see_only_their_own_sign_ins(owner: Any, viewer: Any) -> None:
     sign_in("viewer", "wrong", address=HOME)
     client = browser("viewer")
     browser("owner")
@@ -330,8 +330,8 @@ def test_everybody_sees_their_own_sign_ins_only(owner: Any, viewer: Any) -> None
 # ---- The password
 
 
-def change(client: Client, **told: str) -> Any:
-    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW, **told}
+def change(client: Client, **typed_fields: str) -> Any:
+    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW, **typed_fields}
     return client.post(reverse("password"), form)
 
 
@@ -359,7 +359,7 @@ def test_a_new_password_does_not_prolong_the_session(owner: Any, clock: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("typed_fields", "said"),
     [
         ({"old_password": "wrong"}, "entered incorrectly"),
         ({"new_password2": "other"}, "didn’t match"),
@@ -369,19 +369,19 @@ def test_a_new_password_does_not_prolong_the_session(owner: Any, clock: Any) -> 
     ],
 )
 def test_what_is_wrong_with_it_is_said_and_nothing_is_changed(
-    owner: Any, told: dict[str, str], said: str
+    owner: Any, typed_fields: dict[str, str], said: str
 ) -> None:
     client = browser("owner")
-    response = change(client, **told)
+    response = change(client, **typed_fields)
     assert response.status_code == 422
     assert said in re.search(r'<p class="error".*?</p>', text(response), re.DOTALL)[0]
     assert get_user_model().objects.get(pk=owner.pk).check_password(PASSWORD)
     assert not AuditEntry.objects.filter(kind=Kind.PASSWORD_CHANGED).exists()
-    for typed in told.values():
+    for typed in typed_fields.values():
         assert f'value="{typed}"' not in text(response)
 
 
-def test_whoever_guesses_the_password_there_is_signed_out(owner: Any) -> None:
+def test_guessing_the_password_on_the_password_page_signs_out(owner: Any) -> None:
     client = browser("owner")
     for _ in range(TRIES - 1):
         assert change(client, old_password="guess").status_code == 422
@@ -391,18 +391,18 @@ def test_whoever_guesses_the_password_there_is_signed_out(owner: Any) -> None:
     assert sign_in("owner").status_code == 302
 
 
-def test_the_admins_link_leads_to_the_same_page(superuser: Any) -> None:
+def test_the_admin_links_to_the_same_password_page(superuser: Any) -> None:
     client = browser("superuser")
     assert client.get("/admin/password_change/")["Location"] == reverse("password")
 
 
-def test_who_is_not_signed_in_is_sent_to_sign_in(client: Client) -> None:
+def test_anonymous_visitors_are_redirected_to_sign_in(client: Client) -> None:
     for name in ("security", "password"):
         assert client.get(reverse(name))["Location"].startswith(SIGN_IN)
     assert change(client)["Location"].startswith(SIGN_IN)
 
 
-def test_the_sidebar_leads_to_security(owner: Any) -> None:
+def test_the_sidebar_links_to_security(owner: Any) -> None:
     client = browser("owner")
     assert f'href="{reverse("security")}"' in text(client.get("/"))
     for name in ("security", "password"):

@@ -43,7 +43,7 @@ PEOPLE = {
     "manager": (SEEN, "done"),
     "owner": (SEEN, "done"),
 }
-"""What a page of the product answers, and what a form of its is answered."""
+"""The status for a page of the product, and for submitting a form."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def _quiet(settings: Any) -> None:
 
 @pytest.fixture
 def used(project: Project) -> Project:
-    """A product with usage, and a webhook that is never reached."""
+    """A product with usage, and a webhook that is never called."""
     usage(project, runId="run-1", agentType="testing")
     AlertSettings.objects.create(project=project, email_people=False, webhook_url="https://127.0.0.1/hook")
     project.refresh_from_db()
@@ -68,7 +68,7 @@ Browsers = Callable[[str], Client]
 def browser_of(
     used: Project, owner: Any, manager: Any, viewer: Any, stranger: Any, staff: Any, superuser: Any
 ) -> Browsers:
-    """Signs somebody in, and only then lets befall them what their name says."""
+    """Signs a user in, then applies the change that the name describes."""
     people = {user.username: user for user in (owner, manager, viewer, stranger, staff, superuser)}
 
     def browser(who: str) -> Client:
@@ -88,14 +88,14 @@ def browser_of(
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Whatever happened inside did not."""
+    """Roll back whatever happens inside."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
-def told(response: Any) -> tuple[int, bytes, dict[str, str]]:
-    """All that a caller is told, but for what differs from one request to the next."""
+def comparable(response: Any) -> tuple[int, bytes, dict[str, str]]:
+    """The response, without what differs from one request to the next."""
     headers = {key: value for key, value in response.headers.items() if key != "X-Request-ID"}
     body = b"".join(response.streaming_content) if response.streaming else response.content
     return response.status_code, body, headers
@@ -104,7 +104,7 @@ def told(response: Any) -> tuple[int, bytes, dict[str, str]]:
 # ---- The table
 
 
-def test_every_address_is_in_the_table() -> None:
+def test_the_table_covers_every_url() -> None:
     ours = {name for name in every.names() if not name.startswith("admin:")}
     of_products = (every.PAGES, every.OVERSIGHT, every.CHANGES)
     of_people = (every.OWN, every.OWN_CHANGES, every.DOORS, every.CALLS, every.OPEN, every.AWAY)
@@ -114,7 +114,7 @@ def test_every_address_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", every.PAGES)
-def test_a_page_is_for_who_sees_its_product(used: Project, browser_of: Browsers, name: str) -> None:
+def test_pages_are_for_those_who_may_see_the_product(used: Project, browser_of: Browsers, name: str) -> None:
     address = every.page_of(used.pk, name)
     for who, (expected, _) in PEOPLE.items():
         with undone():
@@ -125,7 +125,7 @@ def test_a_page_is_for_who_sees_its_product(used: Project, browser_of: Browsers,
 
 
 @pytest.mark.parametrize("name", every.OVERSIGHT)
-def test_what_people_did_is_for_the_owner(used: Project, browser_of: Browsers, name: str) -> None:
+def test_the_audit_log_is_for_the_owner(used: Project, browser_of: Browsers, name: str) -> None:
     address = every.page_of(used.pk, name)
     for who, (page, _) in PEOPLE.items():
         with undone():
@@ -134,7 +134,7 @@ def test_what_people_did_is_for_the_owner(used: Project, browser_of: Browsers, n
 
 
 @pytest.mark.parametrize("name", every.CHANGES)
-def test_a_form_is_for_owner_and_managers_and_changes_nothing_for_others(
+def test_forms_are_for_owner_and_managers_and_change_nothing_for_others(
     used: Project, browser_of: Browsers, name: str
 ) -> None:
     form, address = every.CHANGES[name], every.change_of(used, name)
@@ -147,13 +147,13 @@ def test_a_form_is_for_owner_and_managers_and_changes_nothing_for_others(
         if expected == "done":
             assert (response.status_code, changed) == (form.status, name != "alert-secret"), who
         else:
-            # Where htmx asks, the way to the sign-in is a header.
+            # For htmx, the redirect to the sign-in is a header.
             status = SIGN_IN if "HX-Redirect" in response else response.status_code
             assert (status, changed) == (expected, False), who
 
 
 @pytest.mark.parametrize("name", sorted({*every.PAGES, *every.CHANGES}))
-def test_by_no_method_a_stranger_learns_that_a_product_exists(
+def test_no_http_method_reveals_a_product_to_a_stranger(
     used: Project, browser_of: Browsers, name: str
 ) -> None:
     client = browser_of("stranger")
@@ -164,24 +164,24 @@ def test_by_no_method_a_stranger_learns_that_a_product_exists(
     statuses = {}
     for method in ("get", "head", "options", "post", "put", "patch", "delete"):
         theirs = getattr(client, method)(there)
-        assert told(theirs) == told(getattr(client, method)(not_there))
+        assert comparable(theirs) == comparable(getattr(client, method)(not_there))
         statuses[method] = theirs.status_code
-    # What a method may not do is told before the product is looked for, of any product.
+    # A wrong method is refused before the product is looked up, so for every product.
     assert {statuses["put"], statuses["patch"], statuses["delete"], statuses["options"]} == {405}
     assert set(statuses.values()) == {404, 405}
 
 
 @pytest.mark.parametrize("table", every.EXPORTS)
 @pytest.mark.parametrize("form", ["csv", "json"])
-def test_no_export_is_for_strangers(used: Project, browser_of: Browsers, table: str, form: str) -> None:
+def test_strangers_get_no_export(used: Project, browser_of: Browsers, table: str, form: str) -> None:
     client = browser_of("stranger")
     there, not_there = (client.get(reverse("export", args=[pk, table, form])) for pk in (used.pk, 999_999))
-    assert told(there) == told(not_there)
+    assert comparable(there) == comparable(not_there)
     assert there.status_code == NOT_FOUND
 
 
 @pytest.mark.parametrize("name", every.OWN)
-def test_own_pages_show_nothing_of_others(browser_of: Browsers, name: str) -> None:
+def test_personal_pages_show_nothing_of_others(browser_of: Browsers, name: str) -> None:
     address = reverse(name, args=every.OWN[name])
     for who in ("stranger", "staff", "removed"):
         response = browser_of(who).get(address)
@@ -191,22 +191,22 @@ def test_own_pages_show_nothing_of_others(browser_of: Browsers, name: str) -> No
         assert browser_of(who).get(address).status_code == SIGN_IN
 
 
-def test_another_persons_token_is_as_one_that_is_not(owner: Any, browser_of: Browsers) -> None:
+def test_a_token_of_someone_else_is_answered_like_a_missing_one(owner: Any, browser_of: Browsers) -> None:
     token, _ = tokens.issue(owner)
     for who in ("stranger", "staff", "superuser"):
         client = browser_of(who)
         there, not_there = (client.post(reverse("revoke-token", args=[pk])) for pk in (token.pk, 999_999))
-        assert told(there) == told(not_there)
+        assert comparable(there) == comparable(not_there)
         assert there.status_code == NOT_FOUND
     assert Client().post(reverse("revoke-token", args=[token.pk])).status_code == SIGN_IN
     token.refresh_from_db()
     assert token.revoked_at is None
 
 
-def test_what_belongs_to_one_product_is_not_found_under_another(
+def test_objects_of_one_product_are_not_found_under_another(
     used: Project, browser_of: Browsers, owner: Any
 ) -> None:
-    """Not even where the person may change both."""
+    """Not even if the user may change both."""
     lantern = ProjectFactory(name="Lantern", owner=owner)
     client = browser_of("owner")
     assert client.get(reverse("run", args=[lantern.pk, "run-1"])).status_code == NOT_FOUND
@@ -217,7 +217,7 @@ def test_what_belongs_to_one_product_is_not_found_under_another(
 
 
 @pytest.mark.parametrize("scope", ["read", "write", "ingest"])
-def test_a_token_opens_no_page(used: Project, owner: Any, scope: str) -> None:
+def test_tokens_do_not_authenticate_pages(used: Project, owner: Any, scope: str) -> None:
     _, text = tokens.issue(owner, scope=scope, project=used)
     client = Client(headers={"Authorization": f"Bearer {text}"})
     addresses = [every.page_of(used.pk, name) for name in every.PAGES]
@@ -227,7 +227,7 @@ def test_a_token_opens_no_page(used: Project, owner: Any, scope: str) -> None:
         assert client.get(address).status_code == client.post(address).status_code == SIGN_IN
 
 
-def test_machines_are_told_no_more_than_they_need(used: Project) -> None:
+def test_health_and_metrics_reveal_nothing_about_products(used: Project) -> None:
     for name in ("healthz", "readyz"):
         assert Client().get(reverse(name)).content in (b"ok\n", b"ready\n")
     assert Client().get(reverse("metrics")).status_code == 401
@@ -236,7 +236,7 @@ def test_machines_are_told_no_more_than_they_need(used: Project) -> None:
     assert b"Lighthouse" not in metrics.content
 
 
-# ---- Usage comes in
+# ---- Sending usage
 
 
 INTO = {
@@ -256,19 +256,19 @@ INTO = {
 }
 
 
-@pytest.mark.parametrize("door", every.DOORS)
-def test_usage_comes_in_by_tokens_that_may(
-    used: Project, owner: Any, manager: Any, viewer: Any, door: str
+@pytest.mark.parametrize("endpoint", every.DOORS)
+def test_usage_needs_a_valid_ingest_token(
+    used: Project, owner: Any, manager: Any, viewer: Any, endpoint: str
 ) -> None:
     people = {"owner": owner, "manager": manager, "viewer": viewer}
     for means, expected in INTO.items():
         with undone():
             client = _sender(used, people, *means.partition(", ")[::2])
             before = _but_for_uses(everything())
-            response = client.post(every.DOORS[door], SENT[door], content_type="application/json")
+            response = client.post(every.DOORS[endpoint], SENT[endpoint], content_type="application/json")
             changed = _but_for_uses(everything()) != before
         if expected == "done":
-            assert (response.status_code, changed) == (200, SENT[door] != NO_CALLS), means
+            assert (response.status_code, changed) == (200, SENT[endpoint] != NO_CALLS), means
         else:
             assert (response.status_code, changed) == (expected, False), means
             assert response.headers["Content-Type"] == "application/json"
@@ -291,7 +291,7 @@ def _sender(project: Project, people: dict[str, Any], means: str, fate: str) -> 
         client.force_login(people[who])
     if "token" not in kind:
         return client
-    Membership.objects.filter(user=people["viewer"]).update(role="manager")  # while the token is made
+    Membership.objects.filter(user=people["viewer"]).update(role="manager")  # while the token is created
     token, text = tokens.issue(
         people[who], scope=kind.split()[0], project=project, expires_at=NOW + timedelta(hours=1)
     )
@@ -319,14 +319,14 @@ def _befall(token: ApiToken, user: Any, fate: str) -> None:
 
 
 def _but_for_uses(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """A token tells when it was last used, even where it may not do what it was used for."""
+    """Without `last_used_at`, which is updated even by a refused request."""
     return {
         name: rows for name, rows in _but_for_the_record(tables).items() if name != ApiToken._meta.db_table
     }
 
 
 def _but_for_the_record(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Who was refused is written down."""
+    """Without the audit entries of denials."""
     return {name: rows for name, rows in tables.items() if name != AuditEntry._meta.db_table}
 
 
@@ -357,18 +357,18 @@ def test_the_admin_is_for_staff(used: Project, browser_of: Browsers, who: str) -
 
 
 def test_staff_without_permissions_see_nothing_in_the_admin(used: Project, browser_of: Browsers) -> None:
-    """What each permission opens is Django's; outside the admin staff are strangers in the tables above."""
+    """Permissions are Django's. Outside the admin, staff are strangers; see the tables above."""
     client = browser_of("staff")
     for name, address in every.of_the_admin().items():
         if name == "admin:logout":
             continue
         response = client.get(address)
-        # 302 leads to the index, from what is not there; or away from signing in, who has.
+        # 302: a missing object redirects to the index, and the sign-in page redirects signed-in users.
         assert response.status_code in ((200, 302) if name in OF_STAFF else (302, 403, 404)), name
         assert b"Lighthouse" not in response.content
 
 
-def test_every_permission_of_staff_opens_its_own_model_only(
+def test_each_staff_permission_opens_only_its_own_model(
     used: Project, browser_of: Browsers, staff: Any
 ) -> None:
     from django.contrib.auth.models import Permission
@@ -387,23 +387,23 @@ def test_every_permission_of_staff_opens_its_own_model_only(
         assert client.get(every.page_of(used.pk, "ai-cost")).status_code == NOT_FOUND
 
 
-# ---- The one door
+# ---- The only ways to a product
 
 
-def test_nothing_that_shows_asks_for_products_but_by_who_sees_them() -> None:
-    """`project_for`, `visible_to` and `owned_by` are the only ways to a product."""
+def test_web_code_queries_products_only_by_visibility() -> None:
+    """Only `project_for`, `visible_to` and `owned_by` may look up products."""
     asking = re.compile(r"\bProject\.(?:_default_manager|objects)\.(\w+)")
     shown = [
         path
         for path in (ROOT / "aicost").rglob("*.py")
-        # One makes products, in a database of its own; one writes down who was refused which.
+        # The demo creates products in its own database; `denials` records refusals.
         if path.name not in ("demo.py", "denials.py")
     ]
     ways = {way for path in shown for way in asking.findall(path.read_text())}
     assert ways <= {"visible_to", "owned_by"}
 
 
-def test_a_password_that_was_changed_ends_the_sessions(used: Project, owner: Any) -> None:
+def test_a_changed_password_ends_the_sessions(used: Project, owner: Any) -> None:
     client = Client()
     client.force_login(owner)
     owner.set_password("another one entirely")

@@ -99,17 +99,17 @@ def test_it_never_expires_where_that_was_chosen(owner: Any) -> None:
 @pytest.mark.parametrize(
     ("told", "named", "said"),
     [
-        ({"name": ""}, "name", "Say what it is for"),
+        ({"name": ""}, "name", "Enter what the token is for"),
         ({"name": "x" * 101}, "name", "at most 100"),
         ({"name": "a\0b"}, "name", "Null characters"),
         ({"scope": "root"}, "scope", "valid choice"),
         ({"scope": ""}, "scope", "required"),
         ({"lifetime": ""}, "lifetime", "required"),
         ({"lifetime": "5000"}, "lifetime", "valid choice"),
-        ({"project": "999999"}, "project", "no product that you see"),
-        ({"project": "x"}, "project", "no product that you see"),
-        ({"project": "9" * 40}, "project", "no product that you see"),
-        ({"scope": "ingest"}, "project", "names the product"),
+        ({"project": "999999"}, "project", "You don't have access to this product"),
+        ({"project": "x"}, "project", "You don't have access to this product"),
+        ({"project": "9" * 40}, "project", "You don't have access to this product"),
+        ({"scope": "ingest"}, "project", "must name the product"),
     ],
 )
 def test_what_is_wrong_is_said_on_the_form_and_nothing_is_made(
@@ -157,7 +157,7 @@ def test_reloading_the_answer_makes_no_other_token(owner: Any, project: Any) -> 
     for _ in range(2):
         again = client.post(PAGE, sent)
         assert again.status_code == 422
-        assert "made already" in re.search(r'<p class="error.*?</p>', text(again), re.DOTALL)[0]
+        assert "already been created" in re.search(r'<p class="error.*?</p>', text(again), re.DOTALL)[0]
         assert not WRITTEN.search(text(again))
         assert 'value="Nightly"' in text(again)
     assert ApiToken.objects.count() == 1

@@ -1,4 +1,4 @@
-"""The official tRPC clients, of versions 10 and 11 with each of their links, against a running server."""
+"""The official tRPC clients 10 and 11, with each of their links, against a running server."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -29,7 +29,7 @@ BATCHING = (
 CLIENTS = ("11 httpLink", "10 httpLink", *BATCHING)
 SUMMARY = "aiCost.getMonthlySummary"
 
-# What each procedure is called with, beside the project.
+# Example input of each procedure, besides the project.
 INPUTS: dict[str, dict[str, Any]] = {
     SUMMARY: {},
     "aiCost.getMonthlyTrend": {"month": "2026-02"},
@@ -56,7 +56,7 @@ def client_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def ask(program: Program, live_server: Any, client_name: str) -> Callable[..., Any]:
-    """Make calls at once by the client of the test; what their callers see, and the requests made."""
+    """Make calls at once with the test's client. Returns the callers' results, and the requests."""
     cache.clear()
 
     def made(*calls: dict[str, Any], headers: dict[str, str] | None = None, **options: Any) -> Any:
@@ -86,7 +86,7 @@ def busy(project: Any) -> Any:
 
 
 def call(path: str, project: Any = None, **more: Any) -> dict[str, Any]:
-    """A call as the client's user writes it; without an input where the procedure takes none."""
+    """A call as the client's user writes it, without input if the procedure takes none."""
     given = {"input": {"projectId": str(project.pk), **more}} if project else {}
     return {"path": path, "kind": PROCEDURES[path].kind if path in PROCEDURES else "query", **given}
 
@@ -116,7 +116,7 @@ def limit(project: Any) -> int | None:
 
 
 def the_error(answer: Any) -> dict[str, Any]:
-    """The error of the only call, which must be the client's own kind of error."""
+    """The error of the only call, which must be a `TRPCClientError`."""
     [outcome] = answer["outcomes"]
     error = outcome["error"]
     assert error["isTRPCClientError"]
@@ -127,9 +127,7 @@ def test_every_procedure_has_an_example() -> None:
     assert set(INPUTS) == set(PROCEDURES)
 
 
-def test_every_query_answers_what_the_procedure_gives(
-    ask: Any, client_name: str, busy: Any, owner: Any
-) -> None:
+def test_every_query_returns_the_procedures_output(ask: Any, client_name: str, busy: Any, owner: Any) -> None:
     queries = [example(path, busy) for path, one in PROCEDURES.items() if one.kind == "query"]
     answer = ask(*queries, headers=bearer(owner))
     expected = [PROCEDURES[one["path"]].call(Caller(owner), one.get("input")) for one in queries]
@@ -141,11 +139,11 @@ def test_every_query_answers_what_the_procedure_gives(
 
 def test_mutations_change_the_budget_by_token(ask: Any, project: Any, manager: Any) -> None:
     headers = bearer(manager, "write")
-    [told] = ask(example("aiCost.setBudgetLimit", project), headers=headers)["outcomes"]
-    assert told["data"]["budgetLimit"] == 12.34
+    [outcome] = ask(example("aiCost.setBudgetLimit", project), headers=headers)["outcomes"]
+    assert outcome["data"]["budgetLimit"] == 12.34
     assert limit(project) == 12_340_000_000
-    [told] = ask(example("aiCost.clearBudgetLimit", project), headers=headers)["outcomes"]
-    assert told["data"] == {
+    [outcome] = ask(example("aiCost.clearBudgetLimit", project), headers=headers)["outcomes"]
+    assert outcome["data"] == {
         "projectId": str(project.pk),
         "budgetLimit": None,
         "budgetPct": None,
@@ -154,9 +152,7 @@ def test_mutations_change_the_budget_by_token(ask: Any, project: Any, manager: A
     assert limit(project) is None
 
 
-def test_budget_is_checked_and_reserved_by_the_token_that_brings_usage(
-    ask: Any, project: Any, owner: Any
-) -> None:
+def test_an_ingest_token_checks_and_reserves_budget(ask: Any, project: Any, owner: Any) -> None:
     limits.set_limit(project, Decimal("0.4"), by=owner)
     headers = {"Authorization": f"Bearer {tokens.issue(owner, scope='ingest', project=project)[1]}"}
     check, reserve = (example(f"aiCost.{name}Budget", project) for name in ("check", "reserve"))
@@ -164,13 +160,13 @@ def test_budget_is_checked_and_reserved_by_the_token_that_brings_usage(
     [free] = ask(check, headers=headers)["outcomes"]
     assert free["data"] == {**standing, "allowed": True, "reserved": 0}
     [held] = ask(reserve, headers=headers)["outcomes"]
-    told = {"reservationId": "call/ü", "expiresAt": "2026-03-17T12:15:00Z"}
-    assert held["data"] == {**standing, "allowed": True, "reserved": 0.25, **told}
+    reservation = {"reservationId": "call/ü", "expiresAt": "2026-03-17T12:15:00Z"}
+    assert held["data"] == {**standing, "allowed": True, "reserved": 0.25, **reservation}
     [taken] = ask(check, headers=headers)["outcomes"]
     assert taken["data"] == {**standing, "allowed": False, "reserved": 0.25}
 
 
-def test_a_session_reads_and_with_its_csrf_token_changes(ask: Any, project: Any, owner: Any) -> None:
+def test_a_session_reads_and_changes_with_its_csrf_token(ask: Any, project: Any, owner: Any) -> None:
     headers = session(owner)
     [read] = ask(call(SUMMARY, project), headers=headers)["outcomes"]
     assert read["data"]["budgetLimit"] is None
@@ -230,7 +226,7 @@ def test_each_error_arrives_with_its_code(
         (OperationalError("hunter2"), "SERVICE_UNAVAILABLE", 503),
     ],
 )
-def test_what_fails_on_the_server_says_nothing_of_it(
+def test_an_internal_error_reveals_no_details(
     ask: Any, project: Any, owner: Any, monkeypatch: Any, raised: Exception, key: str, status: int
 ) -> None:
     def fail(*_: Any) -> None:
@@ -242,7 +238,7 @@ def test_what_fails_on_the_server_says_nothing_of_it(
     assert "hunter2" not in str(error)
 
 
-def test_guessing_tokens_is_slowed(ask: Any, project: Any, monkeypatch: Any) -> None:
+def test_guessing_tokens_is_rate_limited(ask: Any, project: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("aicost.http.authentication.BAD_TOKENS_A_MINUTE", 1)
     codes = [
         the_error(ask(call(SUMMARY, project), headers={"Authorization": "Bearer guess"}))["data"]["code"]
@@ -252,7 +248,7 @@ def test_guessing_tokens_is_slowed(ask: Any, project: Any, monkeypatch: Any) -> 
 
 
 @pytest.mark.parametrize("client_name", BATCHING, indirect=True)
-def test_a_batch_fails_by_member(
+def test_the_calls_of_a_batch_fail_separately(
     ask: Any, client_name: str, busy: Any, other_project: Any, owner: Any
 ) -> None:
     calls = [
@@ -271,14 +267,14 @@ def test_a_batch_fails_by_member(
 
 
 @pytest.mark.parametrize("client_name", BATCHING, indirect=True)
-def test_a_batch_of_equal_errors_has_their_status(ask: Any, client_name: str, busy: Any) -> None:
+def test_a_batch_of_identical_errors_has_their_status(ask: Any, client_name: str, busy: Any) -> None:
     answer = ask(call(SUMMARY, busy), call("aiCost.getCrossProjectSummary"))
     assert [one["error"]["data"]["code"] for one in answer["outcomes"]] == ["UNAUTHORIZED"] * 2
     assert [one["status"] for one in answer["requests"]] == [200 if "Stream" in client_name else 401]
 
 
 @pytest.mark.parametrize("client_name", BATCHING, indirect=True)
-def test_a_batch_beyond_the_cap_fails_as_a_whole(ask: Any, busy: Any, owner: Any) -> None:
+def test_a_batch_over_the_limit_fails_as_a_whole(ask: Any, busy: Any, owner: Any) -> None:
     calls = [call(SUMMARY, busy)] * (settings.RPC_MAX_BATCH + 1)
     answer = ask(*calls, headers=bearer(owner))
     assert {one["error"]["data"]["code"] for one in answer["outcomes"]} == {"BAD_REQUEST"}
@@ -287,7 +283,7 @@ def test_a_batch_beyond_the_cap_fails_as_a_whole(ask: Any, busy: Any, owner: Any
 
 
 @pytest.mark.parametrize("client_name", BATCHING, indirect=True)
-def test_clients_that_split_their_batches_get_every_answer(ask: Any, busy: Any, owner: Any) -> None:
+def test_clients_that_split_their_batches_get_every_result(ask: Any, busy: Any, owner: Any) -> None:
     calls = [call("aiCost.getDailySpend", busy, days=days) for days in (7, 14, 30, 90)]
     answer = ask(*calls, headers=bearer(owner), maxURLLength=250)
     assert [len(one["data"]) for one in answer["outcomes"]] == [7, 14, 30, 90]

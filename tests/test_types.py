@@ -1,4 +1,4 @@
-"""The TypeScript declaration: up to date, packed as a package, and right for those who use it."""
+"""The TypeScript declaration is up to date, packs as a package, and type-checks correctly."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from aicost.api import typescript
+from aicost.api.json_schema import Field, Scalar
 from aicost.api.procedures import PROCEDURES
 from tests.clients.node import FOLDER, executable
 
@@ -22,15 +23,15 @@ DECLARATION = PACKAGE / "app-router.d.ts"
 VERSIONS = {"the newest": FOLDER, "11.4, the oldest that will do": FOLDER / "v11.4"}
 
 
-def test_the_committed_declaration_is_what_the_procedures_give() -> None:
+def test_the_committed_declaration_is_up_to_date() -> None:
     assert DECLARATION.read_text() == typescript.declaration(), "run manage.py export_types"
 
 
-def test_export_types_writes_what_its_check_accepts(settings: Any, tmp_path: Path, capsys: Any) -> None:
+def test_export_types_check_accepts_its_output(settings: Any, tmp_path: Path, capsys: Any) -> None:
     settings.BASE_DIR = tmp_path
     path = tmp_path / "static" / "types" / "app-router.d.ts"
     path.parent.mkdir(parents=True)
-    with pytest.raises(CommandError, match="stale"):
+    with pytest.raises(CommandError, match="out of date"):
         call_command("export_types", "--check")
     assert not path.exists()
     call_command("export_types")
@@ -38,16 +39,17 @@ def test_export_types_writes_what_its_check_accepts(settings: Any, tmp_path: Pat
     assert str(path) in capsys.readouterr().out
     call_command("export_types", "--check")
     path.write_text(path.read_text().replace("number", "string", 1))
-    with pytest.raises(CommandError, match="stale"):
+    with pytest.raises(CommandError, match="out of date"):
         call_command("export_types", "--check")
 
 
-def test_no_description_can_end_its_comment() -> None:
-    [line] = typescript._comment({"description": "all */ of it"})
+def test_a_description_cannot_end_its_comment() -> None:
+    field = Field("x", Scalar("string"), True, "all */ of it", {})
+    [line] = typescript._comment(field)
     assert line.index("*/") == len(line) - 2
 
 
-def test_every_procedure_is_used_in_the_check() -> None:
+def test_check_ts_uses_every_procedure() -> None:
     check = (FOLDER / "check.ts").read_text()
     kinds = {"query": "query", "mutation": "mutate"}
     for name, one in PROCEDURES.items():
@@ -55,7 +57,7 @@ def test_every_procedure_is_used_in_the_check() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_front_ends_compile_with_the_package_and_not_when_wrong(tmp_path: Path, version: str) -> None:
+def test_the_package_makes_tsc_accept_right_and_refuse_wrong_calls(tmp_path: Path, version: str) -> None:
     _project(tmp_path, VERSIONS[version])
     compiler = FOLDER / "node_modules" / "typescript" / "bin" / "tsc"
     command = [executable("node"), str(compiler), "--project", str(tmp_path)]
@@ -64,7 +66,7 @@ def test_front_ends_compile_with_the_package_and_not_when_wrong(tmp_path: Path, 
 
 
 def _project(folder: Path, clients: Path) -> None:
-    """A front end that has installed the package as npm packs it, beside the official client."""
+    """Create a front end with the package as npm packs it, and the official client."""
     installed = folder / "node_modules" / "@aicost" / "types"
     installed.mkdir(parents=True)
     with tarfile.open(_packed(folder)) as archive:

@@ -1,4 +1,4 @@
-"""Raw requests get the same answers from the product and the official tRPC server, but for what is meant."""
+"""The product answers raw requests like the official tRPC server, with the listed differences."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ from tests.factories import usage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
-# What a procedure is called with, beside the project.
+# Example input of each procedure, besides the project.
 INPUTS: dict[str, dict[str, Any]] = {
     "aiCost.setBudgetLimit": {"limitDollars": 500},
     "aiCost.reserveBudget": {"estimateDollars": 0.25, "reservationId": "call-1"},
@@ -39,11 +39,11 @@ MESSAGES = {
 
 
 WRITE = "write"
-"""The token that calls have unless they say else."""
+"""The default token of calls."""
 
 
-class Told(NamedTuple):
-    """An answer, in what has to be the same."""
+class Response(NamedTuple):
+    """The parts of a response that must be the same."""
 
     status: int
     type: str
@@ -54,7 +54,7 @@ class Told(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """A request as bytes go out; `token` is "read", "write" or a text that is none."""
+    """A raw request; `token` is "read", "write" or an invalid text."""
 
     method: str
     path: str
@@ -64,16 +64,16 @@ class Wire(NamedTuple):
     more: tuple[tuple[str, str], ...] = ()
 
 
-def get(path: str, told: Any = ..., token: str | None = WRITE, **more: str) -> Wire:
-    """A query; `told` is its input, as text where it is to be no JSON."""
-    if told is not ...:
-        text = told if isinstance(told, str) else json.dumps(told)
+def get(path: str, input_: Any = ..., token: str | None = WRITE, **more: str) -> Wire:
+    """A query; `input_` is sent as it is if it is text, so that it need not be JSON."""
+    if input_ is not ...:
+        text = input_ if isinstance(input_, str) else json.dumps(input_)
         path += f"{'&' if '?' in path else '?'}input={quote(text)}"
     return Wire("GET", path, token=token, more=tuple(more.items()))
 
 
-def post(path: str, told: Any = ..., type: str | None = "application/json", **more: Any) -> Wire:
-    body = b"" if told is ... else told if isinstance(told, bytes) else json.dumps(told).encode()
+def post(path: str, input_: Any = ..., type: str | None = "application/json", **more: Any) -> Wire:
+    body = b"" if input_ is ... else input_ if isinstance(input_, bytes) else json.dumps(input_).encode()
     return Wire("POST", path, body, type=type, **more)
 
 
@@ -85,11 +85,11 @@ FORM = b'--x\r\nContent-Disposition: form-data; name="projectId"\r\n\r\n1\r\n--x
 
 
 Differences = dict[tuple[str, str], tuple[str, ...]]
-"""By request and part: what the product answers, and what the official server."""
+"""By request and part: what the product returns, and what the official server returns."""
 
 
 def requests(mine: str) -> dict[str, Wire]:
-    """The calls that both servers get, by what they try."""
+    """The requests sent to both servers, by name."""
     p = {"projectId": mine}
     limit = {**p, "limitDollars": 500}
     two, both = {"0": p, "1": p}, f"{S},{T}?batch=1"
@@ -268,18 +268,18 @@ def requests(mine: str) -> dict[str, Wire]:
         "stream without a batch of nothing": get("x", p, **STREAM),
         "stream of wrong kinds": get(f"{S},{SET}?batch=1", two, **STREAM),
         "stream beyond the cap": get("," * 200 + "?batch=1", **STREAM),
-        # Last, because one of them clears the limit that others tell; and that one after the others.
+        # Last, because one of them clears the limit that others return.
         **{f"{name} works": _call(PROCEDURES[name], mine) for name in sorted(PROCEDURES, key=CLEAR.__eq__)},
     }
 
 
 def _call(one: Procedure, mine: str) -> Wire:
-    told = {"projectId": mine, **INPUTS.get(one.name, {})} if one.input else ...
-    return get(one.name, told) if one.kind == "query" else post(one.name, told)
+    input_ = {"projectId": mine, **INPUTS.get(one.name, {})} if one.input else ...
+    return get(one.name, input_) if one.kind == "query" else post(one.name, input_)
 
 
 class Meant(NamedTuple):
-    """A difference that is meant: in which requests (a pattern of their names), in which parts, and why."""
+    """An intended difference: in which requests (a pattern of names), in which parts, and why."""
 
     requests: str
     parts: str
@@ -318,19 +318,19 @@ MEANT = (
 
 
 @pytest.fixture
-def official(told: dict[str, Any]) -> Iterator[int]:
+def official(config: dict[str, Any]) -> Iterator[int]:
     """The port of the official server."""
     with Program("official.mjs") as program:
-        yield program.ask(told)
+        yield program.ask(config)
 
 
 @pytest.fixture
-def told(project: Any, owner: Any) -> dict[str, Any]:
-    """What the official server has to know to answer as the product does."""
+def config(project: Any, owner: Any) -> dict[str, Any]:
+    """The configuration that makes the official server answer like the product."""
     usage(project, costDollars="1.25", inputTokens=10)
     limits.set_limit(project, Decimal(INPUTS["aiCost.setBudgetLimit"]["limitDollars"]), by=owner)
     return {
-        "procedures": [_told(one, project, owner) for one in PROCEDURES.values()],
+        "procedures": [_definition(one, project, owner) for one in PROCEDURES.values()],
         "tokens": {tokens.issue(owner, scope=scope)[1]: scope for scope in ("read", "write")},
         "projectId": str(project.pk),
         "messages": MESSAGES,
@@ -339,10 +339,10 @@ def told(project: Any, owner: Any) -> dict[str, Any]:
     }
 
 
-def _told(one: Procedure, project: Any, owner: Any) -> dict[str, Any]:
+def _definition(one: Procedure, project: Any, owner: Any) -> dict[str, Any]:
     with transaction.atomic():
         data = one.call(Caller(owner), {"projectId": str(project.pk), **INPUTS.get(one.name, {})})
-        transaction.set_rollback(True)  # a limit that is cleared here is there still for the calls to come
+        transaction.set_rollback(True)  # keeps the limit for the requests that follow
     return {"name": one.name, "kind": one.kind, "fields": _fields(one), "data": data}
 
 
@@ -356,7 +356,7 @@ def _fields(one: Procedure) -> dict[str, Any] | None:
     }
 
 
-def send(port: int, wire: Wire, token: str | None) -> Told:
+def send(port: int, wire: Wire, token: str | None) -> Response:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {**dict(wire.more), **({"Content-Type": wire.type} if wire.type else {})}
     if token is not None:
@@ -366,7 +366,7 @@ def send(port: int, wire: Wire, token: str | None) -> Told:
     envelopes = _envelopes(response.read().decode())
     messages = _messages(envelopes)
     connection.close()
-    return Told(
+    return Response(
         response.status,
         response.headers.get("Content-Type", "").lower(),
         response.headers.get("Allow"),
@@ -383,7 +383,7 @@ def _envelopes(body: str) -> Any:
 
 
 def _messages(envelopes: Any) -> list[str]:
-    """Taken out of the envelopes; those in which an input is found wrong are each server's own."""
+    """The error messages of envelopes, except for input errors, which each server words differently."""
     members = envelopes if isinstance(envelopes, list) else [envelopes or {}]
     errors = [one["error"] for one in members if "error" in one]
     taken = [(error["data"], error.pop("message")) for error in errors]
@@ -391,7 +391,7 @@ def _messages(envelopes: Any) -> list[str]:
 
 
 def _stream(body: str) -> list[Any]:
-    """The envelopes of a stream: its first line announces what the others bring, in any order."""
+    """The envelopes of a stream. Its first line announces the others, which come in any order."""
     head, *lines = map(json.loads, body.splitlines())
     chunks = {number: part for number, fulfilled, part in lines if fulfilled == 0}
 
@@ -407,14 +407,14 @@ def _stream(body: str) -> list[Any]:
     return [whole(head[str(position)]) for position in range(len(head))]
 
 
-def differences(ours: Told, theirs: Told) -> set[str]:
-    """The parts that differ. `Vary` may name more than theirs: the product has sessions and CORS, too."""
-    parts = {part for part in Told._fields if getattr(ours, part) != getattr(theirs, part)}
+def differences(ours: Response, theirs: Response) -> set[str]:
+    """The parts that differ. `Vary` may list more headers: the product also has sessions and CORS."""
+    parts = {part for part in Response._fields if getattr(ours, part) != getattr(theirs, part)}
     return parts - {"vary"} if ours.vary >= theirs.vary else parts
 
 
-def compared(official: int, told: dict[str, Any], ours: int, wires: dict[str, Wire]) -> Differences:
-    texts = {scope: text for text, scope in told["tokens"].items()}
+def compared(official: int, config: dict[str, Any], ours: int, wires: dict[str, Wire]) -> Differences:
+    texts = {scope: text for text, scope in config["tokens"].items()}
     found: Differences = {}
     for name, wire in wires.items():
         cache.clear()  # of bad tokens
@@ -440,23 +440,23 @@ def check(found: Differences, expected: set[tuple[str, str]]) -> None:
     assert expected - found.keys() == set(), "meant, but there is no such difference"
 
 
-def test_the_product_answers_as_the_official_server_but_for_what_is_meant(
-    official: int, told: dict[str, Any], live_server: Any, monkeypatch: pytest.MonkeyPatch
+def test_responses_match_the_official_server_except_for_intended_differences(
+    official: int, config: dict[str, Any], live_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As Gunicorn and uWSGI do, this server hands over the path as it was sent, too.
+    # Like Gunicorn and uWSGI, this server also passes on the raw path.
     environ = WSGIRequestHandler.get_environ
     monkeypatch.setattr(
         WSGIRequestHandler, "get_environ", lambda self: {**environ(self), "RAW_URI": self.path}
     )
-    wires = requests(told["projectId"])
-    check(compared(official, told, live_server.thread.port, wires), meant(wires))
+    wires = requests(config["projectId"])
+    check(compared(official, config, live_server.thread.port, wires), meant(wires))
 
 
-def test_so_it_does_on_servers_that_hand_over_decoded_paths_only(
-    official: int, told: dict[str, Any], live_server: Any
+def test_responses_match_on_servers_that_pass_only_decoded_paths(
+    official: int, config: dict[str, Any], live_server: Any
 ) -> None:
-    every = requests(told["projectId"])
+    every = requests(config["projectId"])
     wires = {name: wire for name, wire in every.items() if "%" in wire.path.partition("?")[0]}
-    # What is left of an encoding is taken for a bad one: a known path has no percent sign.
+    # A percent sign left in a path is taken for bad encoding: no known path has one.
     twice = {("encoded twice", part) for part in ("status", "body", "message")}
-    check(compared(official, told, live_server.thread.port, wires), meant(wires) | twice)
+    check(compared(official, config, live_server.thread.port, wires), meant(wires) | twice)

@@ -1,7 +1,7 @@
-"""The procedures. Whoever imports this has all of them in `PROCEDURES`.
+"""The procedures. Importing this module registers all of them in `PROCEDURES`.
 
-A function takes the caller and the validated input, and raises Django's own exceptions: `Http404`
-for a product that the caller may not see, `PermissionDenied`, `ValidationError` naming a field.
+Each takes the caller and the validated input. They raise Django's exceptions: `Http404` for a product
+that the caller may not see, `PermissionDenied`, and `ValidationError`, which names a field.
 """
 
 from collections.abc import Callable
@@ -29,26 +29,26 @@ __all__ = ["PROCEDURES"]
 Function = Callable[..., Any]
 
 
-def _of_product(span: Span) -> Callable[[Function], Function]:
-    """Reads of one product: the caller's access comes first, then the answer, which is kept that long."""
+def _cached_read(span: Span) -> Callable[[Function], Function]:
+    """For reads of one product: checks the caller's access, then caches the output for that span."""
 
-    def over(function: Function) -> Function:
+    def decorate(function: Function) -> Function:
         @wraps(function)
-        def answer(caller: Caller, given: schemas.OfProject) -> Any:
-            project = project_for(caller, given.projectId)
-            asked = f"{function.__name__} {given.model_dump(exclude_unset=True)!a}"
-            return kept(key_of(asked, span, project), lambda: function(project, given))
+        def read(caller: Caller, params: schemas.OfProject) -> Any:
+            project = project_for(caller, params.projectId)
+            question = f"{function.__name__} {params.model_dump(exclude_unset=True)!a}"
+            return kept(key_of(question, span, project), lambda: function(project, params))
 
-        return answer
+        return read
 
-    return over
+    return decorate
 
 
 @procedure("query")
-@_of_product("minute")
-def get_monthly_summary(project: Project, given: schemas.OfMonth) -> schemas.MonthlySummary:
+@_cached_read("minute")
+def get_monthly_summary(project: Project, params: schemas.OfMonth) -> schemas.MonthlySummary:
     """A month's spend, its breakdown by agent type, the five costliest runs, and the budget."""
-    month = _month(project, given)
+    month = _month(project, params)
     summary = queries.month_summary(project, month)
     return schemas.MonthlySummary(
         month=periods.month_text(summary.month),
@@ -66,30 +66,30 @@ def get_monthly_summary(project: Project, given: schemas.OfMonth) -> schemas.Mon
 
 
 @procedure("query")
-@_of_product("day")
-def get_monthly_trend(project: Project, given: schemas.OfMonth) -> list[schemas.MonthFigures]:
-    """Six months of spend, oldest first; months without any are zeros."""
-    month = _month(project, given)
+@_cached_read("day")
+def get_monthly_trend(project: Project, params: schemas.OfMonth) -> list[schemas.MonthFigures]:
+    """Six months of spend, oldest first; months without usage are zeros."""
+    month = _month(project, params)
     return [
         schemas.MonthFigures(
-            month=periods.month_text(one.start),
-            cost=dollars(one.cost),
-            totalTokens=one.tokens,
-            jobCount=one.jobs,
+            month=periods.month_text(figures.start),
+            cost=dollars(figures.cost),
+            totalTokens=figures.tokens,
+            jobCount=figures.jobs,
         )
-        for one in queries.monthly_trend(project, month)
+        for figures in queries.monthly_trend(project, month)
     ]
 
 
 @procedure("query")
 def get_cross_project_summary(caller: Caller) -> schemas.CrossProjectSummary:
-    """This month's spend of all products that the caller owns, each in its own billing zone."""
+    """This month's spend of every product that the caller owns, each in its own billing zone."""
     caller.require("read")
     projects = list(caller.owned())
-    return kept(key_of("cross-project summary", "minute", *projects), lambda: _side_by_side(projects))
+    return kept(key_of("cross-project summary", "minute", *projects), lambda: _summary_of(projects))
 
 
-def _side_by_side(projects: list[Project]) -> schemas.CrossProjectSummary:
+def _summary_of(projects: list[Project]) -> schemas.CrossProjectSummary:
     portfolio = queries.portfolio(projects)
     return schemas.CrossProjectSummary(
         totalCost=dollars(portfolio.cost),
@@ -97,105 +97,112 @@ def _side_by_side(projects: list[Project]) -> schemas.CrossProjectSummary:
         totalJobs=portfolio.jobs,
         projects=[
             schemas.ProjectFigures(
-                projectId=str(one.project.pk),
-                name=one.project.name,
-                cost=dollars(one.cost),
-                totalTokens=one.tokens,
-                jobCount=one.jobs,
-                **serializers.budget(one.budget),
-                forecast=schemas.Outlook(**serializers.outlook(one.forecast)) if one.forecast else None,
+                projectId=str(row.project.pk),
+                name=row.project.name,
+                cost=dollars(row.cost),
+                totalTokens=row.tokens,
+                jobCount=row.jobs,
+                **serializers.budget(row.budget),
+                forecast=schemas.Outlook(**serializers.outlook(row.forecast)) if row.forecast else None,
             )
-            for one in portfolio.projects
+            for row in portfolio.projects
         ],
     )
 
 
 @procedure("mutation")
-def set_budget_limit(caller: Caller, given: schemas.NewLimit) -> schemas.BudgetFigures:
-    """Set the monthly limit of a product. Needs its owner or a manager, and a token the scope `write`."""
-    project = project_for(caller, given.projectId, "change")
-    limit = Decimal(repr(given.limitDollars))
+def set_budget_limit(caller: Caller, params: schemas.NewLimit) -> schemas.BudgetFigures:
+    """Set the monthly limit of a product.
+
+    The caller must own or manage the product; a token needs the scope `write`.
+    """
+    project = project_for(caller, params.projectId, "change")
+    limit = Decimal(repr(params.limitDollars))
     limits.set_limit(project, limit, by=caller.user)
     return _budget_figures(project)
 
 
 @procedure("mutation")
-def clear_budget_limit(caller: Caller, given: schemas.OfProject) -> schemas.BudgetFigures:
-    """Take the monthly limit of a product away."""
-    project = project_for(caller, given.projectId, "change")
+def clear_budget_limit(caller: Caller, params: schemas.OfProject) -> schemas.BudgetFigures:
+    """Remove the monthly limit of a product."""
+    project = project_for(caller, params.projectId, "change")
     limits.set_limit(project, None, by=caller.user)
     return _budget_figures(project)
 
 
 @procedure("query", need="ask")
-def check_budget(caller: Caller, given: schemas.Estimated) -> schemas.BudgetAnswer:
-    """Ask before spending whether the budget allows an estimate. Changes nothing and holds nothing."""
-    project = project_for(caller, given.projectId, "ask")
-    answer = checks.check(project, _nanos(given.estimateDollars))
-    return schemas.BudgetAnswer(**_answer(answer))
+def check_budget(caller: Caller, params: schemas.Estimated) -> schemas.BudgetAnswer:
+    """Check whether the budget allows an estimated cost. Changes and reserves nothing."""
+    project = project_for(caller, params.projectId, "ask")
+    result = checks.check(project, _nanos(params.estimateDollars))
+    return schemas.BudgetAnswer(**_budget_answer(result))
 
 
 @procedure("mutation", need="reserve")
-def reserve_budget(caller: Caller, given: schemas.ToReserve) -> schemas.ReservationAnswer:
-    """Ask as `checkBudget` does and, if allowed, hold the estimate for 15 minutes.
+def reserve_budget(caller: Caller, params: schemas.ToReserve) -> schemas.ReservationAnswer:
+    """Check as `checkBudget` does and, if allowed, reserve the estimate for 15 minutes.
 
-    It ends earlier when usage with its `reservationId` arrives. The same `reservationId` again
-    replaces what it holds. Needs the product's owner or a manager, and a token the scope `write` or `ingest`.
+    The reservation ends earlier when usage with its `reservationId` arrives. Sending the same
+    `reservationId` again replaces the reserved amount. The caller must own or manage the product; a token
+    needs the scope `write` or `ingest`.
     """
-    project = project_for(caller, given.projectId, "reserve")
+    project = project_for(caller, params.projectId, "reserve")
     if project.archived_at:
-        raise PermissionDenied("This product is archived and takes no usage.")
-    estimate = _nanos(given.estimateDollars)
-    answer = checks.reserve(project, estimate, by=caller.user, reservation_id=given.reservationId)
-    held = answer.reservation
+        raise PermissionDenied("This product is archived and accepts no usage.")
+    estimate = _nanos(params.estimateDollars)
+    result = checks.reserve(project, estimate, by=caller.user, reservation_id=params.reservationId)
+    reservation = result.reservation
     return schemas.ReservationAnswer(
-        **_answer(answer),
-        reservationId=held.reservation_id if held else None,
-        expiresAt=formats.utc(held.expires_at) if held else None,
+        **_budget_answer(result),
+        reservationId=reservation.reservation_id if reservation else None,
+        expiresAt=formats.utc(reservation.expires_at) if reservation else None,
     )
 
 
 @procedure("query")
-@_of_product("day")
-def get_recent_transactions(project: Project, given: schemas.OfMonth) -> list[schemas.Transaction]:
-    """The last 50 deductions, newest first; with `month` the newest 50 before its end."""
-    month = _month(project, given)
+@_cached_read("day")
+def get_recent_transactions(project: Project, params: schemas.OfMonth) -> list[schemas.Transaction]:
+    """The 50 newest deductions, newest first; with `month`, the 50 newest before its end."""
+    month = _month(project, params)
     return [
         schemas.Transaction(
-            id=one.event_id,
-            runId=one.run_id,
-            jobId=one.job_id,
-            agentType=one.agent_type,
-            agentLabel=one.label,
-            agentColor=LIGHT[one.color],
-            model=one.model,
-            inputTokens=one.input_tokens,
-            outputTokens=one.output_tokens,
-            cost=dollars(one.cost),
-            unpriced=one.unpriced,
-            createdAt=formats.utc(one.occurred_at),
+            id=row.event_id,
+            runId=row.run_id,
+            jobId=row.job_id,
+            agentType=row.agent_type,
+            agentLabel=row.label,
+            agentColor=LIGHT[row.color],
+            model=row.model,
+            inputTokens=row.input_tokens,
+            outputTokens=row.output_tokens,
+            cost=dollars(row.cost),
+            unpriced=row.unpriced,
+            createdAt=formats.utc(row.occurred_at),
         )
-        for one in queries.recent(project, month)
+        for row in queries.recent(project, month)
     ]
 
 
 @procedure("query")
-@_of_product("day")
-def get_daily_spend(project: Project, given: schemas.OfDays) -> list[schemas.DayFigures]:
-    """The last 7, 14, 30 or 90 days, oldest first, up to today or, for a past month, its last day."""
-    month = _month(project, given)
+@_cached_read("day")
+def get_daily_spend(project: Project, params: schemas.OfDays) -> list[schemas.DayFigures]:
+    """Spend per day over 7, 14, 30 or 90 days, oldest first.
+
+    The last day is today or, for a past `month`, its last day.
+    """
+    month = _month(project, params)
     return [
         schemas.DayFigures(
             date=day.start.isoformat(), cost=dollars(day.cost), tokens=day.tokens, jobs=day.jobs
         )
-        for day in queries.daily_spend(project, given.days, month)
+        for day in queries.daily_spend(project, params.days, month)
     ]
 
 
-def _month(project: Project, given: schemas.OfMonth | schemas.OfDays) -> date | None:
-    """None where none was told: the figures of the present one need no end."""
-    told = "month" in given.model_fields_set  # an empty text is told, too, and wrong
-    return queries.month_from(project, given.month) if told else None
+def _month(project: Project, params: schemas.OfMonth | schemas.OfDays) -> date | None:
+    """The month that was sent; None, for the current month, if none was."""
+    sent = "month" in params.model_fields_set  # an empty text counts as sent, and is an error
+    return queries.month_from(project, params.month) if sent else None
 
 
 def _budget_figures(project: Project) -> schemas.BudgetFigures:
@@ -204,15 +211,15 @@ def _budget_figures(project: Project) -> schemas.BudgetFigures:
 
 
 def _nanos(dollars: float) -> int:
-    """Of the shortest decimal form, which is what the sender wrote; rounded once, half to even."""
+    """Nano-dollars, rounded half to even. `repr` gives the decimal form that the sender wrote."""
     return nanos_from_dollars(Decimal(repr(dollars)))
 
 
-def _answer(answer: checks.Answer) -> dict[str, Any]:
-    standing = answer.standing
+def _budget_answer(result: checks.Answer) -> dict[str, Any]:
+    standing = result.standing
     limit, remaining = standing.limit_nanos, standing.remaining_nanos
     return {
-        "allowed": answer.allowed,
+        "allowed": result.allowed,
         "budgetLimit": None if limit is None else dollars(limit),
         "spent": dollars(standing.spent_nanos),
         "reserved": dollars(standing.held_nanos),

@@ -1,4 +1,4 @@
-"""What the procedures take and give, declared once: validation, documentation and TypeScript come from it."""
+"""The inputs and outputs of the procedures. Validation, documentation and TypeScript types come from here."""
 
 import unicodedata
 from decimal import Decimal
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from billing.budgets.limits import MAX_LIMIT_DOLLARS
 from billing.events.usage_event import ID_LENGTH, MAX_DOLLARS
 
-Month = Annotated[str, Field(description="`YYYY-MM`; without it the present month.")]
+Month = Annotated[str, Field(description="`YYYY-MM`; the current month if left out.")]
 ProjectId = Annotated[str, Field(description="The product's id.")]
 Instant = Annotated[str, Field(description="ISO 8601 in UTC, with `Z`.")]
 Dollars = Annotated[float, Field(description="Dollars.")]
@@ -17,7 +17,7 @@ BudgetState = Literal["green", "yellow", "red"]
 
 
 class Input(BaseModel):
-    """Strict: no number for text, no text for a number, no field that is not listed."""
+    """Strict: values are not converted between text and numbers, and unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -36,7 +36,7 @@ class OfDays(OfProject):
 
 
 def _two_decimals(dollars: float) -> float:
-    # The shortest decimal form is what the sender wrote, and what he means by two decimals.
+    # `repr` gives the shortest decimal form, which is what the sender wrote.
     exponent = Decimal(repr(dollars)).normalize().as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -2:
         raise ValueError("must have at most two decimals")
@@ -62,21 +62,21 @@ def _without_control_characters(text: str) -> str:
 
 class Estimated(OfProject):
     estimateDollars: Annotated[
-        float, Field(ge=0, le=MAX_DOLLARS, allow_inf_nan=False, description="What is about to be spent.")
+        float, Field(ge=0, le=MAX_DOLLARS, allow_inf_nan=False, description="The estimated cost in dollars.")
     ] = 0
 
 
 class ToReserve(OfProject):
     estimateDollars: Annotated[
         float,
-        Field(ge=NANO_DOLLAR, le=MAX_DOLLARS, allow_inf_nan=False, description="What is to be reserved."),
+        Field(ge=NANO_DOLLAR, le=MAX_DOLLARS, allow_inf_nan=False, description="The dollars to reserve."),
     ]
     reservationId: Annotated[
         str,
         Field(
             min_length=1,
             max_length=ID_LENGTH,
-            description="An id of your own, so that asking again is safe; without it one is made.",
+            description="An id of your own, which makes retries safe; generated if left out.",
         ),
         AfterValidator(_without_control_characters),
     ] = ""
@@ -87,14 +87,14 @@ class Output(BaseModel):
 
 
 class Waste(Output):
-    """Spend that came to nothing, and what a job costs with it."""
+    """Spend on failed and cancelled jobs, and what a job costs with it."""
 
-    failedCost: Annotated[float, Field(description="Dollars that went into jobs that failed.")]
-    cancelledCost: Annotated[float, Field(description="Dollars that went into jobs that were cancelled.")]
-    wastedPct: Annotated[float, Field(description="Both as percent of the cost.")]
-    costPerJob: Annotated[float | None, Field(description="By finished jobs; null where there is none.")]
+    failedCost: Annotated[float, Field(description="Dollars spent on failed jobs.")]
+    cancelledCost: Annotated[float, Field(description="Dollars spent on cancelled jobs.")]
+    wastedPct: Annotated[float, Field(description="Percent of the cost spent on failed and cancelled jobs.")]
+    costPerJob: Annotated[float | None, Field(description="Dollars per finished job; null if there is none.")]
     costPerSucceededJob: Annotated[
-        float | None, Field(description="By jobs that succeeded; null where there is none.")
+        float | None, Field(description="Dollars per succeeded job; null if there is none.")
     ]
 
 
@@ -107,7 +107,7 @@ class AgentTypeFigures(Output):
     pctOfTotal: Annotated[float, Field(description="Percent of the month's cost.")]
     inputTokens: int
     outputTokens: int
-    successRate: Annotated[float, Field(description="0 to 1; 0 where no job finished.")]
+    successRate: Annotated[float, Field(description="0 to 1; 0 if no job has finished.")]
     waste: Waste
 
 
@@ -122,25 +122,25 @@ class RunFigures(Output):
 
 
 class UnpricedModel(Output):
-    model: Annotated[str, Field(description="As told; empty where none was.")]
+    model: Annotated[str, Field(description="The model as reported; empty if none was.")]
     transactions: int
     inputTokens: int
     outputTokens: int
 
 
 class Outlook(Output):
-    monthEnd: Annotated[float, Field(description="The month's spend at its end, in dollars.")]
-    low: Annotated[float, Field(description="Eight of ten months end between `low` and `high`. Dollars.")]
+    monthEnd: Annotated[float, Field(description="Forecast spend at the end of the month, in dollars.")]
+    low: Annotated[float, Field(description="Dollars. Eight of ten months end between `low` and `high`.")]
     high: Dollars
     limitPassedOn: Annotated[
-        str | None, Field(description="`YYYY-MM-DD`: when the limit was, or at this pace will be, reached.")
+        str | None, Field(description="`YYYY-MM-DD`: the day on which the limit was or will be reached.")
     ]
 
 
 class Forecast(Outlook):
-    runningJobs: Annotated[int, Field(description="Jobs running now, heard of in the last 24 hours.")]
+    runningJobs: Annotated[int, Field(description="Running jobs with an event in the last 24 hours.")]
     runningExposure: Annotated[
-        float | None, Field(description="What such jobs usually cost together, in dollars.")
+        float | None, Field(description="What these jobs usually cost in total, in dollars.")
     ]
 
 
@@ -149,7 +149,7 @@ class MonthlySummary(Output):
     totalCost: Dollars
     totalTokens: int
     totalJobs: int
-    unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is not known.")]
+    unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is unknown.")]
     unpricedModels: list[UnpricedModel]
     waste: Waste
     agentBreakdown: list[AgentTypeFigures]
@@ -158,7 +158,7 @@ class MonthlySummary(Output):
     budgetPct: float | None
     budgetState: BudgetState | None
     forecast: Annotated[
-        Forecast | None, Field(description="Of the present month, once it has 3 days with spend to go by.")
+        Forecast | None, Field(description="Only for the current month, and only after 3 days with spend.")
     ]
 
 
@@ -178,7 +178,7 @@ class ProjectFigures(Output):
     budgetLimit: Dollars | None
     budgetPct: float | None
     budgetState: BudgetState | None
-    forecast: Annotated[Outlook | None, Field(description="Once there are 3 days with spend to go by.")]
+    forecast: Annotated[Outlook | None, Field(description="Null until there are 3 days with spend.")]
 
 
 class CrossProjectSummary(Output):
@@ -199,18 +199,16 @@ class BudgetAnswer(Output):
     allowed: bool
     budgetLimit: Dollars | None
     spent: Annotated[float, Field(description="Dollars, this month.")]
-    reserved: Annotated[float, Field(description="Dollars that reservations hold now.")]
+    reserved: Annotated[float, Field(description="Dollars held by reservations.")]
     remaining: Annotated[
         float | None,
-        Field(description="Dollars: limit less spent. The part in `reserved` is spoken for."),
+        Field(description="Dollars: the limit minus `spent`. Includes what is `reserved`."),
     ]
     state: BudgetState | None
 
 
 class ReservationAnswer(BudgetAnswer):
-    reservationId: Annotated[
-        str | None, Field(description="Send it with the usage; null where it is not allowed.")
-    ]
+    reservationId: Annotated[str | None, Field(description="Send it with the usage; null if not allowed.")]
     expiresAt: Instant | None
 
 

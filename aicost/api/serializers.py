@@ -1,4 +1,4 @@
-"""Figures of `queries` as the contract words them: dollars for nano-dollars, text for days."""
+"""Turn results of `queries` into the API's schemas: nano-dollars into dollars, days into text."""
 
 from typing import Any
 
@@ -38,16 +38,16 @@ def waste(of: queries.MonthSummary | queries.AgentTypeSpend) -> schemas.Waste:
 
 
 def unpriced(project: Project, summary: queries.MonthSummary) -> list[schemas.UnpricedModel]:
-    """Mostly there is none, and then nothing is asked for."""
-    found = queries.unpriced_models(project, summary.month) if summary.unpriced else []
+    """The models without a known price. Makes no query if the month has none, as most have."""
+    rows = queries.unpriced_models(project, summary.month) if summary.unpriced else []
     return [
         schemas.UnpricedModel(
-            model=one.model,
-            transactions=one.transactions,
-            inputTokens=one.input_tokens,
-            outputTokens=one.output_tokens,
+            model=row.model,
+            transactions=row.transactions,
+            inputTokens=row.input_tokens,
+            outputTokens=row.output_tokens,
         )
-        for one in found
+        for row in rows
     ]
 
 
@@ -85,10 +85,10 @@ def forecast(project: Project, summary: queries.MonthSummary) -> schemas.Forecas
     )
 
 
-def outlook(ahead: Forecast) -> dict[str, Any]:
+def outlook(forecast: Forecast) -> dict[str, Any]:
     return {
-        "monthEnd": dollars(ahead.month_end),
-        "low": dollars(ahead.low),
-        "high": dollars(ahead.high),
-        "limitPassedOn": ahead.limit_passed_on.isoformat() if ahead.limit_passed_on else None,
+        "monthEnd": dollars(forecast.month_end),
+        "low": dollars(forecast.low),
+        "high": dollars(forecast.high),
+        "limitPassedOn": forecast.limit_passed_on.isoformat() if forecast.limit_passed_on else None,
     }

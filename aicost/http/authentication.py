@@ -1,4 +1,4 @@
-"""Who calls: a token in the header, else the signed-in session, whose changes need a CSRF token."""
+"""Authenticate API requests: by the token in the header, or else by the session, with CSRF protection."""
 
 import logging
 from datetime import timedelta
@@ -9,9 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
-from aicost.api.errors import TooManyBadTokens
-from aicost.http.client_ip import address_of
-from aicost.http.request_log import note
+from aicost.http.client_ip import client_ip
+from aicost.http.request_log import add_to_log
 from products import tokens
 from products.access import Caller, Unauthenticated
 from products.models import ApiToken
@@ -20,17 +19,21 @@ from products.printable import printable
 log = logging.getLogger("aicost.access")
 
 BAD_TOKENS_A_MINUTE = 20
-"""From one address; beyond it bad tokens are told to slow down. Good ones always pass, so that one
-bad neighbour behind a proxy locks nobody out."""
-USE_IS_NOTED_EVERY = timedelta(hours=1)
+"""Invalid tokens per client address before the answer is `TooManyBadTokens`. Valid tokens always pass, so
+nobody is locked out by others behind the same proxy."""
+LAST_USED_RESOLUTION = timedelta(hours=1)
+
+
+class TooManyBadTokens(PermissionDenied):
+    """A client address sent too many invalid tokens within a minute."""
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """Raises `Unauthenticated` where nobody is recognised, `TooManyBadTokens` where somebody guesses."""
+    """Raises `Unauthenticated`, or `TooManyBadTokens` if the client address keeps sending invalid tokens."""
     header = request.headers.get("Authorization")
     if header is not None:
         caller = _by_token(request, header)
-        note(user=caller.user.pk, token=caller.token and caller.token.pk)
+        add_to_log(user=caller.user.pk, token=caller.token and caller.token.pk)
         return caller
     if request.user.is_authenticated:
         return Caller(request.user)
@@ -38,16 +41,21 @@ def caller_of(request: HttpRequest) -> Caller:
 
 
 def require_csrf(request: HttpRequest, caller: Caller) -> None:
-    """A change by session needs Django's CSRF token: other sites' pages could send the cookie alone."""
-    if caller.token is None and _Csrf(_no_view).process_view(request, _no_view, (), {}):
+    """Require Django's CSRF token of a session that changes something. Raises `PermissionDenied`.
+
+    Pages of other sites can send the session cookie, but not the token.
+    """
+    if caller.token is None and _CsrfCheck(_no_view).process_view(request, _no_view, (), {}):
         raise PermissionDenied("The CSRF token is missing or wrong: send the cookie's value as X-CSRFToken.")
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:
-    raise AssertionError("only the check is wanted")
+    raise AssertionError("the check never calls the view")
 
 
-class _Csrf(CsrfViewMiddleware):
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's check, which returns the reason instead of a response."""
+
     def _reject(self, request: HttpRequest, reason: str) -> str:
         return reason
 
@@ -58,25 +66,25 @@ def _by_token(request: HttpRequest, header: str) -> Caller:
     if token is None:
         _count_bad_token(request)
         raise Unauthenticated("The token is not valid: unknown, revoked or expired.")
-    _note_use(token)
+    _update_last_used(token)
     return Caller(token.user, token)
 
 
 def _count_bad_token(request: HttpRequest) -> None:
-    address = address_of(request) or printable(request.META.get("REMOTE_ADDR", ""))
+    address = client_ip(request) or printable(request.META.get("REMOTE_ADDR", ""))
     key = f"bad-tokens:{address}"
     cache.add(key, 0, timeout=60)
     try:
         tries = cache.incr(key)
-    except ValueError:  # it expired in between
+    except ValueError:  # the counter expired in between
         tries = 1
     log.warning("bad token from %s, try %d", address, tries)
     if tries > BAD_TOKENS_A_MINUTE:
         raise TooManyBadTokens("Too many bad tokens from this address; wait a minute.")
 
 
-def _note_use(token: ApiToken) -> None:
-    """Written at most once an hour: reading should not write."""
+def _update_last_used(token: ApiToken) -> None:
+    """At most once an hour, so that most reads write nothing."""
     now = timezone.now()
-    if token.last_used_at is None or token.last_used_at <= now - USE_IS_NOTED_EVERY:
+    if token.last_used_at is None or token.last_used_at <= now - LAST_USED_RESOLUTION:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

@@ -1,4 +1,4 @@
-"""What all pages share: what browsers may keep of them, and our own words for a wrong address."""
+"""View decorators for browser caching, compression and error pages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,59 +19,63 @@ from products.models import Project
 
 View = Callable[..., HttpResponseBase]
 
-# Compressed here and not by a middleware, which would hold back what the API answers piece by piece. What
-# compression could betray of a page, its CSRF token, is masked anew in each, and the length is noised.
+# Pages are compressed here and not by a middleware, which would buffer the API's streams. Compression can't
+# reveal the CSRF token of a page: each response masks it differently, and Django varies the length.
 
 
 def page(view: View) -> View:
-    """No cache keeps a page: Back asks for it again, and after signing out it is not to be had."""
-    return gzip_page(never_cache(_explained(view)))
+    """For pages. No cache stores them: Back loads them again, so none is left after signing out."""
+    return gzip_page(never_cache(_with_error_pages(view)))
 
 
 def revalidated(view: View) -> View:
-    """For fragments and downloads: the browser keeps them and asks, each time, whether they still hold.
+    """For fragments and downloads, which the browser stores but revalidates before each use.
 
-    Access comes first, always. Where a view can't tell by `unless_held` that nothing changed, it runs, and
-    what is saved is the transfer of the same bytes.
+    The view always runs and checks access. Unless it calls `respond_unless_cached`, a 304 saves only the
+    transfer.
     """
-    varied = vary_on_headers("Cookie", "HX-Request")(_explained(view))
+    varied = vary_on_headers("Cookie", "HX-Request")(_with_error_pages(view))
     return gzip_page(conditional_page(cache_control(private=True, no_cache=True)(varied)))
 
 
-def unless_held(request: HttpRequest, key: str, make: Callable[[], HttpResponse]) -> HttpResponse:
-    """304 where the browser holds what `aicost.cache`'s key stands for, before anything is made."""
-    return condition(etag_func=lambda _: f'"{key}"')(lambda _: make())(request)
+def respond_unless_cached(
+    request: HttpRequest, key: str, respond: Callable[[], HttpResponse]
+) -> HttpResponse:
+    """`respond()`, or at once a 304 if the browser has the response with that key of `aicost.cache`."""
+    return condition(etag_func=lambda _: f'"{key}"')(lambda _: respond())(request)
 
 
-def _explained(view: View) -> View:
+def _with_error_pages(view: View) -> View:
     @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except ValidationError as error:
             return bad_request(request, error)
-        except Http404 as error:  # here, so that it reads the same with DEBUG
-            denials.note(error, _asked(request))
+        except Http404 as error:  # here, so that the page is the same with DEBUG
+            denials.record(error, _request_line(request))
             return page_not_found(request, error)
         except PermissionDenied as error:
-            denials.note(error, _asked(request))
+            denials.record(error, _request_line(request))
             raise
 
-    return answer
+    return wrapped
 
 
-def _asked(request: HttpRequest) -> str:
+def _request_line(request: HttpRequest) -> str:
     return f"{request.method} {request.path}"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Also Django's own handler of status 400, whose exceptions say nothing to people."""
+    """The page for status 400, with the errors of a `ValidationError` by field; also `handler400`."""
     wrong = exception.message_dict if isinstance(exception, ValidationError) else {}
     return render(request, "400.html", {"wrong": [(k, " ".join(v)) for k, v in wrong.items()]}, status=400)
 
 
 def render_product(
-    request: HttpRequest, name: str, project: Project, shown: dict[str, Any], status: int = 200
+    request: HttpRequest, name: str, project: Project, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """`name` is the template's, and tells the sidebar which of its links is the current one."""
-    return render(request, f"aicost/{name}.html", {"project": project, "here": name, **shown}, status=status)
+    """Render a product's page. The sidebar highlights the link with the template's name."""
+    return render(
+        request, f"aicost/{name}.html", {"project": project, "here": name, **context}, status=status
+    )

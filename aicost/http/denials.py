@@ -1,36 +1,39 @@
-"""Somebody known who was refused a product that exists: a line of its audit log."""
+"""Record in a product's audit log whom it was denied to."""
 
 import logging
 
 from django.db import Error
 
 from products import audit
-from products.access import NotAllowed, Unseen
+from products.access import NotAllowed, ProjectNotFound
 from products.models import Project
 
 log = logging.getLogger("aicost.access")
 
 
-def note(error: Exception, asked: str) -> None:
-    """Nothing for any other error. An answer that is no anyway does not fail for want of a line."""
-    if not isinstance(error, Unseen | NotAllowed):
+def record(error: Exception, action: str) -> None:
+    """Record that `error` denied the caller `action` on an existing product. Ignores other errors.
+
+    A failure of the database is logged only: the caller still gets the refusal.
+    """
+    if not isinstance(error, ProjectNotFound | NotAllowed):
         return
     try:
-        _note(error, asked)
+        _record(error, action)
     except Error:
-        log.exception("a denial could not be noted")
+        log.exception("a denial could not be recorded")
 
 
-def _note(error: Unseen | NotAllowed, asked: str) -> None:
+def _record(error: ProjectNotFound | NotAllowed, action: str) -> None:
     project = error.project_id and Project.objects.filter(pk=error.project_id).first()
     if not project:
         return
     user, token = error.caller.user, error.caller.token
-    audit.tally(
+    audit.count(
         audit.Kind.DENIED,
         by=user,
-        whose=f"{user.pk}:{token.pk if token else 0}:{project.pk}",
+        counter=f"{user.pk}:{token.pk if token else 0}:{project.pk}",
         about=user,
         project=project,
-        detail=f"{asked} by the token “{token}”" if token else asked,
+        detail=f"{action} by the token “{token}”" if token else action,
     )

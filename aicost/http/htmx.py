@@ -1,4 +1,4 @@
-"""How sign-in meets htmx: an expired session loads the sign-in page whole, never into a panel."""
+"""Redirect htmx requests of expired sessions to the sign-in page, instead of loading it into a panel."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -17,11 +17,11 @@ class HtmxAuthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.htmx and response.status_code == 302 and _leads_to_sign_in(response["Location"]):  # type: ignore[attr-defined]
+        if request.htmx and response.status_code == 302 and _is_sign_in(response["Location"]):  # type: ignore[attr-defined]
             page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
             return HttpResponseClientRedirect(redirect_to_login(page).url)
         return response
 
 
-def _leads_to_sign_in(location: str) -> bool:
+def _is_sign_in(location: str) -> bool:
     return urlsplit(location).path == resolve_url("sign-in")

@@ -1,7 +1,7 @@
-"""The log: one line for each request, and on every line the id of the request that it belongs to.
+"""Log one line per request, and put the request's id on every line logged meanwhile.
 
-Of a request it tells its path and ids, never its query, body, headers or cookies. Whatever somebody
-hostile may name is escaped, so that no name begins a line of its own.
+The log has paths and ids, never queries, bodies, headers or cookies. Text from outside is escaped, so
+that it can't forge a log line.
 """
 
 import json
@@ -22,66 +22,66 @@ from products.printable import printable
 log = logging.getLogger("aicost.requests")
 
 REQUEST_ID = "X-Request-ID"
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LONGEST_PATH = 300
-_MOST_PROJECTS = 10
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_PATH_LENGTH = 300
+_MAX_PROJECTS = 10
 _TOKEN = re.compile(r"aicost_[A-Za-z0-9_-]{8,}")
 
-_about: ContextVar[dict[str, Any] | None] = ContextVar("about", default=None)
-"""What is known of the request under way; None outside of one."""
+_fields: ContextVar[dict[str, Any] | None] = ContextVar("fields", default=None)
+"""Log fields of the current request; None outside a request."""
 
 
-def note(**facts: Any) -> None:
-    """Stands on all lines of the request under way from now on."""
-    about = _about.get()
-    if about is not None:
-        about.update(facts)
+def add_to_log(**fields: Any) -> None:
+    """Add fields to all further log lines of the current request."""
+    current = _fields.get()
+    if current is not None:
+        current.update(fields)
 
 
-def note_project(project_id: object) -> None:
-    """As it was asked for, whether there is such a one or not; a batch may ask for several."""
-    noted = [one for one in (_about.get() or {}).get("project", "").split(",") if one]
-    one = printable(project_id, 20).replace(",", "")
-    if one not in noted and len(noted) < _MOST_PROJECTS:
-        note(project=",".join([*noted, one]))
+def add_project_to_log(project_id: object) -> None:
+    """Add the id of a project that the request named, existing or not. A batch may name several."""
+    logged = [name for name in (_fields.get() or {}).get("project", "").split(",") if name]
+    name = printable(project_id, 20).replace(",", "")
+    if name not in logged and len(logged) < _MAX_PROJECTS:
+        add_to_log(project=",".join([*logged, name]))
 
 
 class RequestLogMiddleware:
-    """Comes first, so that its line tells what really was answered."""
+    """The first middleware, so that it logs the final status."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request_id, began = _id_of(request), time.perf_counter()
-        mark = _about.set({"request_id": request_id})
+        request_id, start = _id_of(request), time.perf_counter()
+        before = _fields.set({"request_id": request_id})
         try:
             response = self.get_response(request)
-            _log(request, response, (time.perf_counter() - began) * 1000)
+            _log(request, response, (time.perf_counter() - start) * 1000)
         finally:
-            _about.reset(mark)
+            _fields.reset(before)
         response[REQUEST_ID] = request_id
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
         if "project_id" in kwargs:
-            note_project(kwargs["project_id"])
+            add_project_to_log(kwargs["project_id"])
 
 
 def _id_of(request: HttpRequest) -> str:
-    """The sender's own, by which one follows it through a proxy, if that is an id and nothing else."""
-    told = request.headers.get(REQUEST_ID, "")
-    return told if _SANE_ID.fullmatch(told) else uuid4().hex
+    """The id that the client or proxy sent, if it is a plain one; else a new one."""
+    sent = request.headers.get(REQUEST_ID, "")
+    return sent if _VALID_ID.fullmatch(sent) else uuid4().hex
 
 
 def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) -> None:
-    # Only one that was looked up: the log makes no query of its own.
+    # Only a user that was already loaded: logging makes no query.
     user = request.__dict__.get("_cached_user")
     if user is not None and user.pk:
-        note(user=user.pk)
-    note(
+        add_to_log(user=user.pk)
+    add_to_log(
         method=printable(request.method or "", 20),
-        path=printable(request.path, _LONGEST_PATH),
+        path=printable(request.path, _MAX_PATH_LENGTH),
         status=response.status_code,
         ms=round(milliseconds, 1),
     )
@@ -89,7 +89,7 @@ def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) 
 
 
 class Json(logging.Formatter):
-    """A JSON object a line, in ASCII."""
+    """One JSON object per line, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -97,23 +97,23 @@ class Json(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **(_about.get() or {}),
+            **(_fields.get() or {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _blotted(json.dumps(line, default=str))
+        return _redacted(json.dumps(line, default=str))
 
 
 class Text(logging.Formatter):
-    """For people: the same on a line, and below it a traceback, indented."""
+    """One line of text for people; a traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        about = " ".join(f"{key}={value}" for key, value in (_about.get() or {}).items())
-        line = f"{_instant(record)} {record.levelname} {record.name} {record.getMessage()} {about}"
+        fields = " ".join(f"{key}={value}" for key, value in (_fields.get() or {}).items())
+        line = f"{_instant(record)} {record.levelname} {record.name} {record.getMessage()} {fields}"
         lines = [_escaped(line.rstrip())]
         if record.exc_info:
             lines += [f"    {_escaped(line)}" for line in self.formatException(record.exc_info).splitlines()]
-        return _blotted("\n".join(lines))
+        return _redacted("\n".join(lines))
 
 
 def _instant(record: logging.LogRecord) -> str:
@@ -124,6 +124,6 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _blotted(text: str) -> str:
-    """Tokens that somebody put where none belongs, such as a path."""
+def _redacted(text: str) -> str:
+    """Hide tokens that clients sent in the wrong place, such as the path."""
     return _TOKEN.sub("aicost_***", text)

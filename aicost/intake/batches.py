@@ -1,4 +1,4 @@
-"""A batch of records in a request: taken apart, and each told what became of it."""
+"""Split a request into records, and report the outcome of each in the response."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from aicost.intake.body import MAX_EVENTS, Refused, body_of, json_answer, media_type
+from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
+from aicost.intake.endpoint import json_response
 from billing import ledger
 from billing.events.usage_event import Rejection
 from billing.ledger import Outcome
@@ -21,27 +22,27 @@ LINES_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl"
 Row = dict[str, Any] | Rejection
 
 
-def rows_of(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]:
-    """The JSON objects of a request: one, an array of them, or one a line.
+def read_rows(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]:
+    """The JSON objects in a request: a single one, an array, or one per line.
 
-    `lines_as_json` is for senders that call their lines `application/json`.
+    `lines_as_json` is for senders that label lines as `application/json`.
     """
-    kind = media_type(request)
-    if kind not in (*JSON_TYPES, *LINES_TYPES):
-        raise Refused(415, f"Send {JSON_TYPES[0]} or {LINES_TYPES[0]}.")
-    body = body_of(request)
-    by_line = kind in LINES_TYPES or (lines_as_json and _is_lines(body))
-    # One more than allowed tells that there are more; millions are never held.
+    media_type = request.content_type
+    if media_type not in (*JSON_TYPES, *LINES_TYPES):
+        raise RequestRefused(415, f"Send {JSON_TYPES[0]} or {LINES_TYPES[0]}.")
+    body = read_body(request)
+    by_line = media_type in LINES_TYPES or (lines_as_json and _is_lines(body))
+    # One row beyond the limit shows that there are too many, without holding the rest.
     rows = list(islice(_lines(body) if by_line else _values(body), MAX_EVENTS + 1))
     if not rows:
-        raise Refused(400, "The request holds no usage event.")
+        raise RequestRefused(400, "The request contains no usage event.")
     if len(rows) > MAX_EVENTS:
-        raise Refused(413, f"A request has at most {MAX_EVENTS:,} events.")
+        raise RequestRefused(413, f"A request has at most {MAX_EVENTS:,} events.")
     return rows
 
 
 def _is_lines(body: bytes) -> bool:
-    """Whether the first line is an object in itself, and not the only line."""
+    """Whether there are several lines, and the first is a JSON object of its own."""
     first, _, rest = body.strip().partition(b"\n")
     return bool(rest) and isinstance(decode(first), dict)
 
@@ -54,22 +55,22 @@ def _values(body: bytes) -> Iterator[Row]:
     try:
         value = json_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body is not valid JSON: {error}") from None
+        raise RequestRefused(400, f"The body is not valid JSON: {error}") from None
     except RecursionError:
-        raise Refused(400, "The body is not valid JSON: nested too deeply") from None
+        raise RequestRefused(400, "The body is not valid JSON: nested too deeply") from None
     for row in value if isinstance(value, list) else [value]:
         yield row if isinstance(row, dict) else Rejection(reason="not a usage event: a JSON object is needed")
 
 
-def answer(outcomes: list[Outcome]) -> HttpResponse:
-    """200 where everything is in the ledger, 207 where some of it is not, 422 where nothing is."""
-    results = [_told(outcome) for outcome in outcomes]
-    return json_answer({"results": results, **_counts(outcomes)}, _status(outcomes))
+def outcomes_response(outcomes: list[Outcome]) -> HttpResponse:
+    """The status is 200 if every event is now in the ledger, 207 if some are, 422 if none is."""
+    results = [_result(outcome) for outcome in outcomes]
+    return json_response({"results": results, **_counts(outcomes)}, _status(outcomes))
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
-    """What became of one event; only what there is to say."""
-    told: dict[str, Any] = {"status": outcome.status}
+def _result(outcome: Outcome) -> dict[str, Any]:
+    """One event's outcome, without empty members."""
+    result: dict[str, Any] = {"status": outcome.status}
     for name, value in (
         ("eventId", outcome.event_id or None),
         ("field", outcome.field or None),
@@ -78,8 +79,8 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         ("bookedAsOther", outcome.booked_as_other),
     ):
         if value is not None:
-            told[name] = value
-    return told
+            result[name] = value
+    return result
 
 
 _PLURALS = {
@@ -97,7 +98,7 @@ def _counts(outcomes: list[Outcome]) -> dict[str, int]:
 
 
 def _status(outcomes: list[Outcome]) -> int:
-    fine = sum(outcome.status in ("recorded", "duplicate") for outcome in outcomes)
-    if fine == len(outcomes):
+    in_ledger = sum(outcome.status in ("recorded", "duplicate") for outcome in outcomes)
+    if in_ledger == len(outcomes):
         return 200
-    return 207 if fine else 422
+    return 207 if in_ledger else 422

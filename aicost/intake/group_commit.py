@@ -1,13 +1,13 @@
-"""Requests for one project that arrive while another is recorded go into the next transaction together.
+"""Group commit: record the requests for one project that arrive at the same time in one transaction.
 
-All writers of a project queue for its row, and a transaction costs nearly as much for one event as
-for dozens. Whoever has the turn records what waits in this process; every answer still waits for the
-commit, and tells of its own events alone.
+All writers of a project wait for the lock on its row, and a transaction costs nearly as much for one
+event as for dozens. The request that holds a project's lock in this process records all that wait there.
+Each response still waits for the commit, and contains only its own outcomes.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 
 from django.conf import settings
@@ -20,8 +20,8 @@ from billing.ledger import Outcome
 from products.models import Project
 
 
-class Waiting:
-    """A request's events, and what became of them once it is done: outcomes, or an error."""
+class PendingRequest:
+    """A request's events and, once it is done, their outcomes or an error."""
 
     def __init__(self, events: Sequence[UsageEvent | Rejection]) -> None:
         self.events = events
@@ -30,72 +30,73 @@ class Waiting:
         self.done = False
 
 
-class Line:
-    """Where the requests for one project wait."""
+class ProjectQueue:
+    """The requests for one project that wait to be recorded."""
 
     def __init__(self) -> None:
-        self.turn = Lock()
-        self.waiting: deque[Waiting] = deque()
+        self.lock = Lock()
+        """Held by the request that records."""
+        self.pending: deque[PendingRequest] = deque()
         self._change = Lock()
 
-    def take(self) -> list[Waiting]:
-        """The next ones, as many as are no larger a batch than one request may be."""
+    def next_group(self) -> list[PendingRequest]:
+        """Remove and return the oldest requests, together no larger than one request may be."""
         with self._change:
-            taken = [self.waiting.popleft()]
-            room = MAX_EVENTS - len(taken[0].events)
-            while self.waiting and len(self.waiting[0].events) <= room:
-                taken.append(self.waiting.popleft())
-                room -= len(taken[-1].events)
-            return taken
+            group = [self.pending.popleft()]
+            room = MAX_EVENTS - len(group[0].events)
+            while self.pending and len(self.pending[0].events) <= room:
+                group.append(self.pending.popleft())
+                room -= len(group[-1].events)
+            return group
 
-    def leave(self, one: Waiting) -> bool:
-        """Go away unheard; False where it is being recorded already."""
+    def withdraw(self, request: PendingRequest) -> bool:
+        """Remove a request. Returns False if it is already being recorded."""
         with self._change:
-            if one not in self.waiting:
+            if request not in self.pending:
                 return False
-            self.waiting.remove(one)
+            self.pending.remove(request)
             return True
 
 
-_lines: dict[int, Line] = {}
+_queues: dict[int, ProjectQueue] = {}
 
 
-def line_of(project: Project) -> Line:
-    return _lines.setdefault(project.pk, Line())
+def queue_of(project: Project) -> ProjectQueue:
+    return _queues.setdefault(project.pk, ProjectQueue())
 
 
 def record(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Outcome]:
-    """As `ledger.record`, but for `atomic`: what one request withholds is no matter of the others."""
-    mine = Waiting(events)
-    line = line_of(project)
-    line.waiting.append(mine)
-    # Before it may lie several batches, each of which waits for the database as long.
-    in_turn = line.turn.acquire(timeout=settings.LOCK_TIMEOUT)
-    if not in_turn:
-        if line.leave(mine):
-            raise OperationalError("the project is locked: other requests for it are recorded")
-        line.turn.acquire()
+    """Like `ledger.record`, without `atomic`, which would let one request hold back another's events."""
+    request = PendingRequest(events)
+    queue = queue_of(project)
+    queue.pending.append(request)
+    # Several groups may be recorded first, each of which may wait as long for the database.
+    if not queue.lock.acquire(timeout=settings.LOCK_TIMEOUT):
+        if queue.withdraw(request):
+            raise OperationalError("the project is locked: other requests for it are being recorded")
+        queue.lock.acquire()
     try:
-        while not mine.done:
-            _record(project, line.take())
+        while not request.done:
+            _record(project, queue.next_group())
     finally:
-        line.turn.release()
-    if mine.error:
-        raise mine.error
-    return mine.outcomes
+        queue.lock.release()
+    if request.error:
+        raise request.error
+    return request.outcomes
 
 
-def _record(project: Project, together: list[Waiting]) -> None:
+def _record(project: Project, group: list[PendingRequest]) -> None:
+    events = list(chain.from_iterable(request.events for request in group))
     try:
-        outcomes = iter(ledger.record(project, [event for one in together for event in one.events]))
+        outcomes = iter(ledger.record(project, events))
     except Exception as error:
-        # A busy or lost database is nobody's fault; anything else may be that of a single request.
-        if len(together) > 1 and not isinstance(error, OperationalError):
-            for one in together:
-                _record(project, [one])
+        # A busy database fails every request; any other error may be due to a single one.
+        if len(group) > 1 and not isinstance(error, OperationalError):
+            for request in group:
+                _record(project, [request])
             return
-        for one in together:
-            one.error, one.done = error, True
+        for request in group:
+            request.error, request.done = error, True
     else:
-        for one in together:
-            one.outcomes, one.done = list(islice(outcomes, len(one.events))), True
+        for request in group:
+            request.outcomes, request.done = list(islice(outcomes, len(request.events))), True

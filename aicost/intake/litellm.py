@@ -1,23 +1,22 @@
-"""`POST /api/v1/litellm`: what the generic API callback of a LiteLLM proxy or SDK sends.
+"""`POST /api/v1/litellm`: the generic API callback of a LiteLLM proxy or SDK.
 
-One `StandardLoggingPayload`, an array of them, or one a line; the callback calls all three
-`application/json`.
+It sends a `StandardLoggingPayload`, an array of them, or one per line, all as `application/json`.
 """
 
 from django.http import HttpRequest, HttpResponse
 
 from aicost.intake import group_commit
-from aicost.intake.batches import answer, rows_of
-from aicost.intake.body import context, door
+from aicost.intake.batches import outcomes_response, read_rows
+from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.views.metrics import count
 from billing.sources.litellm import read_record
 from products.models import Project
 
 
-@door
+@usage_endpoint
 def litellm_callback(request: HttpRequest, project: Project) -> HttpResponse:
-    records = rows_of(request, lines_as_json=True)
-    told = context()
-    outcomes = group_commit.record(project, [read_record(record, told) for record in records])
+    records = read_rows(request, lines_as_json=True)
+    context = parsing_context()
+    outcomes = group_commit.record(project, [read_record(record, context) for record in records])
     count("litellm", outcomes)
-    return answer(outcomes)
+    return outcomes_response(outcomes)

@@ -1,7 +1,7 @@
-"""`POST /v1/traces`: OpenTelemetry traces by OTLP over HTTP, in protobuf or JSON.
+"""`POST /v1/traces`: OpenTelemetry traces in OTLP over HTTP, as protobuf or JSON.
 
-What goes wrong is told as OTLP wants it: of a request by a `google.rpc.Status`, of single spans by
-`partial_success`, both in the encoding of the request.
+As OTLP specifies, a refused request is answered with a `google.rpc.Status`, and rejected spans are
+reported in `partial_success`, in the encoding of the request.
 """
 
 import functools
@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 
 from django.http import HttpRequest, HttpResponse
 from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
-from aicost.intake.body import MAX_EVENTS, Refused, body_of, context, door, media_type
+from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
+from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.views.metrics import count
 from billing.ledger import traces as billing_traces
 from billing.ledger.recording import Outcome
@@ -26,78 +29,85 @@ from products.models import Project
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 READERS = {PROTOBUF: otlp.from_protobuf, JSON: otlp.from_json}
 NAMED_SPANS = 5
-"""How many of the spans that can't be booked are named to the sender."""
+"""How many rejected spans the response names."""
 
 
-def in_otlp(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Refusals of the door in the words of OTLP."""
+def with_otlp_errors(endpoint: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Turn the endpoint's JSON errors into `google.rpc.Status` messages."""
 
-    @functools.wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
-        response = view(request)
+    @functools.wraps(endpoint)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        response = endpoint(request)
         if response.status_code != 200:
-            reason = json.loads(response.content)["error"]
-            _write_status(response, media_type(request), reason)
+            code = _CODES.get(response.status_code, Code.UNKNOWN)
+            status = Status(code=code, message=json.loads(response.content)["error"])
+            media_type = PROTOBUF if request.content_type == PROTOBUF else JSON
+            response.content = _encoded(status, media_type)
+            response["Content-Type"] = media_type
         return response
 
-    return answer
+    return wrapped
 
 
-@in_otlp
-@door
+@with_otlp_errors
+@usage_endpoint
 def traces(request: HttpRequest, project: Project) -> HttpResponse:
-    """200 with the spans that can't be booked named; a sender would only repeat them if it were told more."""
-    kind = media_type(request)
-    if kind not in READERS:
-        raise Refused(415, f"Send {PROTOBUF} or {JSON}.")
-    found = list(otlp.spans(_read(kind, body_of(request)), context()))
-    calls = sum(not isinstance(one, otlp.Found) or one.event is not None for one in found)
+    """The status is 200 even if spans were rejected: after an error, exporters send all of them again."""
+    media_type = str(request.content_type)
+    if media_type not in READERS:
+        raise RequestRefused(415, f"Send {PROTOBUF} or {JSON}.")
+    spans = list(otlp.spans(_read(media_type, read_body(request)), parsing_context()))
+    calls = sum(not isinstance(span, otlp.Found) or span.event is not None for span in spans)
     if calls > MAX_EVENTS:
-        raise Refused(413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}.")
-    outcomes = billing_traces.record(project, found)
+        raise RequestRefused(
+            413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}."
+        )
+    outcomes = billing_traces.record(project, spans)
     count("traces", (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
-    return _answer(kind, outcomes)
+    return _response(media_type, outcomes)
 
 
-def _read(kind: str, body: bytes) -> ExportTraceServiceRequest:
+def _read(media_type: str, body: bytes) -> ExportTraceServiceRequest:
     try:
-        return READERS[kind](body)
+        return READERS[media_type](body)
     except otlp.Malformed as malformed:
-        raise Refused(400, str(malformed)) from None
+        raise RequestRefused(400, str(malformed)) from None
 
 
-def _answer(kind: str, outcomes: Sequence[Outcome]) -> HttpResponse:
-    response = ExportTraceServiceResponse()
-    wrong = [outcome for outcome in outcomes if outcome.status not in ("recorded", "duplicate")]
-    if wrong:
-        response.partial_success.rejected_spans = len(wrong)
-        response.partial_success.error_message = _reasons(wrong)
-    body = MessageToJson(response, indent=None) if kind == JSON else response.SerializeToString()
-    answer = HttpResponse(body, content_type=kind)
-    answer["Cache-Control"] = "no-store"
-    return answer
+def _response(media_type: str, outcomes: Sequence[Outcome]) -> HttpResponse:
+    message = ExportTraceServiceResponse()
+    rejected = [outcome for outcome in outcomes if outcome.status not in ("recorded", "duplicate")]
+    if rejected:
+        message.partial_success.rejected_spans = len(rejected)
+        message.partial_success.error_message = _reasons(rejected)
+    response = HttpResponse(_encoded(message, media_type), content_type=media_type)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
-def _reasons(wrong: Sequence[Outcome]) -> str:
+def _encoded(message: Message, media_type: str) -> bytes:
+    if media_type == PROTOBUF:
+        return message.SerializeToString()
+    return MessageToJson(message, indent=None).encode()
+
+
+def _reasons(rejected: Sequence[Outcome]) -> str:
     named = [
         f"{outcome.event_id}: {outcome.field and outcome.field + ' '}{outcome.reason}"
-        for outcome in wrong[:NAMED_SPANS]
+        for outcome in rejected[:NAMED_SPANS]
     ]
-    more = [f"{len(wrong) - NAMED_SPANS:,} more"] if len(wrong) > NAMED_SPANS else []
+    more = [f"{len(rejected) - NAMED_SPANS:,} more"] if len(rejected) > NAMED_SPANS else []
     return "; ".join([*named, *more])
 
 
-# HTTP status → number of google.rpc.Code.
-_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 411: 3, 413: 3, 415: 3, 422: 3, 429: 8, 500: 13, 503: 14}
-_UNKNOWN = 2
-
-
-def _write_status(response: HttpResponse, kind: str, message: str) -> None:
-    code = _CODES.get(response.status_code, _UNKNOWN)
-    if kind == PROTOBUF:
-        # On the wire a google.rpc.Status: a number in field 1, a text in field 2.
-        status = ExportTracePartialSuccess(rejected_spans=code, error_message=message)
-        response.content = status.SerializeToString()
-        response["Content-Type"] = PROTOBUF
-    else:
-        response.content = json.dumps({"code": code, "message": message}).encode()
+_CODES = {
+    **dict.fromkeys((400, 411, 413, 415, 422), Code.INVALID_ARGUMENT),
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED,
+    429: Code.RESOURCE_EXHAUSTED,
+    500: Code.INTERNAL,
+    503: Code.UNAVAILABLE,
+}
+"""HTTP status → code of the `Status`."""

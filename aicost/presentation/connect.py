@@ -14,7 +14,7 @@ from aicost.presentation.tokens import MadeToken
 from billing import periods
 from products import tokens
 from products.access import may_change
-from products.forms import MADE_ALREADY
+from products.forms import ALREADY_ISSUED
 from products.models import ApiToken, Project
 
 
@@ -27,7 +27,7 @@ def page(user: Any, project: Project, site: str, made: tuple[ApiToken, str] | No
         "made": made and MadeToken(str(made[0]), made[1]),
         "manages": manages,
         "newest": tokens.newest(user) if manages else 0,
-        "made_already": MADE_ALREADY,
+        "made_already": ALREADY_ISSUED,
         "placeholder": setups.PLACEHOLDER,
         "setups": setups.setups(target, Machine.ours() if manages else Machine()),
         "address": site + reverse("product", args=[project.pk]),

@@ -1,1 +1,1 @@
-"""The transports of the procedures: they translate, and never decide."""
+"""The transports, tRPC and JSON-RPC. They translate requests and responses; `aicost.api` decides."""

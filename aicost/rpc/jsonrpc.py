@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0, the whole specification: named and positional params, notifications, batches."""
+"""JSON-RPC 2.0: the whole specification, with named and positional params, notifications and batches."""
 
 import json
 import math
@@ -13,91 +13,91 @@ from aicost.api.errors import (
     BAD_REQUEST,
     METHOD_NOT_SUPPORTED,
     UNSUPPORTED_MEDIA_TYPE,
-    Failure,
-    failure,
+    ApiError,
+    api_error,
 )
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
-from aicost.rpc.run import Request, body_of, parse_json
+from aicost.rpc.execution import ProcedureRunner, parse_json, read_body
 from products.printable import printable
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 
-_NOTHING = object()
-"""The answer to a notification: none at all."""
+_NO_RESPONSE = object()
+"""The result of a notification."""
 
 
-@csrf_exempt  # what changes state by a session is checked in `Request.run`
+@csrf_exempt  # `ProcedureRunner.run` checks CSRF where it matters
 @login_not_required
 def jsonrpc(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _refusal(METHOD_NOT_SUPPORTED.http, INVALID_REQUEST, "Send a POST.", Allow="POST")
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-        # A plain form of another site could send any other type with the session's cookie.
+    if request.content_type != "application/json":
+        # Forms on other sites can send other types along with the session cookie.
         return _refusal(UNSUPPORTED_MEDIA_TYPE.http, INVALID_REQUEST, "Send application/json.")
     try:
-        sent = parse_json(body_of(request))
-    except Failure as told:
-        return _refusal(told.code.http, INVALID_REQUEST, told.message)
+        sent = parse_json(read_body(request))
+    except ApiError as error:
+        return _refusal(error.code.http, INVALID_REQUEST, error.message)
     except ValueError as error:
         return _json(_error(None, PARSE_ERROR, f"Parse error: {printable(str(error))}"))
-    return _answer(Request(request), sent)
+    return _respond(ProcedureRunner(request), sent)
 
 
-def _answer(run: Request, sent: Any) -> HttpResponse:
+def _respond(runner: ProcedureRunner, sent: Any) -> HttpResponse:
     if not isinstance(sent, list):
-        return _json(_one(run, sent))
+        return _json(_response_to(runner, sent))
     if not sent:
         return _json(_error(None, INVALID_REQUEST, "Invalid Request: an empty batch"))
     if len(sent) > settings.RPC_MAX_BATCH:
         reason = f"Invalid Request: a batch has at most {settings.RPC_MAX_BATCH} members"
         return _json(_error(None, INVALID_REQUEST, reason))
-    answers = [answer for answer in (_one(run, member) for member in sent) if answer is not _NOTHING]
-    return _json(answers or _NOTHING)
+    responses = [_response_to(runner, member) for member in sent]
+    return _json([response for response in responses if response is not _NO_RESPONSE] or _NO_RESPONSE)
 
 
-def _one(run: Request, sent: Any) -> Any:
-    """The response to one request object, or `_NOTHING` for a notification."""
-    wrong = _invalid(sent)
-    if wrong:
-        known = sent.get("id") if isinstance(sent, dict) and _is_id(sent.get("id")) else None
-        return _error(known, INVALID_REQUEST, f"Invalid Request: {wrong}")
+def _response_to(runner: ProcedureRunner, sent: Any) -> Any:
+    """The response object to one request object, or `_NO_RESPONSE` to a notification."""
+    problem = _problem(sent)
+    if problem:
+        id_ = sent.get("id") if isinstance(sent, dict) and _is_id(sent.get("id")) else None
+        return _error(id_, INVALID_REQUEST, f"Invalid Request: {problem}")
     try:
-        answer = {"jsonrpc": "2.0", "result": _call(run, sent), "id": sent.get("id")}
+        response = {"jsonrpc": "2.0", "result": _call(runner, sent), "id": sent.get("id")}
     except Exception as error:
-        told = failure(error)
-        code = METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else told.code.jsonrpc
-        answer = _error(sent.get("id"), code, told.message)
-    return answer if "id" in sent else _NOTHING
+        refusal = api_error(error)
+        code = METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else refusal.code.jsonrpc
+        response = _error(sent.get("id"), code, refusal.message)
+    return response if "id" in sent else _NO_RESPONSE
 
 
-class _MethodNotFound(Failure):
+class _MethodNotFound(ApiError):
     pass
 
 
-def _call(run: Request, sent: dict[str, Any]) -> Any:
+def _call(runner: ProcedureRunner, sent: dict[str, Any]) -> Any:
     procedure = PROCEDURES.get(sent["method"])
     if procedure is None:
         raise _MethodNotFound(BAD_REQUEST, f"Method not found: {printable(sent['method'])}")
-    return run.run(procedure, lambda: _params(procedure, sent))
+    return runner.run(procedure, lambda: _params(procedure, sent))
 
 
 def _params(procedure: Procedure, sent: dict[str, Any]) -> Any:
-    """By name as they are, by position in the order of the input's fields."""
+    """The params by name; positional ones are in the order of the input's fields."""
     params = sent.get("params", {})
     if isinstance(params, dict):
         return params
     assert procedure.input
     fields = list(procedure.input.model_fields)
     if len(params) > len(fields):
-        raise Failure(BAD_REQUEST, f"params: at most {len(fields)}: {', '.join(fields)}")
+        raise ApiError(BAD_REQUEST, f"params: at most {len(fields)}: {', '.join(fields)}")
     return dict(zip(fields, params, strict=False))
 
 
-def _invalid(sent: Any) -> str:
-    """What is wrong with a request object; "" if nothing."""
+def _problem(sent: Any) -> str:
+    """What is wrong with a request object, or ""."""
     if not isinstance(sent, dict):
         return "an object is needed"
     if sent.get("jsonrpc") != "2.0":
@@ -112,7 +112,7 @@ def _invalid(sent: Any) -> str:
 
 
 def _is_id(value: Any) -> bool:
-    """A string, a number that JSON can say again (1e400 can't), or null."""
+    """A string, null, or a number that JSON can repeat; 1e400 becomes infinity, which JSON has not."""
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
@@ -123,7 +123,7 @@ def _error(id_: Any, code: int, message: str) -> dict[str, Any]:
 
 
 def _json(body: Any) -> HttpResponse:
-    if body is _NOTHING:
+    if body is _NO_RESPONSE:
         return HttpResponse(status=204)
     response = HttpResponse(json.dumps(body, separators=(",", ":")), content_type="application/json")
     response["Cache-Control"] = "no-store"
@@ -131,7 +131,7 @@ def _json(body: Any) -> HttpResponse:
 
 
 def _refusal(status: int, code: int, message: str, **headers: str) -> HttpResponse:
-    """What is wrong before there is a JSON-RPC request: HTTP says it, and so does the body."""
+    """An error before there is a JSON-RPC request: in the HTTP status and in the body."""
     response = _json(_error(None, code, message))
     response.status_code = status
     for name, value in headers.items():

@@ -1,7 +1,7 @@
-"""tRPC over HTTP as its official server speaks it (v11), for the official clients of v10 and v11.
+"""tRPC over HTTP, compatible with the official server (v11) and the official clients of v10 and v11.
 
-The order of checks is that server's: HEAD, percent-encoding, media type, batch size, mixed kinds,
-stream without batch; then for each member path, method, caller, input, procedure.
+Requests are checked in the official server's order: HEAD, percent-encoding, media type, batch size, mixed
+kinds, stream without batch; then for each call path, method, caller, input, procedure.
 """
 
 import json
@@ -20,65 +20,65 @@ from aicost.api.errors import (
     METHOD_NOT_SUPPORTED,
     NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
-    Failure,
-    failure,
+    ApiError,
+    api_error,
 )
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import UNDEFINED, Procedure
-from aicost.rpc.run import Request, body_of, parse_json
+from aicost.rpc.execution import ProcedureRunner, parse_json, read_body
 from products.printable import printable
 
 JSON = "application/json"
 STREAM = "application/jsonl"
-_OTHER_KNOWN_TYPES = ("multipart/form-data", "application/octet-stream")
+_OTHER_ACCEPTED_TYPES = ("multipart/form-data", "application/octet-stream")
 
 
 class Answer(NamedTuple):
-    """An envelope, with the status that it would have alone."""
+    """A tRPC envelope, and the HTTP status that it would have on its own."""
 
     envelope: dict[str, Any]
     status: int
 
 
-@csrf_exempt  # what changes state by a session is checked in `Request.run`
+@csrf_exempt  # `ProcedureRunner.run` checks CSRF where it matters
 @login_not_required
 def trpc(request: HttpRequest, path: str = "") -> HttpResponse:
     if request.method == "HEAD":
         response = HttpResponse(status=204)
-        del response["Content-Type"]  # of no content
+        del response["Content-Type"]  # there is no content
         return response
     try:
-        return _respond(request, _Call(request, path.removeprefix("/")))
+        return _respond(request, _Batch(request, path.removeprefix("/")))
     except Exception as error:
-        told = failure(error)
-        return _json(_error(told, None).envelope, told.code.http)
+        refusal = api_error(error)
+        return _json(_error(refusal, None).envelope, refusal.code.http)
 
 
-class _Call:
-    """A request's paths and inputs. Raises `Failure` for what is wrong with the whole request."""
+class _Batch:
+    """The paths and inputs of a request's calls. Raises `ApiError` if the request as a whole is wrong."""
 
     def __init__(self, request: HttpRequest, path: str) -> None:
         self.request = request
         path = _decoded_path(request, path)
         if request.method != "GET":
             _check_media_type(request)
-        is_json = request.method == "GET" or _media_type(request) == JSON
+        is_json = request.method == "GET" or request.content_type == JSON
         self.query = _query(request)
         self.is_batch = is_json and self.query.get("batch") == "1"
         self.paths = path.split(",") if self.is_batch else [path]
         if len(self.paths) > settings.RPC_MAX_BATCH:
-            raise Failure(BAD_REQUEST, f"Batch call exceeds maximum size of {settings.RPC_MAX_BATCH}")
+            raise ApiError(BAD_REQUEST, f"Batch call exceeds maximum size of {settings.RPC_MAX_BATCH}")
         self.procedures = [PROCEDURES.get(name) for name in self.paths]
         kinds = dict.fromkeys(procedure.kind for procedure in self.procedures if procedure)
         if len(kinds) > 1:
-            raise Failure(BAD_REQUEST, f"Cannot mix procedure types in call: {', '.join(kinds)}")
+            raise ApiError(BAD_REQUEST, f"Cannot mix procedure types in call: {', '.join(kinds)}")
         self.is_stream = _wants_stream(request)
         if self.is_stream and not self.is_batch:
-            raise Failure(BAD_REQUEST, "Streaming requests must be batched (you can do a batch of 1)")
+            raise ApiError(BAD_REQUEST, "Streaming requests must be batched (you can do a batch of 1)")
         self._inputs: Any = None
 
     def input(self, position: int) -> object:
-        """The member's input; read only where a procedure wants it. Raises `Failure` for bad JSON."""
+        """The input of one call. The body is parsed on first use; raises `ApiError` for bad JSON."""
         if self._inputs is None:
             self._inputs = self._read_inputs()
         if not self.is_batch:
@@ -92,91 +92,88 @@ class _Call:
         try:
             value = parse_json(text)
         except ValueError as error:
-            raise Failure(BAD_REQUEST, f"input: is not valid JSON: {printable(str(error))}") from None
+            raise ApiError(BAD_REQUEST, f"input: is not valid JSON: {printable(str(error))}") from None
         if self.is_batch and not isinstance(value, dict):
-            raise Failure(BAD_REQUEST, 'input: must be an object with the members "0", "1", …')
+            raise ApiError(BAD_REQUEST, 'input: must be an object with the members "0", "1", …')
         return value
 
     def _text(self) -> bytes | str:
         if self.request.method != "POST":
             return self.query.get("input", "")
-        if _media_type(self.request) != JSON:
-            raise Failure(BAD_REQUEST, f"input: must be JSON, not {_media_type(self.request)}")
-        return body_of(self.request)
+        if self.request.content_type != JSON:
+            raise ApiError(BAD_REQUEST, f"input: must be JSON, not {self.request.content_type}")
+        return read_body(self.request)
 
 
 def _decoded_path(request: HttpRequest, path: str) -> str:
-    """The path behind the base, percent-decoded once. Raises `Failure` for bad encoding.
+    """The path after the base, percent-decoded once. Raises `ApiError` for bad encoding.
 
-    Most servers hand the raw path over. Where one does not, Django's is decoded already, with bad
-    encoding left as it was; no procedure has a percent sign in its name.
+    Most servers pass on the raw path. Without it there is only Django's path, already decoded except for
+    invalid sequences; a percent sign left in it is an error, because no procedure's name has one.
     """
     raw = request.META.get("RAW_URI") or request.META.get("REQUEST_URI")
     tail = raw.partition("?")[0].partition("/trpc/")[2] if raw else path
     if re.search(r"%(?![0-9A-Fa-f]{2})" if raw else "%", tail):
-        raise Failure(BAD_REQUEST, "The path is not validly percent-encoded.")
+        raise ApiError(BAD_REQUEST, "The path is not validly percent-encoded.")
     try:
         return unquote_to_bytes(tail).decode()
     except UnicodeDecodeError:
-        raise Failure(BAD_REQUEST, "The path is not validly percent-encoded.") from None
+        raise ApiError(BAD_REQUEST, "The path is not validly percent-encoded.") from None
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    """The query's parameters; of one that comes twice the first, where Django's own choice is the last.
+    """The query parameters. Of repeated ones the first counts, where `request.GET` would take the last.
 
-    In UTF-8, whatever charset the content type names: on a GET that type means nothing.
+    Always decoded as UTF-8; `request.GET` would use the charset of the content type, meaningless on a GET.
     """
     text = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     return {name: values[0] for name, values in QueryDict(text, encoding="utf-8").lists()}
 
 
 def _wants_stream(request: HttpRequest) -> bool:
-    told = request.headers.get("trpc-accept")
-    if told is not None:
-        return told == STREAM
-    return STREAM in (one.strip() for one in request.headers.get("Accept", "").split(","))
-
-
-def _media_type(request: HttpRequest) -> str:
-    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    accepted = request.headers.get("trpc-accept")
+    if accepted is not None:
+        return accepted == STREAM
+    return STREAM in (type_.strip() for type_ in request.headers.get("Accept", "").split(","))
 
 
 def _check_media_type(request: HttpRequest) -> None:
-    if _media_type(request) not in (JSON, *_OTHER_KNOWN_TYPES):
-        told = printable(request.headers.get("Content-Type", ""))
-        raise Failure(UNSUPPORTED_MEDIA_TYPE, f"Unsupported content-type: {told or 'none'}")
+    if request.content_type not in (JSON, *_OTHER_ACCEPTED_TYPES):
+        sent = printable(request.headers.get("Content-Type", ""))
+        raise ApiError(UNSUPPORTED_MEDIA_TYPE, f"Unsupported content-type: {sent or 'none'}")
 
 
-def _respond(request: HttpRequest, call: _Call) -> HttpResponse:
-    run = Request(request)
-    answers = [_member(run, call, position) for position in range(len(call.paths))]
-    response = _answer(call, answers)
-    # A batch is of one kind, so the procedures in it have one method.
-    allowed = {_method_of(procedure) for procedure in call.procedures if procedure}
+def _respond(request: HttpRequest, batch: _Batch) -> HttpResponse:
+    runner = ProcedureRunner(request)
+    answers = [_answer_call(runner, batch, position) for position in range(len(batch.paths))]
+    response = _to_response(batch, answers)
+    # All procedures in a batch are of one kind, so they have the same method.
+    allowed = {_method_of(procedure) for procedure in batch.procedures if procedure}
     if allowed and request.method not in allowed:
         response["Allow"] = allowed.pop()
     return response
 
 
-def _answer(call: _Call, answers: Sequence[Answer]) -> HttpResponse:
-    if not call.is_batch:
+def _to_response(batch: _Batch, answers: Sequence[Answer]) -> HttpResponse:
+    if not batch.is_batch:
         return _json(answers[0].envelope, answers[0].status)
-    if call.is_stream:
+    if batch.is_stream:
         return _stream(answers)
     statuses = {answer.status for answer in answers}
     status = statuses.pop() if len(statuses) == 1 else 207
     return _json([answer.envelope for answer in answers], status)
 
 
-def _member(run: Request, call: _Call, position: int) -> Answer:
-    path, procedure = call.paths[position], call.procedures[position]
+def _answer_call(runner: ProcedureRunner, batch: _Batch, position: int) -> Answer:
+    path, procedure = batch.paths[position], batch.procedures[position]
     try:
         if procedure is None:
-            raise Failure(NOT_FOUND, f'No procedure found on path "{printable(path)}"')
-        _check_method(run.http, procedure, path)
-        return Answer({"result": {"data": run.run(procedure, lambda: call.input(position))}}, 200)
+            raise ApiError(NOT_FOUND, f'No procedure found on path "{printable(path)}"')
+        _check_method(runner.http, procedure, path)
+        data = runner.run(procedure, lambda: batch.input(position))
+        return Answer({"result": {"data": data}}, 200)
     except Exception as error:
-        return _error(failure(error), path)
+        return _error(api_error(error), path)
 
 
 def _method_of(procedure: Procedure) -> str:
@@ -186,15 +183,15 @@ def _method_of(procedure: Procedure) -> str:
 def _check_method(http: HttpRequest, procedure: Procedure, path: str) -> None:
     if http.method != _method_of(procedure):
         reason = f'Unsupported {http.method}-request to {procedure.kind} procedure at path "{path}"'
-        raise Failure(METHOD_NOT_SUPPORTED, reason)
+        raise ApiError(METHOD_NOT_SUPPORTED, reason)
 
 
-def _error(told: Failure, path: str | None) -> Answer:
-    data: dict[str, Any] = {"code": told.code.key, "httpStatus": told.code.http}
+def _error(error: ApiError, path: str | None) -> Answer:
+    data: dict[str, Any] = {"code": error.code.key, "httpStatus": error.code.http}
     if path is not None:
         data["path"] = path
-    error = {"message": told.message, "code": told.code.number, "data": data}
-    return Answer({"error": error}, told.code.http)
+    body = {"message": error.message, "code": error.code.number, "data": data}
+    return Answer({"error": body}, error.code.http)
 
 
 def _json(body: Any, status: int) -> HttpResponse:
@@ -207,8 +204,10 @@ def _json(body: Any, status: int) -> HttpResponse:
 
 
 def _stream(answers: Sequence[Answer]) -> HttpResponse:
-    """All members in the stream's first line, which the client takes as fulfilled. The status is always
-    200, and the line ends: an unterminated one would be dropped."""
+    """All answers in the first line of a stream, which clients read as settled promises.
+
+    The status is always 200. Clients ignore a line without a line break at its end.
+    """
     head = {str(position): [[answer.envelope]] for position, answer in enumerate(answers)}
     line = json.dumps(head, separators=(",", ":")) + "\n"
     response = HttpResponse(line, content_type=JSON)

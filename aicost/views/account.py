@@ -56,7 +56,7 @@ def security(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
     ended = sessions.end_others(request.user, keep=request.session.session_key)
-    audit.note(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
+    audit.record(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
     told = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
     messages.success(request, told)
     return redirect("security")
@@ -81,7 +81,7 @@ def password(request: HttpRequest) -> HttpResponse:
 def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResponse:
     with transaction.atomic():
         user = form.save()
-        audit.note(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
+        audit.record(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
     update_session_auth_hash(request, user)
     messages.success(request, "The password is changed. Your other sessions have ended.")
     return redirect("security")
@@ -89,6 +89,6 @@ def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResp
 
 def _guesses(request: HttpRequest) -> bool:
     """Whoever sits at somebody else's session may not try passwords here for ever."""
-    login_signals.note_wrong_password(request)
+    login_signals.record_wrong_password(request)
     wrong = request.session["wrong_passwords"] = request.session.get("wrong_passwords", 0) + 1
     return bool(wrong >= settings.AXES_FAILURE_LIMIT)

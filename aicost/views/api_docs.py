@@ -30,6 +30,6 @@ def api(request: HttpRequest) -> HttpResponse:
 
 def _example_of(user: Any) -> Project | None:
     """A product of the person's; rather one in which the examples of changes work, too."""
-    visible = Project.objects.visible_to(user).live()
+    visible = Project.objects.visible_to(user).unarchived()
     managed = Membership.objects.filter(user=user, role=Membership.Role.MANAGER).values("project")
     return visible.filter(owner=user).first() or visible.filter(pk__in=managed).first() or visible.first()

@@ -8,7 +8,7 @@ from aicost.http.decorators import page, render_product
 from aicost.presentation import connect as shown
 from products import tokens
 from products.access import project_for
-from products.forms import newest_told
+from products.forms import newest_token_sent
 from products.models import ApiToken, Project
 
 
@@ -38,15 +38,15 @@ def arrived(request: HttpRequest, project_id: str) -> HttpResponse:
 def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] | None:
     """None where this very form made one before."""
     if project.archived_at:
-        raise PermissionDenied("This product is archived and takes no usage.")
+        raise PermissionDenied("This product is archived and accepts no usage.")
     try:
         return tokens.issue_once(
             request.user,
             scope=ApiToken.Scope.INGEST,
             project=project,
-            newest=newest_told(request.POST),
+            newest=newest_token_sent(request.POST),
             name=shown.token_name(project),
             by=request.user,
         )
-    except tokens.MadeAlready:
+    except tokens.AlreadyIssued:
         return None

@@ -94,7 +94,7 @@ def revenue(request: HttpRequest, project_id: str) -> HttpResponse:
 
 def _products(request: HttpRequest) -> SafeString:
     state = PortfolioState.read(request.GET)
-    visible = list(Project.objects.visible_to(request.user).live().select_related("owner"))
+    visible = list(Project.objects.visible_to(request.user).unarchived().select_related("owner"))
     if not visible:
         return render_to_string("aicost/_no_products.html", {"user": request.user})
     return fragments.products(visible, state)

@@ -20,7 +20,7 @@ from aicost.exports import (
     tabular,
 )
 from aicost.exports.tabular import Table
-from aicost.http.decorators import page, revalidated, unless_held
+from aicost.http.decorators import page, respond_unless_cached, revalidated
 from aicost.presentation import audit as audit_shown
 from aicost.queries import audit as audit_queries
 from aicost.url_state.dashboard import DashboardState
@@ -44,7 +44,7 @@ def dashboard_table(request: HttpRequest, project_id: str, table: str, form: str
         raise Http404("No such table.")
     name = f"{_slug(state.project)}-{table}-{periods.month_text(state.month)}"
     key = key_of(f"{table}.{form}{state.query}", "day", state.project)
-    return unless_held(request, key, lambda: _download(make(state), form, name))
+    return respond_unless_cached(request, key, lambda: _download(make(state), form, name))
 
 
 @page
@@ -60,7 +60,7 @@ def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
 @require_safe
 def portfolio(request: HttpRequest, form: str) -> HttpResponse:
     state = PortfolioState.read(request.GET)
-    visible = Project.objects.visible_to(request.user).live()
+    visible = Project.objects.visible_to(request.user).unarchived()
     return _download(portfolio_export.portfolio(state.of(queries.portfolio(visible))), form, "portfolio")
 
 
@@ -99,7 +99,7 @@ def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
 @page
 @require_safe
 def audit_log(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
-    project = project_for(request.user, project_id, need="oversee")
+    project = project_for(request.user, project_id, need="view_audit_log")
     kind = audit_queries.kind_from(request.GET.get("kind"))
     lines = tabular.csv_rows(audit_shown.COLUMNS, audit_shown.rows(project, kind))
     name = f"{_slug(project)}-audit{kind and f'-{kind}'}.csv"

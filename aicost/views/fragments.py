@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from aicost import queries
 from aicost.cache import Span, kept, key_of
-from aicost.http.decorators import unless_held
+from aicost.http.decorators import respond_unless_cached
 from aicost.presentation import portfolio
 from aicost.presentation.dashboard import daily, month, tabs
 from aicost.url_state.dashboard import DashboardState
@@ -55,4 +55,4 @@ def _portfolio(projects: Sequence[Project], state: PortfolioState) -> SafeString
 
 def answer(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
     """Whoever calls this has found that the person may see the product."""
-    return unless_held(request, _key(state, name), lambda: HttpResponse(html(state, name)))
+    return respond_unless_cached(request, _key(state, name), lambda: HttpResponse(html(state, name)))

@@ -72,7 +72,7 @@ def _member(project: Project, user_id: int) -> Any:
 @page
 @require_safe
 def audit_log(request: HttpRequest, project_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id, need="oversee")
+    project = project_for(request.user, project_id, need="view_audit_log")
     kind = audit_queries.kind_from(request.GET.get("kind"))
     parts = audit_shown.page(project, kind, page_from(request.GET.get("page")))
     return render_product(request, "audit", project, parts)

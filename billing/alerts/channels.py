@@ -47,7 +47,7 @@ def change(
     }
     project = ledger.lock(project)
     chosen, _ = AlertSettings.objects.update_or_create(project=project, defaults=stored)
-    audit.note(audit.Kind.ALERTS_CHANGED, by=by, project=project, detail=_told(chosen))
+    audit.record(audit.Kind.ALERTS_CHANGED, by=by, project=project, detail=_told(chosen))
     signals.announce(project)
 
 

@@ -87,7 +87,9 @@ def _new_alerts(found: Standing, now: datetime) -> Iterable[BudgetAlert]:
 def _in_motion() -> Iterable[Project]:
     """The products in which something has to be written, by few queries for however many there are."""
     limited = BillingSetting.objects.filter(key=limits.KEY).values("project")
-    projects = Project.objects.live().filter(Q(pk__in=limited) | Q(pk__in=_all_standing().values("project")))
+    projects = Project.objects.unarchived().filter(
+        Q(pk__in=limited) | Q(pk__in=_all_standing().values("project"))
+    )
     now = timezone.now()
     by_month: dict[date, list[int]] = {}
     for pk, zone in projects.order_by("pk").values_list("pk", "time_zone"):

@@ -110,7 +110,7 @@ def set_limit(
     signals.announce(project)
     at = at or timezone.now()
     told = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"
-    audit.note(audit.Kind.BUDGET_CHANGED, by=by, project=project, detail=told, at=at)
+    audit.record(audit.Kind.BUDGET_CHANGED, by=by, project=project, detail=told, at=at)
     return BudgetChange.objects.create(
         project=project,
         changed_at=at,

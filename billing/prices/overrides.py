@@ -44,12 +44,12 @@ def _rates(row: PriceOverride) -> Rates:
 @transaction.atomic
 def keep(override: PriceOverride, *, by: Any) -> None:
     override.save()
-    audit.note(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_told(override))
+    audit.record(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_told(override))
 
 
 @transaction.atomic
 def drop(override: PriceOverride, *, by: Any) -> None:
-    audit.note(audit.Kind.PRICE_REMOVED, by=by, project=override.project, detail=_told(override))
+    audit.record(audit.Kind.PRICE_REMOVED, by=by, project=override.project, detail=_told(override))
     override.delete()
 
 

@@ -1,4 +1,4 @@
-"""Text that is compared exactly and ordered by Unicode code point, on both databases."""
+"""Text fields that compare exactly and sort by Unicode code point, on SQLite and PostgreSQL alike."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class CodePointCharField(models.CharField):
-    """A `CharField` in the collation `C` on PostgreSQL.
+    """A `CharField` with the collation `C` on PostgreSQL.
 
-    SQLite's own order is already that of code points, and it knows no collation of that name, so
-    `db_collation`, which would be written to both, cannot say it.
+    SQLite sorts by code point anyway and has no collation of that name, so `db_collation`, which applies
+    to every database, can't be used.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:

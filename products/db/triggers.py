@@ -1,16 +1,14 @@
-"""Rules that the database itself keeps, on SQLite and PostgreSQL, whoever writes to it.
+"""Triggers and foreign keys by which SQLite and PostgreSQL enforce rules against every writer.
 
-They are installed after each `migrate`, on PostgreSQL by a migration, too. SQLite remakes a table to
-alter it, which loses the table's triggers and fails while a trigger of another table names it; so
-there the guards are lifted before each `migrate`.
+They are installed after each `migrate`, and on PostgreSQL also by a migration. SQLite alters a table by
+recreating it, which drops the table's triggers and fails while another table's trigger refers to it.
+There the triggers are dropped before each `migrate`.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from products.models import audit
-
 Statements = dict[str, list[str]]
-"""SQL by database vendor, each statement safe to run twice."""
+"""SQL by database vendor. Each statement can safely run twice."""
 
 
 def install(connection: BaseDatabaseWrapper, statements: Statements) -> None:
@@ -20,7 +18,7 @@ def install(connection: BaseDatabaseWrapper, statements: Statements) -> None:
 
 
 def lift_for_migrations(connection: BaseDatabaseWrapper, app: str) -> None:
-    """Take an app's triggers away on SQLite; `migrate` ends with their installation."""
+    """Drop an app's triggers on SQLite. They are installed again at the end of `migrate`."""
     if connection.vendor != "sqlite":
         return
     with connection.cursor() as cursor:
@@ -31,7 +29,7 @@ def lift_for_migrations(connection: BaseDatabaseWrapper, app: str) -> None:
 
 
 def postgresql_trigger(name: str, table: str, events: str, each: str, body: str, when: str = "") -> list[str]:
-    """A trigger with a function of its own; `body` is PL/pgSQL."""
+    """A trigger and its function; `body` is PL/pgSQL."""
     return [
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
         f"CREATE OR REPLACE TRIGGER {name} BEFORE {events} ON {table} "
@@ -40,7 +38,7 @@ def postgresql_trigger(name: str, table: str, events: str, each: str, body: str,
 
 
 def postgresql_foreign_key(name: str, table: str, columns: str, parent: str, parent_columns: str) -> str:
-    """Checked at once: a deferred check costs the ledger's writers several times as much."""
+    """An immediate foreign key: a deferred check costs the ledger writer several times as much."""
     return (
         f"DO $$ BEGIN ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({columns}) "
         f"REFERENCES {parent} ({parent_columns}); EXCEPTION WHEN duplicate_object THEN NULL; END $$"
@@ -56,7 +54,7 @@ def sqlite_trigger(name: str, table: str, events: str, when: str, message: str) 
 
 
 def references(name: str, table: str, column: str, parent: str, *, same_project: bool = True) -> Statements:
-    """`column` of `table` is the id of a row of `parent`, of the same project where both have one."""
+    """Require `column` to be the id of a row of `parent`, by default one of the same project."""
     columns, keys = (f"project_id, {column}", "project_id, id") if same_project else (column, "id")
     return {
         "postgresql": [postgresql_foreign_key(name, table, columns, parent, keys)],
@@ -65,7 +63,7 @@ def references(name: str, table: str, column: str, parent: str, *, same_project:
 
 
 def _sqlite_foreign_key(name: str, table: str, column: str, parent: str, same_project: bool) -> list[str]:
-    """SQLite adds no foreign key to a table that exists."""
+    """Triggers that act as a foreign key: SQLite can't add one to an existing table."""
     of_parent = " AND project_id = NEW.project_id" if same_project else ""
     of_child = "project_id = OLD.project_id AND " if same_project else ""
     orphan = (
@@ -104,19 +102,22 @@ FIXED_ZONE: Statements = {
     ],
 }
 
+_AUDIT_TABLE = "products_auditentry"
+_AUDIT_EVENTS = "UPDATE OF at, kind, who_name, address, detail"
+_AUDIT_REFUSAL = "the audit log is append-only"
 AUDIT: Statements = {
     "postgresql": postgresql_trigger(
         "products_audit_append_only",
-        audit.TABLE,
-        audit.EVENTS,
+        _AUDIT_TABLE,
+        _AUDIT_EVENTS,
         "STATEMENT",
-        f"RAISE EXCEPTION '{audit.REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
+        f"RAISE EXCEPTION '{_AUDIT_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
     ),
     "sqlite": [
-        sqlite_trigger("products_audit_append_only", audit.TABLE, audit.EVENTS, "", audit.REFUSAL),
+        sqlite_trigger("products_audit_append_only", _AUDIT_TABLE, _AUDIT_EVENTS, "", _AUDIT_REFUSAL),
     ],
 }
-"""Old entries are dropped, and of those that count the count grows; what an entry says stays."""
+"""An entry's contents can't change. Counters may grow, references be set to null, old entries deleted."""
 
 GUARDS = [
     FIXED_ZONE,
@@ -131,6 +132,6 @@ GUARDS = [
 def install_products(connection: BaseDatabaseWrapper) -> None:
     for guard in GUARDS:
         install(connection, guard)
-    # Not there yet while the first migrations run.
-    if audit.TABLE in connection.introspection.table_names():
+    # The first migrations run before this table exists.
+    if _AUDIT_TABLE in connection.introspection.table_names():
         install(connection, AUDIT)

@@ -1,4 +1,4 @@
-"""Projects, their people, and what ran in them."""
+"""Projects, their members and tokens, what ran in them, and the audit log."""
 
 from products.models.audit import AuditEntry
 from products.models.projects import (

@@ -1,4 +1,4 @@
-"""The audit log's entries: appended, pruned when old, never changed."""
+"""Entries of the audit log: appended, pruned when old, never changed."""
 
 from typing import Any, NoReturn
 
@@ -19,8 +19,8 @@ class Kind(models.TextChoices):
     BUDGET_CHANGED = "budget-changed", "budget changed"
     POLICY_CHANGED = "policy-changed", "policy changed"
     ALERTS_CHANGED = "alerts-changed", "alerts changed"
-    PRICE_SET = "price-set", "own price set"
-    PRICE_REMOVED = "price-removed", "own price removed"
+    PRICE_SET = "price-set", "price override set"
+    PRICE_REMOVED = "price-removed", "price override removed"
     MEMBER_ADDED = "member-added", "member added"
     ROLE_CHANGED = "role-changed", "role changed"
     MEMBER_REMOVED = "member-removed", "member removed"
@@ -36,15 +36,15 @@ SIGN_INS = (
     *(Kind.PASSWORD_CHANGED, Kind.SESSIONS_ENDED),
 )
 PERSONAL = (*SIGN_INS, Kind.TOKEN_MADE, Kind.TOKEN_REVOKED)
-"""What may be of a person and of no product: whoever joins a product brings it into the product's log."""
+"""Kinds that concern a person rather than a product. A product's log includes those of its members."""
 
 
 class AuditLogIsAppendOnly(TypeError):
-    """Something would change or delete an entry."""
+    """Code tried to change or delete an entry."""
 
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
-    raise AuditLogIsAppendOnly("Entries of the audit log are neither changed nor deleted.")
+    raise AuditLogIsAppendOnly("Audit log entries can't be changed or deleted.")
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
@@ -52,7 +52,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Written by `note` and `tally` alone; products without usage may be deleted, their entries stay."""
+    """Something that a user did. Only `products.audit` adds entries; they outlive a deleted project."""
 
     at = models.DateTimeField()
     kind = models.CharField(max_length=20, choices=Kind)
@@ -60,7 +60,7 @@ class AuditEntry(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
     )
     who_name = models.CharField(
-        max_length=150, blank=True, help_text="Their name at that time; empty for nobody who had signed in."
+        max_length=150, blank=True, help_text="The username at that time; empty if nobody was signed in."
     )
     about = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
@@ -74,7 +74,9 @@ class AuditEntry(models.Model):
         db_index=False,
         verbose_name="product",
     )
-    address = models.CharField(max_length=45, blank=True, help_text="As the server saw it.")
+    address = models.CharField(
+        max_length=45, blank=True, help_text="The client address as the server saw it."
+    )
     detail = models.CharField(max_length=DETAIL_LENGTH, blank=True)
     times = models.PositiveIntegerField(default=1)
     last_at = models.DateTimeField(null=True)
@@ -102,9 +104,3 @@ class AuditEntry(models.Model):
         if not self._state.adding:
             _refuse()
         super().save(*args, **kwargs)
-
-
-_UNCHANGEABLE = ("at", "kind", "who_name", "address", "detail")
-TABLE = "products_auditentry"
-EVENTS = f"UPDATE OF {', '.join(_UNCHANGEABLE)}"
-REFUSAL = "the audit log is append-only"

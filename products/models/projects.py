@@ -17,41 +17,41 @@ from products.db.same_project import OfProject
 
 def validate_time_zone(name: str) -> None:
     if name not in available_timezones():
-        raise ValidationError(f"“{name}” is not a time zone of the IANA database, such as Europe/Berlin.")
+        raise ValidationError(f"“{name}” is not a time zone of the IANA database. Europe/Berlin is one.")
 
 
 def new_version() -> int:
-    """Drawn, not counted: neither a restored backup nor a transaction that failed brings one back."""
+    """A random version. A counter could repeat one after a restored backup or a rolled-back transaction."""
     return secrets.randbits(63)
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def renew(self) -> int:
-        """What is kept of these projects' pages and answers holds no longer."""
+        """Cached pages and answers of these projects are stale."""
         return self.update(version=new_version())
 
-    def live(self) -> Self:
+    def unarchived(self) -> Self:
         return self.filter(archived_at=None)
 
     def owned_by(self, user: Any) -> Self:
         return self.filter(owner=user)
 
     def visible_to(self, user: Any, key: int | None = None) -> Self:
-        """What a person may read: projects owned or joined; everything for an active superuser.
+        """Projects that the user may read: owned or joined; all for an active superuser.
 
-        `key`: only the project with that id, which is then named to all that is asked.
+        With `key`, only the project with that id; every part of the query then names it.
         """
-        one = {} if key is None else {"pk": key}
+        by_key = {} if key is None else {"pk": key}
         if not user.is_active:
             return self.none()
         if user.is_superuser:
-            return self.filter(**one)
+            return self.filter(**by_key)
         joined = Membership.objects.filter(user=user, **({} if key is None else {"project": key}))
-        return self.filter(Q(owner=user) | Q(pk__in=joined.values("project")), **one)
+        return self.filter(Q(owner=user) | Q(pk__in=joined.values("project")), **by_key)
 
 
 class Project(models.Model):
-    """What the pages call a product."""
+    """A project; the pages call it a product."""
 
     name = CodePointCharField(max_length=200)
     owner = models.ForeignKey(
@@ -67,12 +67,14 @@ class Project(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     first_usage_at = models.DateTimeField(
-        null=True, editable=False, help_text="When the first usage was recorded; it fixes the billing zone."
+        null=True,
+        editable=False,
+        help_text="When the first usage was recorded. The billing zone is fixed since then.",
     )
     version = models.BigIntegerField(
         default=new_version,
         editable=False,
-        help_text="Another one after each change of what the dashboard shows: usage, limit, names, colours.",
+        help_text="Changes whenever the dashboard's contents do: usage, limit, names, colours.",
     )
 
     objects = ProjectQuerySet.as_manager()
@@ -96,7 +98,7 @@ class Project(models.Model):
             )
 
     def renew(self) -> None:
-        """For whoever changes what the dashboard shows of it, in the same transaction."""
+        """Call this in the transaction of every change that the dashboard shows."""
         Project.objects.filter(pk=self.pk).renew()
 
     def clean(self) -> None:
@@ -104,12 +106,12 @@ class Project(models.Model):
             before = Project.objects.values_list("time_zone", flat=True).get(pk=self.pk)
             if before != self.time_zone:
                 raise ValidationError(
-                    {"time_zone": f"The billing zone is {before} and fixed, because the product has usage."}
+                    {"time_zone": f"The billing zone is fixed at {before} because the product has usage."}
                 )
 
 
 class Membership(OfProject):
-    """A person who may read a project that somebody else owns; a manager may change things, too."""
+    """A user who may read a project that someone else owns; a manager may also change it."""
 
     class Role(models.TextChoices):
         MANAGER = "manager"
@@ -122,7 +124,7 @@ class Membership(OfProject):
         null=True,
         default=timezone.now,
         editable=False,
-        help_text="Unknown of members from before it was kept.",
+        help_text="Unknown for members who joined before this was recorded.",
     )
 
     class Meta:
@@ -130,7 +132,7 @@ class Membership(OfProject):
             models.UniqueConstraint(
                 fields=["project", "user"],
                 name="membership_once",
-                violation_error_message="This person is a member already.",
+                violation_error_message="This person is already a member.",
             ),
             models.CheckConstraint(condition=Q(role__in=["manager", "viewer"]), name="membership_role"),
         ]
@@ -140,7 +142,7 @@ class Membership(OfProject):
 
 
 class AgentType(OfProject):
-    """A kind of agent in a project, as the pages name and colour it. `slug` is what usage says."""
+    """A kind of agent in a project, with its label and colour. Usage events name it by `slug`."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="agent_types")
     slug = CodePointCharField(max_length=agent_types.SLUG_LENGTH)
@@ -151,7 +153,7 @@ class AgentType(OfProject):
         ordering = ["label", "slug"]
         constraints = [
             models.UniqueConstraint(fields=["project", "slug"], name="agent_type_slug"),
-            # What a job's and a rollup's composite foreign key needs.
+            # For the composite foreign keys of jobs and rollups.
             models.UniqueConstraint(fields=["project", "id"], name="agent_type_in_project"),
             models.CheckConstraint(condition=~Q(slug="") & ~Q(label=""), name="agent_type_named"),
             models.CheckConstraint(condition=Q(color__in=list(colors.LIGHT)), name="agent_type_color"),
@@ -165,9 +167,9 @@ class AgentType(OfProject):
         super().save(*args, **kwargs)
         self.project.renew()
 
-    def use_everywhere(self) -> None:
-        """Every project names and colours its agent type of this slug so."""
+    def apply_to_all_projects(self) -> None:
+        """Give the agent type with this slug the same label and colour in every project."""
         with transaction.atomic():
-            alike = AgentType.objects.filter(slug=self.slug)
-            alike.update(label=self.label, color=self.color)
-            Project.objects.filter(agent_types__in=alike).renew()
+            same_slug = AgentType.objects.filter(slug=self.slug)
+            same_slug.update(label=self.label, color=self.color)
+            Project.objects.filter(agent_types__in=same_slug).renew()

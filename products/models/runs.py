@@ -11,7 +11,7 @@ SENDER_ID_LENGTH = 200
 
 
 class Status(models.TextChoices):
-    """What a run or a job may be."""
+    """The state of a run or a job."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -24,11 +24,11 @@ class Status(models.TextChoices):
 
 
 class Reported(models.Model):
-    """What is known of a run or a job: a function of the set of its recorded events, never of their order.
+    """What is known about a run or a job. It depends on which events were recorded, never on their order.
 
-    The `reported_…` fields are lattices (worst status, earliest start, latest finish), `…_event_at` the
-    earliest and latest instant of its deductions and job events; `status`, `started_at` and
-    `finished_at` follow from them. Only `billing.ledger.recording` writes them.
+    The `reported_…` fields merge what events reported (worst status, earliest start, latest finish).
+    `…_event_at` are the earliest and latest time of its deductions and job events. `status`, `started_at`
+    and `finished_at` follow from these. Only `billing.ledger.recording` writes them.
     """
 
     reported_status = models.CharField(max_length=9, choices=Status, blank=True)
@@ -45,13 +45,13 @@ class Reported(models.Model):
 
 
 class PipelineRun(Reported):
-    """One execution in a project."""
+    """One execution of a pipeline in a project."""
 
-    # Foreign keys of what is written by the thousand stand in `products.db.triggers`, checked at once.
+    # `products.db.triggers` adds the foreign keys of large tables: immediate ones, which cost less.
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="runs", db_constraint=False, db_index=False
     )
-    run_id = CodePointCharField("run ID", max_length=SENDER_ID_LENGTH, help_text="As told by the sender.")
+    run_id = CodePointCharField("run ID", max_length=SENDER_ID_LENGTH, help_text="As reported by the sender.")
     reported_trigger = CodePointCharField(max_length=100, blank=True)
     job_count = models.PositiveIntegerField(default=0)
     running_jobs = models.PositiveIntegerField(default=0)
@@ -95,7 +95,7 @@ class AgentJob(Reported):
         PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     job_id = CodePointCharField(
-        "job ID", max_length=SENDER_ID_LENGTH, help_text="As told; unique within its run."
+        "job ID", max_length=SENDER_ID_LENGTH, help_text="As reported; unique within its run."
     )
     agent_type = SameProjectKey(
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False

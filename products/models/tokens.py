@@ -11,12 +11,12 @@ from products.models.projects import Project
 
 
 class TokenQuerySet(models.QuerySet["ApiToken"]):
-    def usable(self, now: datetime) -> Self:
+    def valid_at(self, now: datetime) -> Self:
         return self.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
 
 class ApiToken(models.Model):
-    """A key to the API that belongs to a user; shown once, stored only as a hash."""
+    """A user's key to the API. Its text is shown once and stored only as a hash."""
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -30,9 +30,9 @@ class ApiToken(models.Model):
         null=True,
         blank=True,
         related_name="api_tokens",
-        help_text="Narrows the token to one product. An ingest token needs one: its usage goes there.",
+        help_text="Limits the token to one product. Required for ingest tokens: their usage goes there.",
     )
-    name = models.CharField(max_length=100, blank=True, help_text="What it is for.")
+    name = models.CharField(max_length=100, blank=True, help_text="What the token is for.")
     scope = models.CharField(max_length=6, choices=Scope, default=Scope.READ)
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -49,7 +49,7 @@ class ApiToken(models.Model):
             models.CheckConstraint(
                 condition=~Q(scope="ingest") | Q(project__isnull=False),
                 name="token_ingest_names_a_project",
-                violation_error_message="An ingest token names the product that its usage goes to.",
+                violation_error_message="An ingest token must name the product that its usage goes to.",
             ),
         ]
 

@@ -83,8 +83,10 @@ def busy_people(project: Any) -> None:
         tokens.issue(owner, scope=scope, name=f"To {scope}")
     tokens.revoke(tokens.issue(owner, name="Revoked")[0], by=owner)
     for number, kind in enumerate(audit.Kind):
-        with audit.coming_from(f"192.0.2.{number}"):
-            audit.note(kind, by=owner, about=owner, project=project, detail="Of a long line of details, " * 5)
+        with audit.from_address(f"192.0.2.{number}"):
+            audit.record(
+                kind, by=owner, about=owner, project=project, detail="Of a long line of details, " * 5
+            )
     _alerts(project)
 
 

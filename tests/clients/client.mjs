@@ -1,4 +1,4 @@
-// Calls procedures with the official clients as told on standard input, a JSON object a line, and says
+// Calls procedures with the official clients. Reads one JSON object per line from standard input and prints
 // what their callers see: { client, url, headers, calls: [{ path, kind, input }] }, all calls at once.
 import { createInterface } from 'node:readline';
 import * as v11 from '@trpc/client';
@@ -24,7 +24,7 @@ async function answer({ client: name, url, headers, calls, options = {} }) {
   };
   const client = clients[name]({ url, headers, fetch: watched, ...options });
   const settled = await Promise.allSettled(calls.map((call) => made(client, call)));
-  return { requests, outcomes: settled.map((one) => outcome(one, name)) };
+  return { requests, outcomes: settled.map((result) => outcome(result, name)) };
 }
 
 function made(client, { path, kind, input }) {

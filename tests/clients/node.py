@@ -1,4 +1,4 @@
-"""Programs of this folder, run by Node.js with the packages of its lock file."""
+"""Run this folder's programs in Node.js, with the packages of its lock file."""
 
 import json
 import os
@@ -23,12 +23,12 @@ def executable(name: str) -> str:
 
 
 class Program:
-    """A running program that answers each line of JSON with one."""
+    """A running program that answers each line of JSON with another."""
 
     def __init__(self, name: str) -> None:
         command = [executable("node"), str(FOLDER / name)]
         pipe = subprocess.PIPE
-        # An error of the official server in production has no stack trace; ours never has one.
+        # In production, errors of the official server have no stack trace, like the product's.
         environment = {**os.environ, "NODE_ENV": "production"}
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
@@ -37,7 +37,7 @@ class Program:
         assert self.process.stdout
         print(json.dumps(question), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
-        assert answer, "the program has ended; what it said is on standard error"
+        assert answer, "the program has ended; see its standard error"
         return json.loads(answer)
 
     def __enter__(self) -> Self:

@@ -1,12 +1,12 @@
-// The official tRPC server with the same procedures as the product, told on standard input in one line:
+// The official tRPC server with the same procedures as the product. Reads one line from standard input:
 // { procedures: [{ name, kind, fields, data }], tokens: { text: scope }, projectId, messages }.
-// Its resolvers know one project, and answer with the data told. It says on which port it listens.
+// It knows one project, answers with the given data, and prints the port on which it listens.
 import { createInterface } from 'node:readline';
 import { initTRPC, TRPCError } from '@trpc/server';
 import { createHTTPServer } from '@trpc/server/adapters/standalone';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const told = JSON.parse((await lines.next()).value);
+const config = JSON.parse((await lines.next()).value);
 const t = initTRPC.context().create();
 
 function refuse(code, message) {
@@ -14,9 +14,9 @@ function refuse(code, message) {
 }
 
 const signedIn = t.procedure.use(({ ctx, next }) => {
-  if (ctx.authorization === undefined) refuse('UNAUTHORIZED', told.messages.nobody);
-  const scope = told.tokens[ctx.authorization.replace(/^Bearer /, '')];
-  if (!scope) refuse('UNAUTHORIZED', told.messages.badToken);
+  if (ctx.authorization === undefined) refuse('UNAUTHORIZED', config.messages.nobody);
+  const scope = config.tokens[ctx.authorization.replace(/^Bearer /, '')];
+  if (!scope) refuse('UNAUTHORIZED', config.messages.badToken);
   return next({ ctx: { scope } });
 });
 
@@ -43,23 +43,23 @@ function fits(check, value) {
 function procedure({ kind, fields, data }) {
   const builder = fields ? signedIn.input(parser(fields)) : signedIn;
   return builder[kind](({ input, ctx }) => {
-    if (fields && input.projectId !== told.projectId) refuse('NOT_FOUND', told.messages.noProject);
-    if (kind === 'mutation' && ctx.scope !== 'write') refuse('FORBIDDEN', told.messages.scope);
+    if (fields && input.projectId !== config.projectId) refuse('NOT_FOUND', config.messages.noProject);
+    if (kind === 'mutation' && ctx.scope !== 'write') refuse('FORBIDDEN', config.messages.scope);
     return data;
   });
 }
 
 const namespaces = {};
-for (const one of told.procedures) {
-  const [namespace, name] = one.name.split('.');
-  (namespaces[namespace] ??= {})[name] = procedure(one);
+for (const definition of config.procedures) {
+  const [namespace, name] = definition.name.split('.');
+  (namespaces[namespace] ??= {})[name] = procedure(definition);
 }
 
 const server = createHTTPServer({
   router: t.router(namespaces),
   basePath: '/api/trpc/',
   createContext: ({ req }) => ({ authorization: req.headers.authorization }),
-  maxBatchSize: told.maxBatchSize,
-  maxBodySize: told.maxBodySize,
+  maxBatchSize: config.maxBatchSize,
+  maxBodySize: config.maxBodySize,
 });
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify(server.address().port)));

@@ -1,4 +1,4 @@
-"""A copy of a SQLite database that is whole whoever writes meanwhile."""
+"""Copy a SQLite database consistently while others write to it."""
 
 import os
 import sqlite3
@@ -12,8 +12,8 @@ from django.db import connection
 
 class Command(BaseCommand):
     help = (
-        "Copy the SQLite database to a new file, while the server runs. What was acknowledged before is in "
-        "it. PostgreSQL has pg_dump."
+        "Copy the SQLite database to a new file while the server runs. The copy has everything acknowledged "
+        "before it began. For PostgreSQL, use pg_dump."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,9 +21,9 @@ class Command(BaseCommand):
 
     def handle(self, *, path: Path, **_: Any) -> None:
         if connection.vendor != "sqlite":
-            raise CommandError("This is for SQLite. Use pg_dump -Fc for PostgreSQL.")
+            raise CommandError("This command is for SQLite. Use pg_dump -Fc for PostgreSQL.")
         if path.exists():
-            raise CommandError(f"{path} exists; a backup is never written over.")
+            raise CommandError(f"{path} already exists. A backup never overwrites a file.")
         unfinished = path.with_name(path.name + ".unfinished")
         try:
             _copy(Path(connection.settings_dict["NAME"]), unfinished)
@@ -35,16 +35,16 @@ class Command(BaseCommand):
 
 
 def _copy(database: Path, target: Path) -> None:
-    """In one step, hence in one snapshot; for its owner's eyes only from the first byte on."""
+    """Copy in one step, which is one snapshot, into a file that only its owner can ever read."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     source = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
     with closing(source), closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
-        # One file, that needs no other beside it.
+        # A single file, without a WAL next to it.
         copy.execute("PRAGMA journal_mode = DELETE")
-        [told] = copy.execute("PRAGMA quick_check").fetchall()
-        if told != ("ok",):
-            raise CommandError(f"The copy is not whole: {told[0]}")
+        [result] = copy.execute("PRAGMA quick_check").fetchall()
+        if result != ("ok",):
+            raise CommandError(f"The copy is damaged: {result[0]}")
     with target.open("rb") as file:
         os.fsync(file.fileno())

@@ -15,46 +15,48 @@ FIRST_PORT = 8000
 
 class Command(BaseCommand):
     help = (
-        "Fill a database of its own with demo products dated up to today, and serve them on loopback. "
-        "The ledger is append-only, so the database is made anew each time."
+        "Fill a separate database with demo products, with usage up to today, and serve it on loopback. "
+        "The ledger is append-only, so the demo creates its database again each time."
     )
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--no-serve", action="store_true", help="prepare only")
-        parser.add_argument("--port", type=int, help=f"default: the first free one from {FIRST_PORT}")
+        parser.add_argument("--no-serve", action="store_true", help="only fill the database")
+        parser.add_argument("--port", type=int, help=f"default: the first free port from {FIRST_PORT}")
 
     def handle(self, *, no_serve: bool, port: int | None, verbosity: int, **_: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("The demo has a public password and runs with DEBUG=true only.")
-        self.make_anew()
+            raise CommandError("The demo has a public password, so it runs with DEBUG=true only.")
+        self.empty_database()
         call_command("migrate", verbosity=0)
         demo.fill()
         port = port or _free_port()
-        # Flushed at once: whoever waits for these two lines reads them through a pipe.
-        self.say(f"http://127.0.0.1:{port}")
-        self.say(f"user {demo.USER}, password {demo.PASSWORD}")
+        # Flushed at once, for scripts that read these two lines through a pipe.
+        self.print_line(f"http://127.0.0.1:{port}")
+        self.print_line(f"user {demo.USER}, password {demo.PASSWORD}")
         if not no_serve:
             connection.close()
             call_command("runserver", f"127.0.0.1:{port}", use_reloader=False)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
-    def make_anew(self) -> None:
-        """Empty the demo's own database. Raises `CommandError` for one that holds anything else."""
+    def empty_database(self) -> None:
+        """Delete an earlier demo. Raises `CommandError` if the database contains anything else."""
         if Project._meta.db_table not in connection.introspection.table_names():
             return
         if Project.objects.exclude(owner__username=demo.USER, name__in=[p.name for p in demo.PLANS]).exists():
             raise CommandError(
-                "This database holds other products. Give the demo a database of its own, such as "
+                "This database contains other products. Use a separate database for the demo, such as "
                 "DATABASE_URL=sqlite:///demo.sqlite3"
             )
         if not Project.objects.exists():
             return
         if connection.vendor != "sqlite":
-            raise CommandError("This database holds a demo, and its ledger can't be emptied. Use a new one.")
+            raise CommandError(
+                "This database contains a demo, and its ledger can't be emptied. Use a new database."
+            )
         _delete_database()
 
 
@@ -74,4 +76,4 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
-    raise CommandError(f"No port from {FIRST_PORT} to {FIRST_PORT + 99} is free; say --port.")
+    raise CommandError(f"No port from {FIRST_PORT} to {FIRST_PORT + 99} is free. Use --port.")

@@ -13,14 +13,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing; fail where it is stale")
+        parser.add_argument(
+            "--check", action="store_true", help="write nothing; fail if the file is out of date"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(settings.BASE_DIR) / "static" / "types" / "app-router.d.ts"
         text = declaration()
         if options["check"]:
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                raise CommandError(f"{path.name} is stale: run manage.py export_types")
+                raise CommandError(f"{path.name} is out of date. Run manage.py export_types")
         else:
             path.write_text(text, encoding="utf-8")
             self.stdout.write(f"Wrote {path}")

@@ -11,14 +11,14 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from aicost.api import errors
-from aicost.api.errors import Code
+from aicost.api import errors, json_schema
+from aicost.api.errors import ErrorCode
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
 from aicost.http.authentication import BAD_TOKENS_A_MINUTE
-from aicost.presentation.api_docs import examples, json_schema
+from aicost.presentation.api_docs import examples
 from aicost.presentation.api_docs.examples import Example, Site
-from aicost.presentation.api_docs.json_schema import Field, Line
+from aicost.presentation.api_docs.outline import InputField, Line, input_fields, outline
 from aicost.rpc import jsonrpc
 from products.access import Need, role_in
 from products.forms import SCOPES
@@ -45,7 +45,7 @@ class Documented:
     name: str
     kind: str
     help: SafeString
-    fields: list[tuple[Field, SafeString]]
+    fields: list[tuple[InputField, SafeString]]
     output: list[Line]
     mistakes: list[Mistake]
 
@@ -75,13 +75,13 @@ def page(user: Any, project: Project | None, site: Site) -> dict[str, Any]:
 def documented(name: str) -> Documented:
     """The registry stands still while the server runs."""
     one = PROCEDURES[name]
-    fields = json_schema.fields(one.input.model_json_schema()) if one.input else []
+    fields = input_fields(json_schema.read(one.input.model_json_schema())) if one.input else []
     return Documented(
         name=one.name,
         kind=one.kind,
         help=_with_code(" ".join(one.help.split())),
         fields=[(field, _with_code(field.description)) for field in fields],
-        output=json_schema.outline(one.output.json_schema(mode="serialization")),
+        output=outline(json_schema.read(one.output.json_schema(mode="serialization"))),
         mistakes=_mistakes(one),
     )
 
@@ -107,7 +107,7 @@ def _mistakes(one: Procedure) -> list[Mistake]:
     return found
 
 
-def _mistake(code: Code, when: str, jsonrpc: int | None = None) -> Mistake:
+def _mistake(code: ErrorCode, when: str, jsonrpc: int | None = None) -> Mistake:
     """`jsonrpc` where its specification has a number of its own."""
     return Mistake(code.key, code.http, code.number, jsonrpc or code.jsonrpc, when)
 

@@ -9,7 +9,7 @@ from products.models import Project
 
 
 class Command(BaseCommand):
-    help = "Make a product and print its id, and nothing else, on standard output."
+    help = "Create a product and print its ID, and nothing else, to standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
@@ -17,7 +17,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--time-zone", default="UTC", metavar="ZONE", help="billing zone, such as Europe/Berlin"
         )
-        parser.add_argument("--create-user", action="store_true", help="make the owner if there is none")
+        parser.add_argument(
+            "--create-user", action="store_true", help="create the owner if there is no such user"
+        )
 
     @transaction.atomic
     def handle(self, *, name: str, owner: str, time_zone: str, create_user: bool, **_: Any) -> str:

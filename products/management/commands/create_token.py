@@ -10,23 +10,25 @@ from products.models import ApiToken
 
 
 class Command(BaseCommand):
-    help = "Make an API token and print it, and nothing else, on standard output. It can't be shown again."
+    help = "Create an API token and print it, and nothing else, to standard output. It can't be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, metavar="USERNAME")
-        parser.add_argument("--project", type=int, metavar="ID", help="narrow the token to one product")
+        parser.add_argument("--project", type=int, metavar="ID", help="limit the token to one product")
         parser.add_argument("--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.READ.value)
-        parser.add_argument("--name", default="", help="what it is for")
-        parser.add_argument("--create-user", action="store_true", help="make the user if there is none")
+        parser.add_argument("--name", default="", help="what the token is for")
+        parser.add_argument(
+            "--create-user", action="store_true", help="create the user if there is no such user"
+        )
 
     @transaction.atomic
     def handle(
         self, *, user: str, project: int | None, scope: str, name: str, create_user: bool, **_: Any
     ) -> str:
-        narrowed = None if project is None else project_with_id(project)
+        only_project = None if project is None else project_with_id(project)
         try:
             _token, text = tokens.issue(
-                user_named(user, create=create_user), scope=scope, project=narrowed, name=name
+                user_named(user, create=create_user), scope=scope, project=only_project, name=name
             )
         except PermissionDenied as error:
             raise CommandError(str(error)) from error

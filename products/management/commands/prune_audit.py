@@ -9,8 +9,8 @@ from products import audit
 
 
 class Command(BaseCommand):
-    help = "Drop entries of the audit log that are older than AUDIT_RETENTION_DAYS."
+    help = "Delete audit log entries older than AUDIT_RETENTION_DAYS days."
 
     def handle(self, **_: Any) -> str:
-        dropped = audit.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
-        return f"{dropped} dropped"
+        deleted = audit.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
+        return f"{deleted} deleted"

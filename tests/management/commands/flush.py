@@ -1,4 +1,4 @@
-"""The tests' `flush`: the only place where the guards that keep the ledger append-only are lifted."""
+"""The tests' `flush`, the only code that drops the triggers which make the ledger append-only."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def _lift(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(f"DROP TRIGGER IF EXISTS billing_ledger_append_only ON {LEDGER}")
             cursor.execute(f"DROP TRIGGER IF EXISTS billing_ledger_truncate ON {LEDGER}")
             return
-        # SQLite empties one table after the other, and its foreign keys are triggers, too.
+        # SQLite empties one table after another, and its foreign keys are triggers, too.
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {name}")

@@ -1,4 +1,4 @@
-"""`POST /v1/traces`: OTLP by hand in both encodings, real traces, and the real SDK and its exporter."""
+"""`POST /v1/traces`: handmade OTLP in both encodings, real traces, and the real SDK with its exporter."""
 
 import gzip
 import json
@@ -54,23 +54,23 @@ def token(project, owner):
 
 
 def sender(token: str, kind: str, **headers: str) -> Client:
-    """A client that names its body's type even where it is empty."""
+    """A client that sends a Content-Type even with an empty body."""
     return Client(headers={"Authorization": f"Bearer {token}", "Content-Type": kind, **headers})
 
 
 @pytest.fixture
 def post(token):
-    """Send spans, or any body, to the door with an ingest token of the product."""
+    """Sends spans, or any body, to the endpoint with an ingest token of the product."""
 
-    def send_body(*told: Any, kind: str = PROTOBUF, **headers: str) -> Any:
-        body = told[0] if told and isinstance(told[0], bytes) else encoded(request(*told), kind)
+    def send_body(*content: Any, kind: str = PROTOBUF, **headers: str) -> Any:
+        body = content[0] if content and isinstance(content[0], bytes) else encoded(request(*content), kind)
         return sender(token, kind, **headers).post(ADDRESS, body, content_type=kind)
 
     return send_body
 
 
 def answer(response: Any) -> ExportTraceServiceResponse:
-    """The official response, in whichever encoding it came."""
+    """The response message, decoded from either encoding."""
     assert response.status_code == 200, response.content
     if response["Content-Type"] == PROTOBUF:
         return ExportTraceServiceResponse.FromString(response.content)
@@ -78,23 +78,23 @@ def answer(response: Any) -> ExportTraceServiceResponse:
     return Parse(response.content, ExportTraceServiceResponse())
 
 
-def booked() -> set[str]:
+def recorded_ids() -> set[str]:
     return set(CreditTransaction.objects.values_list("event_id", flat=True))
 
 
 @BOTH
-def test_what_is_sent_is_in_the_ledger_once(post, kind):
+def test_spans_are_recorded_once(post, kind):
     spans = (chat(1, parent=9), chat(2, parent=9), agent(9, "planner"))
     for _ in range(2):
         response = post(*spans, kind=kind)
         assert response["Content-Type"] == kind
         assert not answer(response).HasField("partial_success")
-        assert booked() == {event_id(1), event_id(2)}
+        assert recorded_ids() == {event_id(1), event_id(2)}
     assert response.content == (b"" if kind == PROTOBUF else b"{}")
 
 
 @BOTH
-def test_an_agent_whose_sums_repeat_its_calls_is_not_billed(post, kind, project):
+def test_an_agent_span_that_repeats_its_calls_is_not_billed(post, kind, project):
     sums = {"gen_ai.usage.input_tokens": 2_000, "gen_ai.usage.output_tokens": 200, "gen_ai.usage.cost": 0.1}
     post(agent(9, "planner", sums), kind=kind)
     post(chat(1, parent=9), chat(2, parent=9), kind=kind)
@@ -102,44 +102,44 @@ def test_an_agent_whose_sums_repeat_its_calls_is_not_billed(post, kind, project)
 
 
 @BOTH
-def test_gzip_is_read(post, kind):
+def test_gzip_is_accepted(post, kind):
     body = gzip.compress(encoded(request(chat(1)), kind))
     assert not answer(post(body, kind=kind, **{"Content-Encoding": "gzip"})).HasField("partial_success")
-    assert booked() == {event_id(1)}
+    assert recorded_ids() == {event_id(1)}
 
 
 @BOTH
-def test_nothing_is_a_request_too(post, kind):
+def test_an_empty_request_is_valid(post, kind):
     empty = b"" if kind == PROTOBUF else b"{}"
     assert not answer(post(empty, kind=kind)).HasField("partial_success")
 
 
 @BOTH
-def test_spans_that_cannot_be_booked_are_counted_and_named_and_the_others_recorded(post, kind):
+def test_invalid_spans_are_counted_and_named_and_the_others_recorded(post, kind):
     post(chat(3), kind=kind)
-    told = post(
+    response = post(
         *(chat(1), chat(2, {"gen_ai.usage.input_tokens": -1}), chat(3, {"gen_ai.usage.output_tokens": 1})),
         *(chat(4, ended=datetime(1999, 1, 1, tzinfo=UTC)), agent(9, "planner")),
         kind=kind,
     )
-    partial = answer(told).partial_success
+    partial = answer(response).partial_success
     assert partial.rejected_spans == 3
     assert partial.error_message == (
         f"{event_id(2)}: gen_ai.usage.input_tokens must be a whole number from 0 to 10¹², not -1; "
         f"{event_id(3)}: this id is recorded with another outputTokens; "
         f"{event_id(4)}: end_time_unix_nano must not be before 2000-01-01"
     )
-    assert booked() == {event_id(1), event_id(3)}
+    assert recorded_ids() == {event_id(1), event_id(3)}
 
 
-def test_json_tells_the_count_as_its_mapping_wants(post):
+def test_json_encodes_the_count_as_protobuf_requires(post):
     response = post(chat(1, {"gen_ai.usage.cost": -1.0}), kind=JSON)
     assert response.json()["partialSuccess"]["rejectedSpans"] == "1"
 
 
-def test_of_many_wrong_spans_a_few_are_named(post):
-    told = post(*(chat(n, {"gen_ai.usage.cost": -1.0}) for n in range(1, 21)))
-    partial = answer(told).partial_success
+def test_only_a_few_of_many_invalid_spans_are_named(post):
+    response = post(*(chat(n, {"gen_ai.usage.cost": -1.0}) for n in range(1, 21)))
+    partial = answer(response).partial_success
     assert partial.rejected_spans == 20
     assert partial.error_message.endswith("; 15 more")
 
@@ -169,13 +169,13 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], int]] = {
 
 @BOTH
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_request_that_makes_no_sense_is_refused_whole(post, kind, what):
+def test_an_invalid_request_is_refused_as_a_whole(post, kind, what):
     body, headers, status = REFUSED[what]
     response = post(body, kind=kind, **headers)
     assert response.status_code == status
     code, message = status_of(response, kind)
     assert (code, bool(message)) == (3, True)
-    assert booked() == set()
+    assert recorded_ids() == set()
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/grpc", "application/x-ndjson"])
@@ -189,15 +189,15 @@ def test_a_media_type_may_have_parameters(post):
     assert answer(post(body, kind="application/json; charset=utf-8")) == ExportTraceServiceResponse()
 
 
-def test_only_model_calls_count_towards_the_most_that_a_request_may_bring(post):
+def test_only_model_calls_count_towards_the_request_limit(post):
     assert post(*(span(n) for n in range(1, 1_202)), chat(9_000)).status_code == 200
     response = post(*(chat(n) for n in range(1, 1_002)))
     assert response.status_code == 413
-    assert booked() == {event_id(9_000)}
+    assert recorded_ids() == {event_id(9_000)}
 
 
 @BOTH
-def test_who_may_not_send_is_told_so(client, post, owner, project, kind):
+def test_unauthorized_senders_get_the_right_error(client, post, owner, project, kind):
     body = encoded(request(chat(1)), kind)
 
     def refused(**headers: str) -> tuple[int, int]:
@@ -211,11 +211,11 @@ def test_who_may_not_send_is_told_so(client, post, owner, project, kind):
     client.force_login(owner)
     assert client.post(ADDRESS, body, content_type=kind).status_code == 401
     assert client.get(ADDRESS).status_code == 405
-    assert booked() == set()
+    assert recorded_ids() == set()
 
 
 @BOTH
-def test_a_busy_database_is_503_and_the_retry_counts_once(post, kind, monkeypatch):
+def test_a_busy_database_is_503_and_the_retry_is_recorded_once(post, kind, monkeypatch):
     def busy(*_: Any, **__: Any) -> None:
         raise OperationalError("database is locked")
 
@@ -224,13 +224,13 @@ def test_a_busy_database_is_503_and_the_retry_counts_once(post, kind, monkeypatc
         response = post(chat(1), kind=kind)
     assert (response.status_code, response["Retry-After"]) == (503, "2")
     assert status_of(response, kind) == (14, "The database is busy; try again.")
-    assert booked() == set()
+    assert recorded_ids() == set()
     assert post(chat(1), kind=kind).status_code == 200
-    assert booked() == {event_id(1)}
+    assert recorded_ids() == {event_id(1)}
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_a_body_in_chunks_is_read_or_refused_but_never_taken_for_nothing(token, ends):
+def test_a_chunked_body_is_read_or_refused_but_never_taken_for_empty(token, ends):
     environ = {
         "wsgi.input": BytesIO(gzip.compress(encoded(request(chat(1)), PROTOBUF))),
         "wsgi.input_terminated": ends,
@@ -240,10 +240,10 @@ def test_a_body_in_chunks_is_read_or_refused_but_never_taken_for_nothing(token, 
     }
     response = sender(token, PROTOBUF).post(ADDRESS, b"", content_type=PROTOBUF, **environ)
     assert response.status_code == (200 if ends else 411)
-    assert booked() == ({event_id(1)} if ends else set())
+    assert recorded_ids() == ({event_id(1)} if ends else set())
 
 
-def test_what_became_of_every_call_is_counted(post):
+def test_the_metrics_count_calls_by_outcome(post):
     def counted(outcome: str) -> float:
         labels = {"door": "traces", "outcome": outcome}
         return REGISTRY.get_sample_value("aicost_usage_events_total", labels) or 0
@@ -256,7 +256,7 @@ def test_what_became_of_every_call_is_counted(post):
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 1]
 
 
-def test_what_comes_in_agrees_with_the_proof_beside_other_usage(post, project):
+def test_spans_and_other_usage_pass_verification(post, project):
     send(project, read_event(runId=trace_id(1), jobId=event_id(9)))
     post(chat(1, parent=9, error=True))
     post(agent(9, "planner"), chat(2, trace=2))
@@ -264,7 +264,7 @@ def test_what_comes_in_agrees_with_the_proof_beside_other_usage(post, project):
     assert AgentJob.objects.get(job_id=event_id(9)).agent_type.slug == "planner"
 
 
-# Real traces of four frameworks, as their SDK wrote them, put on the wire.
+# Real traces of four frameworks, as written by their SDKs.
 
 
 def wire_span(one: dict[str, Any]) -> Span:
@@ -294,29 +294,29 @@ def real_spans() -> list[Span]:
 
 @BOTH
 @pytest.mark.parametrize("size", [1, 5, 1_000])
-def test_real_traces_give_the_expected_answer(post, project, real_spans, kind, size):
-    answer_told = expected(DATA, "otel_genai")
+def test_real_traces_give_the_expected_figures(post, project, real_spans, kind, size):
+    truth = expected(DATA, "otel_genai")
     for start in range(0, len(real_spans), size):
         assert not answer(post(*real_spans[start : start + size], kind=kind)).HasField("partial_success")
     rows = CreditTransaction.objects.filter(project=project)
-    assert rows.count() == answer_told["totals"]["transactions"]
-    for told in answer_told["runs"]:
-        run = PipelineRun.objects.get(run_id=f"{int(told['trace_id']):032x}")
+    assert rows.count() == truth["totals"]["transactions"]
+    for run_ in truth["runs"]:
+        run = PipelineRun.objects.get(run_id=f"{int(run_['trace_id']):032x}")
         spend = RunSpend.objects.get(run=run)
-        assert spend.transactions == told["transactions"]
-        assert (spend.input_tokens, spend.output_tokens) == (told["input_tokens"], told["output_tokens"])
-        assert dollars(spend.cost_nanos) == same_cost(told["cost_usd"])
+        assert spend.transactions == run_["transactions"]
+        assert (spend.input_tokens, spend.output_tokens) == (run_["input_tokens"], run_["output_tokens"])
+        assert dollars(spend.cost_nanos) == same_cost(run_["cost_usd"])
         assert [str(at.replace(microsecond=0)) for at in (run.started_at, run.finished_at) if at] == [
-            str(datetime.fromisoformat(told[name])) for name in ("started_at", "finished_at")
+            str(datetime.fromisoformat(run_[name])) for name in ("started_at", "finished_at")
         ]
         assert run.status == "succeeded"
-    assert {row.model for row in rows} == {told["model"][0] for told in answer_told["runs"]}
+    assert {row.model for row in rows} == {run_["model"][0] for run_ in truth["runs"]}
     assert {row.cost_source for row in rows} == {"reported"}
     assert {job.agent_type.slug for job in AgentJob.objects.all()} == {"any_agent"}
     assert not list(verification.differences(project))
 
 
-# The real SDK and its exporter, under real instrumentation, over a stub of a model's server.
+# The real SDK, exporter and instrumentation, with a stub of a model server.
 
 COMPLETION = {
     "id": "chatcmpl-1",
@@ -361,7 +361,7 @@ INSTRUMENTATIONS = {
 
 @pytest.fixture
 def traced(live_server, token, monkeypatch) -> Iterator[Any]:
-    """A provider of the real SDK that sends every span by the real exporter as soon as it ends."""
+    """The real SDK's provider, which exports every span as soon as it ends."""
     try:
         from opentelemetry.exporter.otlp.proto.http import Compression
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -383,7 +383,7 @@ def traced(live_server, token, monkeypatch) -> Iterator[Any]:
 
 @pytest.fixture(params=INSTRUMENTATIONS)
 def ask_model(request: pytest.FixtureRequest, traced: Any, model_server: str) -> Iterator[Callable[[], Any]]:
-    """Ask the stub by the real client of OpenAI, instrumented."""
+    """Calls the stub with the real, instrumented OpenAI client."""
     try:
         import openai
 
@@ -404,8 +404,8 @@ def ask_model(request: pytest.FixtureRequest, traced: Any, model_server: str) ->
 def test_a_real_agent_under_real_instrumentation_is_on_the_dashboard(
     traced, ask_model, project, owner, client
 ):
-    told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "TripPlanner"}
-    with traced.get_tracer("an agent").start_as_current_span("invoke_agent", attributes=told):
+    attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "TripPlanner"}
+    with traced.get_tracer("an agent").start_as_current_span("invoke_agent", attributes=attributes):
         ask_model()
         ask_model()
     rows = list(CreditTransaction.objects.filter(project=project))
@@ -421,7 +421,7 @@ def test_a_real_agent_under_real_instrumentation_is_on_the_dashboard(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_real_exporter_counts_a_refusal_as_a_failure(live_server, monkeypatch):
+def test_the_real_exporter_treats_a_refusal_as_a_failure(live_server, monkeypatch):
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExportResult

@@ -1,4 +1,4 @@
-"""`POST /api/v1/litellm`: by hand, and by the callback of the real LiteLLM."""
+"""`POST /api/v1/litellm`: handmade payloads, and the callback of the real LiteLLM."""
 
 import gzip
 import importlib.util
@@ -47,7 +47,7 @@ def lines(*records: Any) -> bytes:
     return b"\n".join(json.dumps(record).encode() for record in records)
 
 
-def test_one_payload_is_recorded_and_again_a_duplicate(post, project):
+def test_a_payload_sent_twice_is_a_duplicate(post, project):
     first = post(payload("a"))
     assert (first.status_code, first.json()["results"]) == (200, [{"status": "recorded", "eventId": "a"}])
     again = post(payload("a"))
@@ -65,17 +65,17 @@ def test_one_payload_is_recorded_and_again_a_duplicate(post, project):
     ],
     ids=["array", "lines that are called JSON", "lines"],
 )
-def test_several_payloads_are_answered_one_by_one(post, body, kind):
+def test_several_payloads_get_one_result_each(post, body, kind):
     response = post(body, kind)
     assert (response.status_code, statuses(response)) == (200, ["recorded", "recorded"])
     assert set(CreditTransaction.objects.values_list("event_id", flat=True)) == {"a", "b"}
 
 
-def test_one_payload_may_take_many_lines(post):
+def test_a_payload_may_span_several_lines(post):
     assert statuses(post(json.dumps(payload("a"), indent=2).encode())) == ["recorded"]
 
 
-def test_the_good_ones_are_recorded_and_the_others_named(post):
+def test_valid_payloads_are_recorded_and_the_others_reported(post):
     post(payload("old"))
     response = post([payload("a"), None, payload("b", prompt_tokens=-1), payload("old", response_cost=9)])
     assert response.status_code == 207
@@ -89,25 +89,25 @@ def test_the_good_ones_are_recorded_and_the_others_named(post):
     )
 
 
-def test_what_became_of_every_payload_is_counted(post):
+def test_the_metrics_count_payloads_by_outcome(post):
     labels = {"door": "litellm", "outcome": "recorded"}
     before = REGISTRY.get_sample_value("aicost_usage_events_total", labels) or 0
     post([payload("a"), payload("b"), payload("b")])
     assert REGISTRY.get_sample_value("aicost_usage_events_total", labels) == before + 2
 
 
-def test_an_unknown_price_is_told(post):
+def test_an_unknown_price_is_reported(post):
     doubt = {"zero_cost_diagnostic": {"reason": "missing_pricing_key"}}
-    [told] = post(payload(model="nobody-knows", response_cost=0.0, **doubt)).json()["results"]
-    assert told["unpricedModel"] == "nobody-knows"
+    [result] = post(payload(model="nobody-knows", response_cost=0.0, **doubt)).json()["results"]
+    assert result["unpricedModel"] == "nobody-knows"
     assert CreditTransaction.objects.get().cost_source == "unpriced"
 
 
-def test_a_spend_log_is_taken_too(post):
+def test_a_spend_log_is_accepted_too(post):
     assert statuses(post([spend_log("a"), payload("a")])) == ["recorded", "duplicate"]
 
 
-def test_a_compressed_body_is_read(post):
+def test_a_compressed_body_is_accepted(post):
     assert statuses(post(gzip.compress(json.dumps(payload()).encode()), **{"Content-Encoding": "gzip"})) == [
         "recorded"
     ]
@@ -123,12 +123,12 @@ def test_a_compressed_body_is_read(post):
         (payload(response_cost=-1), "application/json", 422),
     ],
 )
-def test_what_cannot_be_read_is_refused_and_nothing_recorded(post, body, kind, status):
+def test_an_unreadable_body_is_refused_and_nothing_recorded(post, body, kind, status):
     assert post(body, kind).status_code == status
     assert not CreditTransaction.objects.exists()
 
 
-def test_only_a_token_that_brings_usage_in_may_send(client, owner, project):
+def test_only_an_ingest_token_may_send(client, owner, project):
     client.force_login(owner)
     assert client.post(ADDRESS, payload(), content_type="application/json").status_code == 401
     _, reading = tokens.issue(owner, project=project, scope="read")
@@ -140,7 +140,7 @@ def test_only_a_token_that_brings_usage_in_may_send(client, owner, project):
 
 # The real callback
 
-# Apart from this process, since LiteLLM sets up logging, reads `.env` and keeps its callbacks.
+# In another process, because LiteLLM configures logging, reads `.env` and keeps its callbacks.
 CALLS = """
 import asyncio, os
 import litellm
@@ -179,7 +179,7 @@ asyncio.run(main())
 
 
 def call_litellm(address: str, token: str, folder: Path) -> float:
-    """Make the calls; what LiteLLM says they cost."""
+    """Make the calls. Returns their cost according to LiteLLM."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -202,15 +202,13 @@ def call_litellm(address: str, token: str, folder: Path) -> float:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_callback_of_the_real_litellm_is_booked_once_in_each_of_its_formats(
-    live_server, project, token, tmp_path
-):
+def test_the_real_litellm_callback_is_recorded_once_in_each_format(live_server, project, token, tmp_path):
     if not importlib.util.find_spec("litellm"):
         missing("litellm", "pip install -e .[test]")
-    told = call_litellm(live_server.url + ADDRESS, token, tmp_path)
+    cost = call_litellm(live_server.url + ADDRESS, token, tmp_path)
     rows = list(CreditTransaction.objects.filter(project=project).select_related("job__run"))
     assert len(rows) == 6
-    assert sum(row.amount_nanos for row in rows) == round(told * 10**9)
+    assert sum(row.amount_nanos for row in rows) == round(cost * 10**9)
     assert sorted(row.job.run.run_id == "session-1" for row in rows) == [False] * 3 + [True] * 3
     sessions = [row for row in rows if row.job.run.run_id == "session-1"]
     # A mocked response counts 10 and 20 tokens.
