@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from products import agent_types, colors
 from products.db.fields import CodePointCharField
-from products.db.same_project import OfProject
 
 
 def validate_time_zone(name: str) -> None:
@@ -108,7 +107,7 @@ class Project(models.Model):
                 )
 
 
-class Membership(OfProject):
+class Membership(models.Model):
     """A person who may read a project that somebody else owns; a manager may change things, too."""
 
     class Role(models.TextChoices):
@@ -139,7 +138,7 @@ class Membership(OfProject):
         return f"{self.user} ({self.role})"
 
 
-class AgentType(OfProject):
+class AgentType(models.Model):
     """A kind of agent in a project, as the pages name and colour it. `slug` is what usage says."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="agent_types")

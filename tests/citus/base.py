@@ -10,10 +10,10 @@ from tests.citus import SHARDS, URL, nodes
 
 class DatabaseCreation(creation.DatabaseCreation):
     def create_test_db(self, *args: Any, **kwargs: Any) -> str:
-        from billing.db import citus  # its models need this module first
+        from billing.db.citus import placement  # its models need this module first
 
         name = super().create_test_db(*args, **kwargs)
-        citus.distribute(self.connection, shards=SHARDS)
+        placement.distribute(self.connection, shards=SHARDS)
         # `SETTINGS` are for new connections.
         self.connection.close()
         return name

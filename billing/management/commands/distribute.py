@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from billing.db import citus
+from billing.db.citus import placement
 
 
 class Command(BaseCommand):
@@ -17,15 +17,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--shards",
             type=int,
-            default=citus.SHARDS,
+            default=placement.SHARDS,
             help="in how many parts; far more than there will ever be workers (default: %(default)s)",
         )
 
     def handle(self, *, dry_run: bool, shards: int, **_: Any) -> None:
-        make = citus.plan if dry_run else citus.distribute
+        make = placement.plan if dry_run else placement.distribute
         try:
             statements = make(connection, shards=shards)
-        except citus.NotPossible as reason:
+        except placement.CannotDistribute as reason:
             raise CommandError(str(reason)) from None
         if dry_run:
             for statement in statements:
