@@ -1,5 +1,6 @@
 """On a cluster Django's own statements name the project; without one they are Django's own."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -186,6 +187,20 @@ def test_migrations_see_the_same_models(request: Any) -> None:
 
 
 # What is imported
+
+
+def test_only_the_command_that_distributes_imports_it_at_the_top_of_a_module() -> None:
+    package = ROOT / "billing/db/citus"
+    found = {
+        str(path.relative_to(ROOT))
+        for floor in ("aicost", "billing", "products")
+        for path in (ROOT / floor).rglob("*.py")
+        if package not in path.parents
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and "citus" in ast.unparse(node)
+    }
+    assert found == {"billing/management/commands/distribute.py"}
+
 
 USE_THE_PRODUCT = """
 import sys

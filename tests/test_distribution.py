@@ -91,7 +91,7 @@ class TestOnACluster:
     def test_a_second_run_has_nothing_to_do(self) -> None:
         output = StringIO()
         call_command("distribute", stdout=output)
-        assert output.getvalue() == "Every table had its place already.\n"
+        assert output.getvalue() == "Every table was in place already.\n"
         assert placement.plan(connection) == []
 
     def test_tables_are_where_the_lists_say(self) -> None:

@@ -8,8 +8,8 @@ from billing.db.citus import placement
 
 class Command(BaseCommand):
     help = (
-        "Spread the tables over the machines of a Citus cluster, by product, whose coordinator DATABASE_URL "
-        "names. Run again, it places what has come since."
+        "Distribute the tables by product over the machines of the Citus cluster whose coordinator "
+        "DATABASE_URL names. Run again, it places tables that are new."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,13 +18,13 @@ class Command(BaseCommand):
             "--shards",
             type=int,
             default=placement.SHARDS,
-            help="in how many parts; far more than there will ever be workers (default: %(default)s)",
+            help="number of shards; far more than there will ever be workers (default: %(default)s)",
         )
 
     def handle(self, *, dry_run: bool, shards: int, **_: Any) -> None:
-        make = placement.plan if dry_run else placement.distribute
+        run = placement.plan if dry_run else placement.distribute
         try:
-            statements = make(connection, shards=shards)
+            statements = run(connection, shards=shards)
         except placement.CannotDistribute as reason:
             raise CommandError(str(reason)) from None
         if dry_run:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{statement};")
         elif statements:
             self.stdout.write(
-                "Every table has its place now. Set DISTRIBUTED=true wherever the product runs."
+                "Every table is in place now. Set DISTRIBUTED=true for the server and every command."
             )
         else:
-            self.stdout.write("Every table had its place already.")
+            self.stdout.write("Every table was in place already.")
