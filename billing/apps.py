@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db import connections
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -15,6 +16,10 @@ class BillingConfig(AppConfig):
         pre_migrate.connect(_lift_guards, sender=self)
         post_migrate.connect(_install_guards, sender=self)
         _let_alerts_hear()
+        if settings.DISTRIBUTED:
+            from billing.db.citus import queries
+
+            queries.activate()
 
 
 def _let_alerts_hear() -> None:

@@ -1,4 +1,4 @@
-"""Every table has its place on a cluster; keys, guards and migrations are what they were."""
+"""On a cluster every table has its place, and keys, guards and migrations work as on one machine."""
 
 from io import StringIO
 from types import SimpleNamespace
@@ -11,15 +11,14 @@ from django.db import IntegrityError, connection, migrations, models, transactio
 from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
-from billing.db import citus as citus_tables
-from billing.db.citus import BY_PROJECT, COORDINATOR, EVERYWHERE
+from billing.db.citus import catalog, guards, place, placement
+from billing.db.citus.tables import BY_PROJECT, COORDINATOR, EVERYWHERE, PROJECT
+from billing.db.triggers import LEDGER
 from billing.rollups import verification
 from products.models import Project
 from tests import citus
 from tests.damage import sql
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory, usage
-
-LEDGER = citus_tables.LEDGER
 
 
 def rows(query: str, *params: Any) -> list[tuple[Any, ...]]:
@@ -29,13 +28,13 @@ def rows(query: str, *params: Any) -> list[tuple[Any, ...]]:
 
 
 def test_every_table_has_one_place() -> None:
-    ours = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    tables = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
     places = [*BY_PROJECT, *EVERYWHERE, *COORDINATOR]
-    assert set(places) == ours | {"django_migrations"}
+    assert set(places) == tables | {"django_migrations"}
     assert len(places) == len(set(places))
 
 
-def test_what_cannot_be_without_a_project_lies_with_it() -> None:
+def test_rows_that_need_a_project_are_distributed_with_it() -> None:
     for model in apps.get_models():
         fields = {field.name: field for field in model._meta.concrete_fields}
         project = fields.get("project")
@@ -44,24 +43,33 @@ def test_what_cannot_be_without_a_project_lies_with_it() -> None:
 
 
 @pytest.mark.django_db
-def test_no_other_database_is_spread() -> None:
+def test_a_database_without_citus_is_not_distributed() -> None:
     if citus.in_use():
-        assert citus_tables.distributed(connection)
+        assert catalog.is_distributed(connection)
         return
     needs = "extension citus: install it" if connection.vendor == "postgresql" else "the database is sqlite"
     for options in ({}, {"dry_run": True}):
         with pytest.raises(CommandError, match=needs):
             call_command("distribute", **options)
-    assert not citus_tables.distributed(connection)
+    assert not catalog.is_distributed(connection)
     assert verification.how_guarded() == ""
 
 
 @pytest.mark.django_db
-def test_a_migration_places_nothing_where_nothing_is_spread(monkeypatch: Any) -> None:
-    monkeypatch.setattr(citus_tables, "distributed", lambda _: False)
-    with CaptureQueriesContext(connection) as asked:
-        citus_tables.place(apps, SimpleNamespace(connection=connection))
-    assert len(asked) == 0
+def test_the_ledger_is_verified_before_its_tables_are_distributed(settings: Any, monkeypatch: Any) -> None:
+    """As after a restore to one PostgreSQL, with DISTRIBUTED=true already set."""
+    settings.DISTRIBUTED = True
+    monkeypatch.setattr(catalog, "placed_tables", lambda _: set())
+    assert list(verification.missing_guards()) == []
+    assert verification.how_guarded() == ""
+
+
+@pytest.mark.django_db
+def test_a_migration_places_nothing_if_the_tables_are_not_distributed(monkeypatch: Any) -> None:
+    monkeypatch.setattr(catalog, "is_distributed", lambda _: False)
+    with CaptureQueriesContext(connection) as found:
+        placement.place(apps, SimpleNamespace(connection=connection))
+    assert len(found) == 0
 
 
 POSITIVE = models.Q(noted__gte=0)
@@ -81,17 +89,17 @@ INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = %s"
 @pytest.mark.django_db
 class TestOnACluster:
     def test_a_second_run_has_nothing_to_do(self) -> None:
-        told = StringIO()
-        call_command("distribute", stdout=told)
-        assert told.getvalue() == "Every table had its place already.\n"
-        assert citus_tables.plan(connection) == []
+        output = StringIO()
+        call_command("distribute", stdout=output)
+        assert output.getvalue() == "Every table was in place already.\n"
+        assert placement.plan(connection) == []
 
-    def test_tables_lie_as_the_lists_say(self) -> None:
+    def test_tables_are_where_the_lists_say(self) -> None:
         found = rows("SELECT table_name::text, citus_table_type, colocation_id FROM citus_tables")
-        place = {table: kind for table, kind, _ in found}
-        assert {table for table in place if place[table] == "distributed"} == set(BY_PROJECT)
-        assert {table for table in place if place[table] == "reference"} == set(EVERYWHERE)
-        assert len({together for table, _, together in found if table in BY_PROJECT}) == 1
+        kinds = {table: kind for table, kind, _ in found}
+        assert {table for table in kinds if kinds[table] == "distributed"} == set(BY_PROJECT)
+        assert {table for table in kinds if kinds[table] == "reference"} == set(EVERYWHERE)
+        assert len({group for table, _, group in found if table in BY_PROJECT}) == 1
 
     @pytest.mark.parametrize("table", BY_PROJECT)
     def test_keys_begin_with_the_project(self, table: str) -> None:
@@ -100,10 +108,10 @@ class TestOnACluster:
             "WHERE indisunique AND indrelid = %s::regclass",
             table,
         )
-        assert {column for (column,) in unique} == {"id" if table == citus_tables.PROJECT else "project_id"}
+        assert {column for (column,) in unique} == {"id" if table == PROJECT else "project_id"}
 
-    def test_every_foreign_key_of_the_models_is_kept_but_that_of_tokens_to_products(self) -> None:
-        wanted, kept = set(), set()
+    def test_foreign_keys_of_the_models_are_there_but_for_the_one_from_tokens_to_products(self) -> None:
+        wanted, found = set(), set()
         for model in apps.get_models(include_auto_created=True):
             table = model._meta.db_table
             wanted |= {
@@ -111,10 +119,10 @@ class TestOnACluster:
                 for field in model._meta.concrete_fields
                 if field.remote_field and field.db_constraint
             }
-            kept |= {(table, parent) for _, parent in rows(FOREIGN_KEYS, table)}
-        assert wanted - kept == {("products_apitoken", "products_project")}
+            found |= {(table, parent) for _, parent in rows(FOREIGN_KEYS, table)}
+        assert wanted - found == {("products_apitoken", "products_project")}
 
-    def test_keys_of_the_guards_are_kept(self) -> None:
+    def test_foreign_keys_of_the_guards_are_there(self) -> None:
         names = {name for table in BY_PROJECT for name, _ in rows(FOREIGN_KEYS, table)}
         assert names >= {
             *("products_run_project", "products_job_run", "products_job_type"),
@@ -131,35 +139,35 @@ class TestOnACluster:
             "TRUNCATE products_project CASCADE",
         ],
     )
-    def test_the_ledger_only_grows(self, project: Project, statement: str) -> None:
+    def test_the_ledger_is_append_only(self, project: Project, statement: str) -> None:
         usage(project)
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             sql(statement, *([project.pk] if "%s" in statement else []))
 
-    def test_the_proof_says_how_the_ledger_is_guarded(self) -> None:
-        told = StringIO()
-        call_command("verify_ledger", stdout=told)
+    def test_verify_ledger_says_how_the_ledger_is_guarded(self) -> None:
+        output = StringIO()
+        call_command("verify_ledger", stdout=output)
         parts = citus.SHARDS
-        assert f"refused by a trigger in {parts} of its {parts} parts" in told.getvalue()
+        assert f"refused by a trigger in {parts} of its {parts} parts" in output.getvalue()
 
-    def test_a_part_without_its_guard_is_named(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(citus_tables, "guarded_shards", lambda _: (3, 4))
+    def test_shards_without_a_guard_are_counted(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(guards, "guarded_shards", lambda _: (3, 4))
         assert list(verification.missing_guards()) == ["the trigger is missing in 1 of 4 parts of the ledger"]
 
-    def test_a_person_is_deleted_after_all_products_were_asked(self, project: Project) -> None:
-        """As in the admin, which looks for what is theirs."""
+    def test_a_person_can_be_deleted_after_a_query_over_all_products(self, project: Project) -> None:
+        """As in the admin, which looks up everything that belongs to the person first."""
         person = UserFactory()
         MembershipFactory(project=project, user=person)
         assert Project.objects.count() >= 1
         person.delete()
         assert project.memberships.filter(user=person.pk).count() == 0
 
-    @pytest.mark.parametrize("name", citus_tables.SETTINGS)
+    @pytest.mark.parametrize("name", placement.SETTINGS)
     def test_every_connection_has_the_settings(self, name: str) -> None:
-        assert rows(f"SHOW {name}") == [(citus_tables.SETTINGS[name],)]
+        assert rows(f"SHOW {name}") == [(placement.SETTINGS[name],)]
 
-    def test_a_migration_makes_columns_indexes_and_tables(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(citus_tables, "BY_PROJECT", (*BY_PROJECT, "products_note"))
+    def test_a_migration_adds_columns_indexes_and_tables(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(placement, "BY_PROJECT", (*BY_PROJECT, "products_note"))
         fields = [
             ("id", models.BigAutoField(primary_key=True)),
             ("project", models.ForeignKey("products.project", models.CASCADE)),
@@ -167,10 +175,10 @@ class TestOnACluster:
         migration = migrations.Migration("0099_notes", "products")
         migration.operations = [
             migrations.CreateModel("Note", fields),
-            migrations.RunPython(citus_tables.place),
+            migrations.RunPython(place),
             migrations.AddField("Note", "reader", models.ForeignKey("auth.user", models.SET_NULL, null=True)),
             migrations.AddField("PipelineRun", "seen_at", models.DateTimeField(null=True)),
-            # A positive field's check has no name, without which Citus adds none with a column.
+            # Not a positive field: Citus adds no column with a check that has no name.
             migrations.AddField("PipelineRun", "noted", models.IntegerField(default=3)),
             migrations.AddConstraint("PipelineRun", models.CheckConstraint(condition=POSITIVE, name="noted")),
             migrations.AddIndex("PipelineRun", models.Index(fields=["project", "seen_at"], name="run_seen")),

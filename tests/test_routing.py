@@ -1,4 +1,4 @@
-"""On a cluster, each query goes to one machine; the exceptions are declared here, with the reason."""
+"""On a cluster every statement goes to one machine, except those declared here with a reason."""
 
 import json
 from decimal import Decimal
@@ -18,31 +18,31 @@ from products import tokens
 from products.models import Project
 from tests import every_url as every
 from tests.calls import trpc
-from tests.citus.plans import Planned, plans_read
+from tests.citus.plans import Planned, capture_plans
 from tests.factories import fields, usage
 from tests.test_authentication import OF_A_PRODUCT, OWNED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.citus]
 
 FAN_OUTS = {
-    "portfolio": "all products that a person sees",
+    "portfolio": "all products that a person can see",
     "portfolio-products": "the same",
     "export-portfolio": "the same",
     OWNED: "all products that a caller owns",
-    "api": "an example with a product of the reader's own",
-    "tokens": "names the products that a person's tokens are limited to",
-    "metrics": "what waits in the outbox, of all products",
-    "verify_ledger": "lists all products; what is proved of each is asked of its machine",
+    "api": "an example with one of the reader's products",
+    "tokens": "the names of the products that a person's tokens are limited to",
+    "metrics": "the outbox of all products",
+    "verify_ledger": "lists all products; each one is verified on its machine",
     "rebuild_rollups": "lists all products",
     "price_unpriced": "lists all products",
-    "send_alerts": "all budgets, and the outbox of all products",
+    "send_alerts": "all budgets and the outbox of all products",
 }
-"""What queries several machines, and why."""
+"""Pages, procedures and commands that query several machines, and why."""
 
 
 @pytest.fixture
 def used(project: Project, owner: Any, stranger: Any, settings: Any) -> Project:
-    """A product with rows in every table."""
+    """A product with at least one row of every kind."""
     cache.clear()
     settings.METRICS_TOKEN = "scrape"
     usage(project, runId="run-1", jobId="job-1", agentType="testing")
@@ -56,11 +56,11 @@ def used(project: Project, owner: Any, stranger: Any, settings: Any) -> Project:
     return project
 
 
-def hold(name: str, found: list[Planned]) -> None:
-    """Check that all queries go to one machine, except the declared ones, which don't."""
-    wide = [one.sql for one in found if one.tasks > 1]
-    assert any(one.tasks for one in found) or name in every.OWN
-    assert bool(wide) == (name in FAN_OUTS), wide
+def check_routing(name: str, found: list[Planned]) -> None:
+    """A fan-out must be declared, and what is declared must be one."""
+    fan_outs = [planned.sql for planned in found if planned.tasks > 1]
+    assert any(planned.tasks for planned in found) or name in every.OWN
+    assert bool(fan_outs) == (name in FAN_OUTS), fan_outs
 
 
 def signed_in(user: Any) -> Client:
@@ -77,42 +77,42 @@ def bearer(user: Any, scope: str, project: Project | None = None) -> dict[str, s
 @pytest.mark.parametrize("name", [*every.PAGES, *every.OVERSIGHT])
 def test_a_page_queries_one_machine(used: Project, request: Any, name: str, who: str) -> None:
     client, address = signed_in(request.getfixturevalue(who)), every.page_of(used.pk, name)
-    with plans_read() as found:
+    with capture_plans() as found:
         response = client.get(address)
         assert not response.streaming or [*response.streaming_content]
     assert response.status_code == (403 if name in every.OVERSIGHT and who == "viewer" else 200)
-    hold(name, found)
+    check_routing(name, found)
 
 
 @pytest.mark.parametrize("table", every.EXPORTS)
 def test_an_export_queries_one_machine(used: Project, owner: Any, table: str) -> None:
-    with plans_read() as found:
+    with capture_plans() as found:
         response = signed_in(owner).get(reverse("export", args=[used.pk, table, "csv"]))
         assert [*response]
     assert response.status_code == 200
-    hold(table, found)
+    check_routing(table, found)
 
 
 @pytest.mark.parametrize("name", every.CHANGES)
 def test_a_change_queries_one_machine(used: Project, owner: Any, name: str) -> None:
     form, address, client = every.CHANGES[name], every.change_of(used, name), signed_in(owner)
-    with plans_read() as found:
+    with capture_plans() as found:
         assert client.post(address, form.data, headers=form.headers).status_code == form.status
-    hold(name, found)
+    check_routing(name, found)
 
 
 @pytest.mark.parametrize("name", every.OWN)
 def test_only_lists_of_products_query_several_machines(used: Project, owner: Any, name: str) -> None:
     client = signed_in(owner)
-    with plans_read() as found:
+    with capture_plans() as found:
         assert client.get(reverse(name, args=every.OWN[name])).status_code == 200
-    hold(name, found)
+    check_routing(name, found)
 
 
 def test_metrics_query_several_machines(used: Project) -> None:
-    with plans_read() as found:
+    with capture_plans() as found:
         assert Client().get("/metrics", headers={"Authorization": "Bearer scrape"}).status_code == 200
-    hold("metrics", found)
+    check_routing("metrics", found)
 
 
 @pytest.mark.parametrize("narrowed", [False, True])
@@ -120,17 +120,17 @@ def test_metrics_query_several_machines(used: Project) -> None:
 def test_a_procedure_queries_one_machine(used: Project, owner: Any, name: str, narrowed: bool) -> None:
     headers = bearer(owner, "write", used if narrowed else None)
     given = {} if name == OWNED else {"projectId": str(used.pk), **OF_A_PRODUCT[name]}
-    with plans_read() as found:
+    with capture_plans() as found:
         assert trpc(Client(), name, given, **headers).status_code == 200
-    # The list of a single product is also on one machine.
-    hold("" if narrowed else name, found)
+    # A token for one product lists that product alone.
+    check_routing("" if narrowed else name, found)
 
 
-DOOR = {"content_type": "application/json"}
-HEARD = {
+JSON = {"content_type": "application/json"}
+EVENTS = {
     "new runs and jobs": [fields(eventId=f"a{i}", runId=f"new-{i}", agentType=f"new-{i}") for i in range(3)],
-    "jobs that are known": [fields(eventId=f"b{i}", jobId="job-1") for i in range(3)],
-    "a job that becomes another agent's, and fails": [
+    "known jobs": [fields(eventId=f"b{i}", jobId="job-1") for i in range(3)],
+    "a job that moves to another agent type and fails": [
         fields(kind="job", jobId="job-1", agentType="release", jobStatus="failed")
     ],
     "usage that ends a reservation": [fields(eventId="c1", jobId="job-1", reservationId="held")],
@@ -139,13 +139,13 @@ HEARD = {
 }
 
 
-@pytest.mark.parametrize("what", HEARD)
+@pytest.mark.parametrize("what", EVENTS)
 def test_intake_queries_one_machine(used: Project, owner: Any, what: str) -> None:
     headers = bearer(owner, "ingest", used)
-    with plans_read() as found:
-        response = Client().post("/api/v1/usage", json.dumps(HEARD[what]), headers=headers, **DOOR)
+    with capture_plans() as found:
+        response = Client().post("/api/v1/usage", json.dumps(EVENTS[what]), headers=headers, **JSON)
     assert response.status_code == 200, response.content
-    hold(what, found)
+    check_routing(what, found)
 
 
 COMMANDS: dict[str, dict[str, Any]] = {
@@ -157,21 +157,21 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_queries_several_machines_only_for_its_product_list(
+def test_a_command_queries_several_machines_only_for_its_list(
     used: Project, command: str, monkeypatch: Any
 ) -> None:
-    # A second connection reads the plans. It would wait for the locks of the first.
+    # EXPLAIN runs on a second connection, which would wait for the locks of the first.
     monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
-    with plans_read() as found:
+    with capture_plans() as found:
         call_command(command, **COMMANDS[command], stdout=StringIO())
-    hold(command, found)
+    check_routing(command, found)
     if command not in ("send_alerts",):
-        assert len([one for one in found if one.tasks > 1]) == 1
+        assert len([planned for planned in found if planned.tasks > 1]) == 1
 
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups", "price_unpriced"])
-def test_a_command_for_one_product_queries_its_machine(used: Project, command: str, monkeypatch: Any) -> None:
+def test_a_command_for_one_product_queries_one_machine(used: Project, command: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
-    with plans_read() as found:
+    with capture_plans() as found:
         call_command(command, project=used.pk, **COMMANDS[command], stdout=StringIO())
-    hold("", found)
+    check_routing("", found)

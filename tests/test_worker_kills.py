@@ -1,4 +1,4 @@
-"""Workers of a cluster that are killed amid the load: what was acknowledged is there, once, in full."""
+"""Workers of a cluster are killed under load: every acknowledged event is in the ledger exactly once."""
 
 import subprocess
 import sys
@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from tests.citus import URL, nodes
 from tests.citus.worker import Worker
@@ -26,33 +25,30 @@ NAME = "aicost_killed"
 
 @pytest.fixture
 def login() -> dict[str, str]:
-    url = urlsplit(URL)
-    return {"user": url.username or "postgres", **({"password": url.password} if url.password else {})}
+    return nodes.login(URL)
 
 
 @pytest.fixture
 def machines() -> list[nodes.Node]:
     with psycopg.connect(URL) as connection:
-        return nodes.known(connection)
+        return nodes.read(connection)
 
 
 @pytest.fixture
 def database(machines: list[nodes.Node], login: dict[str, str]) -> Iterator[str]:
-    """A spread one of the test's own, with nothing in it."""
-    nodes.drop(NAME, machines, **login)
-    with machines[0].connect("postgres", **login) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-    nodes.create(NAME, machines, **login)
+    """The URL of an empty database on every machine."""
+    nodes.drop_database(NAME, machines, **login)
+    nodes.create_database(NAME, machines, **login)
     yield urlsplit(URL)._replace(path=f"/{NAME}").geturl()
-    nodes.drop(NAME, machines, **login)
+    nodes.drop_database(NAME, machines, **login)
 
 
-def spread(database: str) -> None:
+def distribute(database: str) -> None:
     command = [sys.executable, "manage.py", "distribute"]
     subprocess.run(command, cwd=ROOT, env=environment(database), check=True, capture_output=True)
 
 
-def test_what_was_acknowledged_before_a_worker_was_killed_is_there_once(
+def test_acknowledged_events_are_recorded_once_after_workers_were_killed(
     database: str,
     machines: list[nodes.Node],
     login: dict[str, str],
@@ -60,11 +56,11 @@ def test_what_was_acknowledged_before_a_worker_was_killed_is_there_once(
     record_property: Any,
 ) -> None:
     workers = [Worker(node, **login) for node in machines[1:]]
-    if not all(worker.is_here for worker in workers):
-        pytest.skip("the cluster's workers are on other machines, out of this test's reach")
+    if not all(worker.is_local for worker in workers):
+        pytest.skip("the cluster's workers are on other machines, where this test can't kill them")
     tokens = books.open_books(database, projects=6)
-    spread(database)
-    made: Counter[str] = Counter()
+    distribute(database)
+    faults: Counter[str] = Counter()
     with running(database, 2) as servers:
         with load(servers, tokens, senders=6) as busy:
             for worker in workers * 3:
@@ -72,7 +68,7 @@ def test_what_was_acknowledged_before_a_worker_was_killed_is_there_once(
                 worker.kill()
                 busy.wait_for(5, answer="503")
                 worker.start()
-                made["worker killed"] += 1
+                faults["worker killed"] += 1
             busy.wait_for(60)
         report = check_reconciled(database, busy.journal, tmp_path)
-    record_property("faults", told(busy.journal, report, made))
+    record_property("faults", told(busy.journal, report, faults))

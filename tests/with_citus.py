@@ -1,7 +1,7 @@
 """Run a command on a cluster: `python -m tests.with_citus pytest -n 2`.
 
-`CITUS_URL` names a database of its coordinator in which the extension is and the machines are known; each
-process of the tests makes a database of its own beside it, on all of them. Without it nothing is run.
+`CITUS_URL` names a database of the coordinator that has the extension and knows the cluster's machines. Each
+test process creates a database of its own beside it, on every machine. Without `CITUS_URL` nothing is run.
 """
 
 import os
@@ -17,7 +17,7 @@ def main(command: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m tests.with_citus COMMAND…\n")
         return 2
     if not citus.URL:
-        sys.stdout.write("Left out: the run on a cluster, for CITUS_URL names none.\n")
+        sys.stdout.write("The run on a cluster is skipped: CITUS_URL is not set.\n")
         return 0
     os.environ["DISTRIBUTED"] = "true"
     return run(command, citus.URL)

@@ -71,13 +71,13 @@ def lock(project: Project) -> Project:
 def _waiting_no_longer_than(seconds: float, rows: QuerySet[Project]) -> QuerySet[Project]:
     """SQLite's connections wait so long anyhow; PostgreSQL's would wait for ever, each with a worker.
 
-    A condition, because a row's conditions are asked before it is locked: it saves a round trip. On a cluster
-    that would hold on the row's machine alone, and not for what the coordinator locks.
+    A condition, because a row's conditions are asked before it is locked: it saves a round trip.
     """
     milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
     if settings.DISTRIBUTED:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {milliseconds}")
+        from billing.db.citus import locks
+
+        locks.wait_at_most(milliseconds)
         return rows
     condition = "set_config('lock_timeout', %s, true) IS NOT NULL"
     # Our own words.

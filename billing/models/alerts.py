@@ -5,7 +5,6 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
-from products.db.same_project import OfProject, SameProjectKey
 from products.models import Project
 
 DEFAULT_THRESHOLDS = "80,100"
@@ -44,7 +43,7 @@ def percents(thresholds: str) -> list[int]:
     return [int(percent) for percent in thresholds.split(",")]
 
 
-class BudgetAlert(OfProject):
+class BudgetAlert(models.Model):
     """A threshold that was crossed. It stands until spend falls below it, which arms it again.
 
     Only `billing.alerts.crossings` writes these, under the project's lock.
@@ -82,7 +81,7 @@ class BudgetAlert(OfProject):
         return f"{self.project}: {self.threshold} % of {self.month:%Y-%m}, crossing {self.crossing}"
 
 
-class AlertDelivery(OfProject):
+class AlertDelivery(models.Model):
     """One message on its way to one address or webhook: the outbox, and the log that people read.
 
     The id goes with every attempt, so that a receiver can tell a repetition from news.
@@ -103,7 +102,7 @@ class AlertDelivery(OfProject):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="alert_deliveries", db_index=False
     )
-    alert = SameProjectKey(
+    alert = models.ForeignKey(
         BudgetAlert, on_delete=models.CASCADE, null=True, related_name="deliveries", help_text="None: a test."
     )
     channel = models.CharField(max_length=7, choices=Channel)

@@ -5,11 +5,10 @@ from django.db import models
 from django.db.models import Q
 
 from products.db.fields import CodePointCharField
-from products.db.same_project import OfProject
 from products.models import Project
 
 
-class BillingSetting(OfProject):
+class BillingSetting(models.Model):
     """A text value per project and key. Only `billing.budgets.limits.set_limit` writes budget limits."""
 
     project = models.ForeignKey(
@@ -25,7 +24,7 @@ class BillingSetting(OfProject):
         return f"{self.key} = {self.value}"
 
 
-class BudgetChange(OfProject):
+class BudgetChange(models.Model):
     """Who changed a project's monthly limit or its policy, when, from what to what. None is no limit."""
 
     class Policy(models.TextChoices):
@@ -65,7 +64,7 @@ class BudgetChange(OfProject):
         return f"{self.project}: {self.old_limit_nanos} → {self.new_limit_nanos}"
 
 
-class BudgetReservation(OfProject):
+class BudgetReservation(models.Model):
     """An estimate that counts against the budget until its usage arrives or it expires."""
 
     project = models.ForeignKey(

@@ -8,7 +8,6 @@ from django.db.models.expressions import RawSQL
 
 from billing.events.usage_event import ID_LENGTH
 from products.db.fields import CodePointCharField
-from products.db.same_project import SameProjectKey
 from products.models import AgentJob, Project
 
 
@@ -65,7 +64,7 @@ class CreditTransaction(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="transactions", db_constraint=False, db_index=False
     )
-    job = SameProjectKey(
+    job = models.ForeignKey(
         AgentJob,
         on_delete=models.PROTECT,
         null=True,
@@ -90,7 +89,7 @@ class CreditTransaction(models.Model):
     occurred_at = models.DateTimeField()
     billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
     recorded_at = models.DateTimeField()
-    corrects = SameProjectKey(
+    corrects = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,
         null=True,

@@ -6,7 +6,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from products.db.fields import CodePointCharField
-from products.db.same_project import OfProject
 from products.models import Project
 
 MAX_RATE = 100_000
@@ -23,7 +22,7 @@ def _rate_field(**kwargs: Any) -> models.DecimalField:
     )
 
 
-class PriceOverride(OfProject):
+class PriceOverride(models.Model):
     """What a model costs a project from a day on, whatever the price list says.
 
     It prices usage that is recorded after it was set, and unpriced usage by `price_unpriced`; what

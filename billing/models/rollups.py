@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import Q
 
 from products.db.fields import CodePointCharField
-from products.db.same_project import SameProjectKey
 from products.models import AgentType, PipelineRun, Project
 
 INT64_SAFE = 9_000_000_000_000_000_000
@@ -43,7 +42,7 @@ class MonthlySpend(Spend):
     pk = models.CompositePrimaryKey("project", "month", "agent_type")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
     month = models.DateField(help_text="Its first day.")
-    agent_type = SameProjectKey(
+    agent_type = models.ForeignKey(
         AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     unpriced = _sum_field(help_text="Deductions whose cost is not known.")
@@ -90,7 +89,7 @@ class DailyAgentSpend(Spend):
     pk = models.CompositePrimaryKey("project", "day", "agent_type")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
     day = models.DateField()
-    agent_type = SameProjectKey(
+    agent_type = models.ForeignKey(
         AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     jobs = _sum_field()
@@ -108,7 +107,7 @@ class RunSpend(Spend):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    run = SameProjectKey(
+    run = models.ForeignKey(
         PipelineRun, on_delete=models.PROTECT, related_name="spend", db_constraint=False, db_index=False
     )
     month = models.DateField(help_text="Its first day.")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from billing import periods
-from billing.db import citus, triggers
+from billing.db import triggers
 from billing.models import CreditTransaction, MonthlySpend, RunSpend
 from billing.rollups import updates
 from billing.rollups.definitions import expect_whole_tables
@@ -152,18 +153,16 @@ def missing_guards() -> Iterator[str]:
     for name in triggers.TRIGGERS[connection.vendor]:
         if name not in present:
             yield f"the trigger {name} is missing: the ledger can be changed"
-    if citus.distributed(connection):
-        guarded, shards = citus.guarded_shards(connection)
-        if guarded < shards:
-            yield f"the trigger is missing in {shards - guarded} of {shards} parts of the ledger"
+    if settings.DISTRIBUTED:
+        from billing.db.citus import guards
+
+        yield from guards.missing_guards(connection)
 
 
 def how_guarded() -> str:
     """What keeps the ledger append-only, where that differs from one place to another."""
-    if not citus.distributed(connection):
+    if not settings.DISTRIBUTED:
         return ""
-    guarded, shards = citus.guarded_shards(connection)
-    return (
-        f"UPDATE and DELETE of the ledger are refused by a trigger in {guarded} of its {shards} parts, "
-        "TRUNCATE by one at the coordinator."
-    )
+    from billing.db.citus import guards
+
+    return guards.how_guarded(connection)

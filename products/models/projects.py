@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from products import agent_types, colors
 from products.db.fields import CodePointCharField
-from products.db.same_project import OfProject
 
 
 def validate_time_zone(name: str) -> None:
@@ -110,7 +109,7 @@ class Project(models.Model):
                 )
 
 
-class Membership(OfProject):
+class Membership(models.Model):
     """A user who may read a project that someone else owns; a manager may also change it."""
 
     class Role(models.TextChoices):
@@ -141,7 +140,7 @@ class Membership(OfProject):
         return f"{self.user} ({self.role})"
 
 
-class AgentType(OfProject):
+class AgentType(models.Model):
     """A kind of agent in a project, with its label and colour. Usage events name it by `slug`."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="agent_types")

@@ -4,7 +4,6 @@ from django.db import models
 from django.db.models import F, Q
 
 from products.db.fields import CodePointCharField
-from products.db.same_project import SameProjectKey
 from products.models.projects import AgentType, Project
 
 SENDER_ID_LENGTH = 200
@@ -91,13 +90,13 @@ class AgentJob(Reported):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
-    run = SameProjectKey(
+    run = models.ForeignKey(
         PipelineRun, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     job_id = CodePointCharField(
         "job ID", max_length=SENDER_ID_LENGTH, help_text="As reported; unique within its run."
     )
-    agent_type = SameProjectKey(
+    agent_type = models.ForeignKey(
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     has_deduction = models.BooleanField(default=False)

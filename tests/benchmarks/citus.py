@@ -1,9 +1,9 @@
-"""Usage coming in, and a month's summary, on a cluster beside one PostgreSQL, in the same run.
+"""Compare a cluster with one PostgreSQL in the same run: intake, imports and a month's summary.
 
     CITUS_URL=… python -m tests.benchmarks.citus [--events 100000] [--seconds 3] [--clients 1 4]
 
-The one PostgreSQL is a database of the coordinator's own server without the extension: the same program
-with the same settings. Both are made for the run and dropped after it; each ledger is proved.
+The one PostgreSQL is a database without the extension on the coordinator's server, so that program and
+settings are the same. Both databases are created for the run and dropped after it. Each ledger is verified.
 """
 
 import argparse
@@ -28,22 +28,21 @@ from tests.benchmarks.import_usage import events, manage
 from tests.citus import URL, nodes
 
 PLACES = {"one PostgreSQL": "aicost_bench_one", "cluster": "aicost_bench_cluster"}
-ASKED = 300
+REPEATS = 300
 
 
 @contextmanager
-def database(name: str, *, spread: bool) -> Iterator[dict[str, str]]:
-    """The environment of a product on an empty database."""
-    url = urlsplit(URL)
-    login = {"user": url.username or "postgres", **({"password": url.password} if url.password else {})}
+def database(name: str, *, distributed: bool) -> Iterator[dict[str, str]]:
+    """Environment variables for the product on an empty database."""
+    login = nodes.login(URL)
     with psycopg.connect(URL, autocommit=True) as connection:
-        known = nodes.known(connection)
-        nodes.drop(name, known, **login)
+        machines = nodes.read(connection)
+        nodes.drop_database(name, machines, **login)
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     environment = {
         **os.environ,
-        "DISTRIBUTED": str(spread).lower(),
-        "DATABASE_URL": url._replace(path=f"/{name}").geturl(),
+        "DISTRIBUTED": str(distributed).lower(),
+        "DATABASE_URL": urlsplit(URL)._replace(path=f"/{name}").geturl(),
         "SECRET_KEY": "bench",
         "DEBUG": "false",
         "HTTPS": "false",
@@ -51,23 +50,24 @@ def database(name: str, *, spread: bool) -> Iterator[dict[str, str]]:
         "LOG_LEVEL": "ERROR",
     }
     try:
-        if spread:
-            nodes.create(name, known, **login)
+        if distributed:
+            nodes.add_cluster(name, machines, **login)
         manage(environment, "migrate", "--verbosity", "0")
-        if spread:
+        if distributed:
             manage(environment, "distribute")
         yield environment
     finally:
-        nodes.drop(name, known, **login)
+        nodes.drop_database(name, machines, **login)
 
 
-def own_process(environment: dict[str, str], *arguments: str) -> str:
+def run_module(environment: dict[str, str], *arguments: str) -> str:
+    """What the module prints, in a process of its own."""
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-def ask(project: str) -> None:
-    """In a process of its own: prints the median milliseconds of a month's summary, and of `SELECT 1`."""
+def print_medians(project: str) -> None:
+    """Print the median milliseconds of a month's summary and of `SELECT 1`. Needs a process of its own."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
@@ -79,46 +79,46 @@ def ask(project: str) -> None:
     from aicost import queries
     from products.models import Project
 
-    one = Project.objects.get(pk=project)
+    product = Project.objects.get(pk=project)
 
-    def nothing() -> None:
+    def select_1() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
-    summary = lambda: queries.month_summary(one, date(2026, 5, 1))  # noqa: E731
+    summary = lambda: queries.month_summary(product, date(2026, 5, 1))  # noqa: E731
     assert summary().cost
-    print(json.dumps([_median(summary), _median(nothing)]))
+    print(json.dumps([_median(summary), _median(select_1)]))
 
 
-def _median(act: Any) -> float:
+def _median(action: Any) -> float:
     taken = []
-    for _ in range(ASKED):
+    for _ in range(REPEATS):
         began = perf_counter()
-        act()
+        action()
         taken.append(perf_counter() - began)
     return crowd.percentile(taken, 50) * 1000
 
 
 def measure(place: str, options: argparse.Namespace, path: Path) -> None:
-    with database(PLACES[place], spread=place == "cluster") as environment:
-        tokens = list(json.loads(own_process(environment, "tests.benchmarks.intake", "--prepare")).values())
+    with database(PLACES[place], distributed=place == "cluster") as environment:
+        tokens = list(json.loads(run_module(environment, "tests.benchmarks.intake", "--prepare")).values())
         began = monotonic()
         manage(environment, "import_usage", str(path), "--project", "1")
         rate = round(options.events / (monotonic() - began))
-        summary, nothing = json.loads(own_process(environment, "tests.benchmarks.citus", "--ask", "1"))
+        summary, select_1 = json.loads(run_module(environment, "tests.benchmarks.citus", "--ask", "1"))
         print(intake.line([place, "import", "", "", rate, "", ""]), flush=True)
         print(intake.line([place, "month summary", "", "", "", round(summary, 2), ""]))
-        print(intake.line([place, "SELECT 1", "", "", "", round(nothing, 2), ""]), flush=True)
+        print(intake.line([place, "SELECT 1", "", "", "", round(select_1, 2), ""]), flush=True)
         with serving.server(environment) as port:
             bench = intake.Bench(environment["DATABASE_URL"], port, tokens, options.seconds)
             for clients, batch in product(options.clients, options.batch):
                 tally = bench.http(clients, batch, tokens[1:])
-                told = (round(crowd.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
+                times = (round(crowd.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
                 rate = round(tally.events / options.seconds)
-                print(intake.line([place, "intake", clients, batch, rate, *told]), flush=True)
+                print(intake.line([place, "intake", clients, batch, rate, *times]), flush=True)
         bench.acknowledged += options.events
         bench.prove(environment)
-        print(f"{place}: {bench.acknowledged:,} events, all in the ledger, the sums proved", file=sys.stderr)
+        print(f"{place}: {bench.acknowledged:,} events, all in the ledger, sums verified", file=sys.stderr)
 
 
 def main() -> None:
@@ -130,10 +130,10 @@ def main() -> None:
     parser.add_argument("--ask", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ask:
-        ask(options.ask)
+        print_medians(options.ask)
         return
     if not URL:
-        sys.exit("CITUS_URL names no cluster.")
+        sys.exit("CITUS_URL is not set.")
     columns = ("where", "what", "clients", "batch", "events a second", "p50 ms", "p99 ms")
     print(intake.line(columns), intake.line(["---"] * len(columns)), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:

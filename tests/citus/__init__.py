@@ -1,16 +1,16 @@
-"""Tests on a cluster: Django's PostgreSQL, but each database of the tests is made on every machine of it.
+"""Tests on a cluster: Django's PostgreSQL backend, but each test database is created on every machine.
 
-`CITUS_URL` names a database of the coordinator in which the cluster's machines are known.
+`CITUS_URL` names a database of the coordinator that knows the cluster's machines.
 """
 
 import os
 
 URL = os.environ.get("CITUS_URL", "")
-"""The cluster's; "" where there is none."""
+"""The cluster's; "" if there is none."""
 SHARDS = 4
-"""A table's; few, for each takes its time to be made and emptied."""
+"""Per table. Few, because creating and emptying each one takes time."""
 
 
 def in_use() -> bool:
-    """Whether this run of the tests is for the cluster."""
+    """Whether this test run is on the cluster."""
     return bool(URL) and os.environ.get("TEST_DATABASE_URL") == URL

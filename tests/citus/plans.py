@@ -1,4 +1,4 @@
-"""What the coordinator makes of each statement: to how many shards it goes."""
+"""How the coordinator routes each statement: to how many shards it goes."""
 
 import re
 from collections.abc import Iterator
@@ -13,26 +13,28 @@ _TASKS = re.compile(r"Task Count: (\d+)")
 
 @dataclass(frozen=True)
 class Planned:
+    """A statement with the text of its plan."""
+
     sql: str
     plan: str
 
     @property
     def tasks(self) -> int:
-        """The most of any of its parts; 0 where only the coordinator's own tables are asked."""
+        """The number of shards that are queried at once; 0 for tables of the coordinator alone."""
         return max(map(int, _TASKS.findall(self.plan)), default=0)
 
 
 @contextmanager
-def plans_read() -> Iterator[list[Planned]]:
-    """Of every statement inside that reads or changes rows, as it is executed.
+def capture_plans() -> Iterator[list[Planned]]:
+    """Collect the plan of every statement inside that reads or changes rows, as it is executed.
 
-    The coordinator is asked over a connection of its own: amid a transaction that has written on the
-    coordinator itself, it refuses to say what it would do elsewhere.
+    EXPLAIN runs on a second connection: in a transaction that has written to the coordinator's own tables,
+    the coordinator refuses to explain statements for other machines.
     """
     found: list[Planned] = []
     other = connection.copy()
 
-    def read(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    def explain(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         if str(sql).lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             with other.cursor() as cursor:
                 cursor.execute(f"EXPLAIN {sql}", params)
@@ -40,7 +42,7 @@ def plans_read() -> Iterator[list[Planned]]:
         return execute(sql, params, many, context)
 
     try:
-        with connection.execute_wrapper(read):
+        with connection.execute_wrapper(explain):
             yield found
     finally:
         other.close()

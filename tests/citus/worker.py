@@ -1,4 +1,4 @@
-"""A worker of the cluster that a test may kill, if it runs on this very machine."""
+"""A worker of the cluster that a test may kill, if it runs on the same machine as the test."""
 
 import subprocess
 import time
@@ -17,22 +17,22 @@ class Worker:
         self.node = node
         self.login = login
         with node.connect("postgres", **login) as connection:
-            self.data = Path(self._asked(connection, "SHOW data_directory"))
-            programs = self._asked(connection, "SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            self.data = Path(self._value(connection, "SHOW data_directory"))
+            programs = self._value(connection, "SELECT setting FROM pg_config WHERE name = 'BINDIR'")
         self.program = Path(programs, "postgres")
 
     @staticmethod
-    def _asked(connection: psycopg.Connection, question: str) -> str:
-        row = connection.execute(question).fetchone()  # type: ignore[arg-type]
+    def _value(connection: psycopg.Connection, query: str) -> str:
+        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
         assert row
         return str(row[0])
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         return (self.data / "postmaster.pid").is_file() and self.program.is_file()
 
     def kill(self) -> None:
-        """SIGKILL to all of it: nothing is flushed, no connection is closed in order."""
+        """Send SIGKILL to all its processes: nothing is flushed, no connection is closed in order."""
         postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         assert postmaster.name() == "postgres"
         processes = [postmaster, *postmaster.children(recursive=True)]
@@ -42,7 +42,7 @@ class Worker:
         psutil.wait_procs(processes, timeout=60)
 
     def start(self) -> None:
-        """On the same folder, as its owner: it recovers from its log. It outlives the test."""
+        """Start it again on its data directory, as the directory's owner. It outlives the test."""
         owner = self.data.stat()
         subprocess.Popen(
             [self.program, "-D", self.data],
@@ -56,11 +56,11 @@ class Worker:
             start_new_session=True,
         )
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not self._accepts_connections():
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
-    def _answers(self) -> bool:
+    def _accepts_connections(self) -> bool:
         try:
             self.node.connect("postgres", **self.login).close()
         except psycopg.OperationalError:

@@ -3,13 +3,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from billing.db import citus
+from billing.db.citus import placement
 
 
 class Command(BaseCommand):
     help = (
-        "Spread the tables over the machines of a Citus cluster, by product, whose coordinator DATABASE_URL "
-        "names. Run again, it places what has come since."
+        "Distribute the tables by product over the machines of the Citus cluster whose coordinator "
+        "DATABASE_URL names. Run again, it places tables that are new."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -17,22 +17,22 @@ class Command(BaseCommand):
         parser.add_argument(
             "--shards",
             type=int,
-            default=citus.SHARDS,
-            help="in how many parts; far more than there will ever be workers (default: %(default)s)",
+            default=placement.SHARDS,
+            help="number of shards; far more than there will ever be workers (default: %(default)s)",
         )
 
     def handle(self, *, dry_run: bool, shards: int, **_: Any) -> None:
-        make = citus.plan if dry_run else citus.distribute
+        run = placement.plan if dry_run else placement.distribute
         try:
-            statements = make(connection, shards=shards)
-        except citus.NotPossible as reason:
+            statements = run(connection, shards=shards)
+        except placement.CannotDistribute as reason:
             raise CommandError(str(reason)) from None
         if dry_run:
             for statement in statements:
                 self.stdout.write(f"{statement};")
         elif statements:
             self.stdout.write(
-                "Every table has its place now. Set DISTRIBUTED=true wherever the product runs."
+                "Every table is in place now. Set DISTRIBUTED=true for the server and every command."
             )
         else:
-            self.stdout.write("Every table had its place already.")
+            self.stdout.write("Every table was in place already.")
