@@ -55,7 +55,7 @@ def section(page: str, id: str) -> str:
 
 def blocks(page: str, title: str) -> list[str]:
     """The examples under that title."""
-    of = rf'<p class="example-title">{re.escape(title)}</p><pre[^>]*><code>(.*?)</code></pre>'
+    of = rf'<p class="example-title">{re.escape(title)}</p>\s*<pre[^>]*><code>(.*?)</code></pre>'
     return [unescape(code) for code in re.findall(of, page, re.DOTALL)]
 
 
@@ -239,7 +239,7 @@ def test_a_compiler_accepts_every_typescript_example(owner: Any, project: Any, t
 
 
 def documented_mistakes(page: str, id: str) -> list[tuple[str, str, int, int, int]]:
-    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", section(page, id), re.DOTALL)
+    rows = re.findall(r"<tr>\s*<th scope=\"row\".*?</tr>", section(page, id), re.DOTALL)
     cells = [re.sub(r'<span class="unit">[^<]*</span>', "", row) for row in rows]
     found = [re.findall(r"<(?:code|td[^>]*)>([^<]*)<", row) for row in cells]
     return [(key, unescape(when), int(http), int(trpc), int(rpc)) for key, when, http, trpc, rpc in found]

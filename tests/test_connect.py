@@ -63,7 +63,9 @@ def make(client: Client, project: Any, **headers: str) -> str:
 def setup(page: str, title: str) -> str:
     """The code under that title, as one copies it."""
     [code] = re.findall(
-        rf'<p class="example-title">{re.escape(title)}</p><pre[^>]*><code>(.*?)</code></pre>', page, re.DOTALL
+        rf'<p class="example-title">{re.escape(title)}</p>\s*<pre[^>]*><code>(.*?)</code></pre>',
+        page,
+        re.DOTALL,
     )
     return str(code)
 

@@ -359,7 +359,8 @@ def test_an_empty_product_says_what_to_do_next(owners: Client, project: Any) -> 
 
 def test_success_rate_is_a_dash_where_no_job_finished(owners: Client, project: Any) -> None:
     usage(project, jobStatus="running", agentType="testing")
-    row = re.search(r"<tr class=\"c-green\">.*?</tr>", text(owners.get(url(project, "ai-cost-tabs"))))
+    tab = text(owners.get(url(project, "ai-cost-tabs")))
+    row = re.search(r"<tr class=\"c-green\">.*?</tr>", tab, re.DOTALL)
     assert row
     assert '<td class="num at-meta">—<' in row[0]
 

@@ -314,7 +314,7 @@ def test_a_state_shows_its_products_and_each_says_how_many_it_has(
     page = text(get(f"/?state={state}"))
     assert set(names(page)) == IN_STATE[state]
     [listed] = re.findall(r'<ul class="filters">.*?</ul>', page, re.DOTALL)
-    counts = dict(re.findall(r'id="state-(\w+)".*?<b>(\d+)</b>', listed))
+    counts = dict(re.findall(r'id="state-(\w+)".*?<b>(\d+)</b>', listed, re.DOTALL))
     assert counts == {name: str(len(those)) for name, those in IN_STATE.items()}
     assert re.findall(r'id="state-(\w+)"[^>]*aria-current', listed) == [state]
 
