@@ -288,7 +288,7 @@ def test_the_log_has_pages(project: Any, owner: Any) -> None:
     assert (first.count('<th scope="row"'), second.count('<th scope="row"')) == (50, 10)
     assert 'href="?page=2"' in first
     assert 'href="?page=1"' in second
-    assert "Nothing is this old." in shown_to(owner, project, "?page=3")
+    assert "No older deliveries." in shown_to(owner, project, "?page=3")
     for wrong in ("0", "-1", "01", "x", "", "9" * 7):
         assert signed_in(owner).get(url(project), {"page": wrong}).status_code == 400
 

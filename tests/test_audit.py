@@ -480,7 +480,7 @@ def test_it_is_paged_and_the_pages_keep_the_kind(project: Any, owner: Any) -> No
     assert rows_of(last).count("<tr>") == 10
     assert "number 0<" in rows_of(last)
     assert re.search(r'href="[^"]*kind=denied[^"]*">[^O]*Newer', text(last))
-    assert "Nothing of this kind" in text(client.get(f"{older[:-1]}3"))
+    assert "No entries of this kind" in text(client.get(f"{older[:-1]}3"))
 
 
 def test_a_long_log_asks_the_database_as_often(

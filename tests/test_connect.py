@@ -63,7 +63,9 @@ def make(client: Client, project: Any, **headers: str) -> str:
 def setup(page: str, title: str) -> str:
     """The code under that title, as one copies it."""
     [code] = re.findall(
-        rf'<p class="example-title">{re.escape(title)}</p><pre[^>]*><code>(.*?)</code></pre>', page, re.DOTALL
+        rf'<p class="example-title">{re.escape(title)}</p>\s*<pre[^>]*><code>(.*?)</code></pre>',
+        page,
+        re.DOTALL,
     )
     return str(code)
 
@@ -82,7 +84,7 @@ def test_owner_and_manager_make_a_token_that_only_brings_usage_in(
     assert (token.name, token.expires_at) == ("Connect, 17 Mar 2026", None)
     [secret] = set(WRITTEN.findall(page))
     assert tokens.find(secret) == token
-    assert "“<bdi>Connect, 17 Mar 2026</bdi>” is made" in page
+    assert "Token “<bdi>Connect, 17 Mar 2026</bdi>” created" in page
 
 
 def test_every_set_up_that_needs_the_token_has_it_filled_in(owner: Any, project: Any) -> None:
@@ -163,8 +165,8 @@ def test_who_only_reads_is_told_who_makes_tokens(
 ) -> None:
     client = signed_in(request.getfixturevalue(person))
     page = text(client.get(url(project)))
-    assert "Make a token" not in page
-    assert "made by the owner, <bdi>owner</bdi>, and by managers" in page
+    assert "Create a token" not in page
+    assert "Only the owner, <bdi>owner</bdi>, and managers" in page
     assert "Bearer $AICOST_TOKEN" in setup(page, "curl")
     assert client.post(url(project), {"newest": "0"}).status_code == 403
     assert not ApiToken.objects.exists()
@@ -193,7 +195,7 @@ def test_an_archived_product_takes_no_usage_and_says_so(owner: Any, project: Any
     client = signed_in(owner)
     page = text(client.get(url(project)))
     assert "This product is archived." in page
-    assert "Make a token" not in page
+    assert "Create a token" not in page
     assert "hx-trigger" not in page
     assert client.post(url(project), {"newest": "0"}).status_code == 403
     assert not ApiToken.objects.exists()
@@ -226,7 +228,7 @@ def test_the_page_asks_until_usage_arrives_and_no_more_then(owner: Any, project:
     usage(project, occurredAt="2026-03-16T11:30:00Z")
     told = text(client.get(address, headers={"HX-Request": "true"}))
     assert re.search(r"First usage arrived <time [^>]*>17 Mar 2026, 12:00</time>", told)
-    assert re.search(r"The newest is of <time [^>]*>17 Mar 2026, 11:30</time>", told)
+    assert re.search(r"The latest is from <time [^>]*>17 Mar 2026, 11:30</time>", told)
     assert f'href="{url(project, "ai-cost")}"' in told
     assert "hx-" not in told
 
@@ -240,7 +242,7 @@ def test_a_job_that_booked_nothing_has_arrived_too(owner: Any, project: Any) -> 
     assert sent.status_code == 200, sent.content
     page = text(signed_in(owner).get(url(project)))
     assert "First usage arrived" in page
-    assert "The newest is of" not in page
+    assert "The latest is from" not in page
 
 
 @pytest.mark.parametrize("person", ["stranger", "staff"])

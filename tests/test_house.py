@@ -111,3 +111,18 @@ def test_the_tests_run_on_the_configured_database() -> None:
     url = os.environ.get("TEST_DATABASE_URL", "sqlite:")
     assert url.startswith(("postgres", "sqlite"))
     assert connection.vendor == ("postgresql" if url.startswith("postgres") else "sqlite")
+
+
+LONGEST_TEMPLATE_LINE = 160
+
+
+def test_template_lines_fit_a_screen() -> None:
+    templates = sorted((ROOT / "templates").rglob("*.*"))
+    assert templates
+    too_long = [
+        f"{path.relative_to(ROOT)}:{number} has {len(line)} characters"
+        for path in templates
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line) > LONGEST_TEMPLATE_LINE
+    ]
+    assert too_long == []

@@ -85,7 +85,7 @@ def test_a_wrong_limit_brings_the_form_back_and_stores_nothing(
 
 def test_a_viewer_is_told_who_may_and_may_not_save(project: Project, viewer: Any) -> None:
     browser = Browser(viewer, project)
-    assert "The owner and managers of this product may change its limit." in browser.open()
+    assert "Only the owner and managers of this product can change its limit." in browser.open()
     assert browser.save(limit="10").status_code == 403
     assert limit(project) is None
 

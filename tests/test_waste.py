@@ -165,7 +165,7 @@ def test_the_page_says_what_was_wasted_and_how_that_moved(page: str) -> None:
 
 def test_the_page_says_what_changed_and_why(page: str) -> None:
     text = section(page, "changes")
-    assert "1–17 Mar against 1–17 Feb. $8.00 more than in the same days before" in text
+    assert "1–17 Mar compared with 1–17 Feb. $8.00 more than in the same days before" in text
     assert "most of all by more jobs" in text
     assert re.search(r"Total\s+\$4\.00\s+before\s+\$12\.00\s+now\s+\+\$8\.00", text)
 
@@ -173,8 +173,8 @@ def test_the_page_says_what_changed_and_why(page: str) -> None:
 def test_a_product_without_usage_says_so_in_both(client: Client, project: Project, viewer: Any) -> None:
     client.force_login(viewer)
     page = client.get(reverse("ai-cost", args=[project.pk])).content.decode()
-    assert "Nothing changed." in section(page, "changes")
-    assert "Nothing in March 2026." in section(page, "waste")
+    assert "Nothing to compare." in section(page, "changes")
+    assert "No usage in March 2026." in section(page, "waste")
 
 
 def test_downloads_have_the_same_figures_with_totals(client: Client, busy: Project, viewer: Any) -> None:

@@ -1,4 +1,4 @@
-// Names for what Django's admin leaves without one: it is found beside, above or in the row.
+// Name the controls that Django's admin leaves without an accessible name, after their column, row or label.
 const text = (element) => element?.textContent.replace(/\s+/g, " ").trim() ?? "";
 
 function column(cell) {
@@ -27,6 +27,6 @@ function nameAll() {
   for (const head of document.querySelectorAll("th.original:empty")) head.outerHTML = "<td></td>";
 }
 
-// Fields to search in, rows and calendars come later.
+// The admin adds search fields, rows and calendars later.
 nameAll();
 new MutationObserver(nameAll).observe(document.body, { childList: true, subtree: true });

@@ -1,8 +1,9 @@
 // What HTML, CSS and htmx can't do alone. Without this script every link still opens its page.
 
-// ---- Links carry the whole state. A fragment knows only the state in which it was drawn; the address
-// bar knows what was swapped since. So a part's own value goes with everybody else's present one.
-const isDashboardLink = (element) => element?.closest?.("[data-param]");
+// ---- Links carry the whole state: tab, range and month. A fragment knows only the state in which it was
+// rendered; the address bar knows what was swapped since. So each group of links sets its own parameter
+// and takes all others from the address bar.
+const linkGroup = (element) => element?.closest?.("[data-param]");
 
 function stateWith(url, param) {
   const own = new URL(url, location).searchParams.get(param);
@@ -13,7 +14,7 @@ function stateWith(url, param) {
   return new URL(url, location).pathname + (query ? `?${query}` : "");
 }
 
-function renewLinks() {
+function updateLinks() {
   for (const group of document.querySelectorAll("[data-param]")) {
     for (const link of group.querySelectorAll("a[hx-get]")) {
       const page = stateWith(link.getAttribute("href"), group.dataset.param);
@@ -27,12 +28,12 @@ function renewLinks() {
 }
 
 document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
-  const group = isDashboardLink(detail.elt);
+  const group = linkGroup(detail.elt);
   if (group) detail.history.path = stateWith(detail.history.path, group.dataset.param);
 });
-document.addEventListener("htmx:afterSettle", renewLinks);
+document.addEventListener("htmx:afterSettle", updateLinks);
 
-// On a phone the row of tabs may be wider than the screen: the open one is in view.
+// On a phone the row of tabs may be wider than the screen: scroll the open one into view.
 function showOpenTab() {
   const row = document.querySelector(".tabs");
   if (!row) return;
@@ -42,58 +43,58 @@ function showOpenTab() {
 document.addEventListener("htmx:afterSettle", showOpenTab);
 showOpenTab();
 
-// Some links are gone, or out of sight, once they are taken: a neighbour gets the focus.
-const HEIRS = [["month-present", "#month-previous"], ["show-all", "#state-all"], ["by-sort-", "#sorting summary"]];
+// Some links disappear once they are followed: move the focus to a neighbour.
+const FOCUS_AFTER = [["month-present", "#month-previous"], ["show-all", "#state-all"], ["by-sort-", "#sorting summary"]];
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  const taken = detail.requestConfig?.elt?.id;
-  const heir = taken && HEIRS.find(([id]) => taken.startsWith(id));
-  if (heir) document.querySelector(heir[1])?.focus({ preventScroll: true });
+  const followed = detail.requestConfig?.elt?.id;
+  const next = followed && FOCUS_AFTER.find(([id]) => followed.startsWith(id));
+  if (next) document.querySelector(next[1])?.focus({ preventScroll: true });
 });
 
-// An answer for a part that has been replaced since is not wanted any more.
+// Drop a response whose target has been replaced in the meantime.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (!document.contains(event.detail.target)) event.detail.shouldSwap = false;
 });
 
-// Back and Forward load the page: it may have changed, or the session may have ended.
+// Back and Forward reload the page: it may have changed, or the session may have ended.
 document.addEventListener("htmx:historyCacheMiss", (event) => {
   event.preventDefault();
   location.reload();
 });
 
-// Back or Forward pressed before this script ran has changed the address and nothing else.
+// Back or Forward pressed before this script ran changed only the address: load its page.
 const loaded = performance.getEntriesByType("navigation")[0];
 if (loaded && loaded.name.split("#")[0] !== location.href.split("#")[0]) location.reload();
 
-// ---- When a swap fails: say so, offer another try, and mark what is shown as old.
+// ---- When a swap fails: say so, offer to try again, and mark the part as out of date.
 const alertBox = () => document.getElementById("alert");
 
-// What asks every few seconds gets over a failure by itself; only an end of access has to be said.
-const asksAgain = (element) => element.getAttribute?.("hx-trigger")?.startsWith("every ");
+// What polls recovers from a failure by itself; only lost access needs a message.
+const polls = (element) => element.getAttribute?.("hx-trigger")?.startsWith("every ");
 
-function fail(event, words) {
+function fail(event, message) {
   const { elt, target, xhr } = event.detail;
-  if (asksAgain(elt) && xhr?.status !== 404) return;
+  if (polls(elt) && xhr?.status !== 404) return;
   target?.setAttribute("data-stale", "");
   const box = alertBox();
-  box.querySelector("p").textContent = `${words} What you see is from before.`;
+  box.querySelector("p").textContent = `${message} The page may be out of date.`;
   box.hidden = false;
   box.querySelector("button").onclick = () => {
     box.hidden = true;
-    if (document.contains(elt) && !asksAgain(elt)) elt.click();
+    if (document.contains(elt) && !polls(elt)) elt.click();
     else location.reload();
   };
 }
 
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
-  fail(event, status === 404 ? "This product is no longer yours to see." : `The server answered with an error (${status}).`);
+  fail(event, status === 404 ? "You no longer have access to this product." : `The server returned an error (${status}).`);
 });
 document.addEventListener("htmx:sendError", (event) => fail(event, "The server can't be reached."));
-document.addEventListener("htmx:timeout", (event) => fail(event, "The server takes too long to answer."));
+document.addEventListener("htmx:timeout", (event) => fail(event, "The server is taking too long to respond."));
 document.addEventListener("htmx:afterSwap", () => { alertBox().hidden = true; });
 
-// ---- The daily chart: one stop of the Tab key, arrow keys from day to day, Escape hides the tooltip.
+// ---- The daily chart is one Tab stop: arrow keys move from day to day, Escape hides the tooltip.
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 function moveTo(day) {
@@ -115,13 +116,13 @@ document.addEventListener("keydown", (event) => {
   moveTo(days[next]);
 });
 
-function speakAgain(event) {
+function showTooltips(event) {
   event.target.closest?.(".day")?.parentElement.removeAttribute("data-quiet");
 }
-document.addEventListener("pointerover", speakAgain);
-document.addEventListener("focusin", speakAgain);
+document.addEventListener("pointerover", showTooltips);
+document.addEventListener("focusin", showTooltips);
 
-// ---- Code to copy gets a button where the clipboard may be written.
+// ---- Add a copy button to code where the browser allows writing to the clipboard.
 for (const code of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
   const button = document.createElement("button");
   button.type = "button";

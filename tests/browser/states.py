@@ -140,7 +140,7 @@ def _wrong_alerts(page: Any, products: Products) -> None:
 def _the_signing_secret(page: Any, products: Products) -> None:
     page.goto(scenes.url(products["busy"], "alerts"))
     page.get_by_role("button", name="Show the signing secret").click()
-    expect(page.get_by_text("It changes only when")).to_be_visible()
+    expect(page.get_by_text("The signing secret changes only when")).to_be_visible()
 
 
 def _an_unknown_member(page: Any, products: Products) -> None:
@@ -153,14 +153,14 @@ def _an_unknown_member(page: Any, products: Products) -> None:
 
 def _a_set_up(page: Any, products: Products) -> None:
     page.goto(scenes.url(products["new"], "connect"))
-    page.get_by_role("button", name="Make a token for this product").click()
-    expect(page.get_by_text("is made")).to_be_visible()
+    page.get_by_role("button", name="Create a token for this product").click()
+    expect(page.get_by_text("” created")).to_be_visible()
 
 
 def _a_token(page: Any, products: Products) -> None:
     page.goto(reverse("tokens"))
     page.get_by_label("Name").fill("Mine")
-    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.get_by_role("status")).to_be_visible()
 
 
@@ -168,7 +168,7 @@ def _a_wrong_token(page: Any, products: Products) -> None:
     page.goto(reverse("tokens"))
     page.get_by_text("Revoked and expired").click()
     page.get_by_label("ingest").check()
-    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator(".error").first).to_be_visible()
 
 

@@ -96,7 +96,7 @@ def test_no_page_of_a_person_and_no_refusal_has_a_fault(
     assert faults_of(page, states.refused(products)) == {}
     monkeypatch.setattr(tabs, "tabs", None)
     assert faults_of(page, [scenes.url(products["busy"])]) == {}
-    expect(page.get_by_role("heading", name="Something broke on our side")).to_be_visible()
+    expect(page.get_by_role("heading", name="Something went wrong on the server")).to_be_visible()
 
 
 @looks("narrow")
@@ -105,7 +105,7 @@ def test_viewers_and_strangers_find_no_fault_either(
 ) -> None:
     page = axe.ready(open_browser(viewer, **LOOKS[look])).new_page()
     assert faults_of(page, states.of_viewers(products)) == {}
-    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    expect(page.get_by_role("heading", name="You don't have permission to do this")).to_be_visible()
     page = axe.ready(open_browser(stranger, **LOOKS[look])).new_page()
     assert faults_of(page, states.of_strangers()) == {}
 

@@ -36,7 +36,7 @@ def test_an_error_of_the_server_keeps_what_was_there(dashboard: Any, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(tabs, "tabs", broken)
         dashboard.get_by_role("link", name="Top Pipelines").click()
-        assert_it_says_so_and_tries_again(dashboard, "answered with an error (500)", patch.undo)
+        assert_it_says_so_and_tries_again(dashboard, "returned an error (500)", patch.undo)
 
 
 def test_an_unreachable_server_keeps_what_was_there(dashboard: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_server_that_does_not_answer_is_given_up(page: Any, busy: Any, hanging
         hanging.set()
         page.locator("main").evaluate(set_timeout, patient)
 
-    assert_it_says_so_and_tries_again(page, "takes too long", mend)
+    assert_it_says_so_and_tries_again(page, "taking too long", mend)
 
 
 def test_an_expired_session_leads_to_signing_in_and_back(dashboard: Any, owner: Any) -> None:
@@ -108,9 +108,9 @@ def test_who_lost_the_product_is_told_so(open_browser: Opener, viewer: Any, busy
     page.goto(scenes.url(busy))
     Membership.objects.filter(user=viewer).delete()
     page.get_by_role("link", name="Recent Runs").click()
-    expect(page.get_by_role("alert")).to_contain_text("no longer yours to see")
+    expect(page.get_by_role("alert")).to_contain_text("no longer have access to this product")
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("alert")).to_contain_text("no longer yours to see")
+    expect(page.get_by_role("alert")).to_contain_text("no longer have access to this product")
 
 
 def test_everything_works_without_javascript(open_browser: Opener, owner: Any, busy: Any) -> None:

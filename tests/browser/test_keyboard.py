@@ -109,7 +109,7 @@ def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> N
         ("heading 1", "AI Cost & Budget"),
         ("navigation", "Product"),
         ("navigation", "Month"),
-        ("navigation", "Days shown"),
+        ("navigation", "Days to show"),
         ("navigation", "Details"),
         ("region", "Budget"),
         ("meter", "Budget used"),
@@ -118,8 +118,8 @@ def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> N
         ("image", "Mon 16 Mar 2026 $3.00 123,400 tokens · 1 jobs"),
         ("region", "Details of March 2026"),
         ("table", "Spend by agent type, March 2026"),
-        ("table", "Cost by agent type, 1–17 Mar against 1–17 Feb"),
-        ("table", "Spend on failed and cancelled jobs, and the cost of a job, by agent type, March 2026"),
+        ("table", "Cost by agent type, 1–17 Mar compared with 1–17 Feb"),
+        ("table", "Spend on failed and cancelled jobs, and cost per job, by agent type, March 2026"),
         ("link", "February 2026"),
     ):
         assert part in told, part
