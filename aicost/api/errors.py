@@ -40,6 +40,12 @@ INTERNAL_SERVER_ERROR = Code("INTERNAL_SERVER_ERROR", -32603, 500, -32603)
 SERVICE_UNAVAILABLE = Code("SERVICE_UNAVAILABLE", -32603, 503, -32000)
 
 
+JSONRPC_PARSE_ERROR = -32700
+JSONRPC_INVALID_REQUEST = -32600
+JSONRPC_METHOD_NOT_FOUND = -32601
+"""Errors of a request as a whole, by JSON-RPC 2.0, section 5.1."""
+
+
 class TooManyBadTokens(PermissionDenied):
     """Somebody keeps trying tokens that are none."""
 

@@ -17,7 +17,7 @@ from aicost.api import schemas, serializers
 from aicost.api.registry import PROCEDURES, procedure
 from aicost.cache import Span, kept, key_of
 from aicost.formatting import text as formats
-from billing import periods
+from billing import clock, periods
 from billing.budgets import checks, limits
 from billing.money import dollars, nanos_from_dollars
 from products.access import Caller, project_for
@@ -195,7 +195,7 @@ def get_daily_spend(project: Project, given: schemas.OfDays) -> list[schemas.Day
 def _month(project: Project, given: schemas.OfMonth | schemas.OfDays) -> date | None:
     """None where none was told: the figures of the present one need no end."""
     told = "month" in given.model_fields_set  # an empty text is told, too, and wrong
-    return queries.month_from(project, given.month) if told else None
+    return clock.month_from(project, given.month) if told else None
 
 
 def _budget_figures(project: Project) -> schemas.BudgetFigures:

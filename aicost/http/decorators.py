@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import condition, conditional_page
@@ -15,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from django.views.defaults import page_not_found
 
 from aicost.http import denials
-from products.models import Project
+from aicost.http.errors import bad_request
 
 View = Callable[..., HttpResponseBase]
 
@@ -62,16 +61,3 @@ def _explained(view: View) -> View:
 
 def _asked(request: HttpRequest) -> str:
     return f"{request.method} {request.path}"
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Also Django's own handler of status 400, whose exceptions say nothing to people."""
-    wrong = exception.message_dict if isinstance(exception, ValidationError) else {}
-    return render(request, "400.html", {"wrong": [(k, " ".join(v)) for k, v in wrong.items()]}, status=400)
-
-
-def render_product(
-    request: HttpRequest, name: str, project: Project, shown: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    """`name` is the template's, and tells the sidebar which of its links is the current one."""
-    return render(request, f"aicost/{name}.html", {"project": project, "here": name, **shown}, status=status)

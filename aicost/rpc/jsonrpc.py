@@ -11,6 +11,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from aicost.api.errors import (
     BAD_REQUEST,
+    JSONRPC_INVALID_REQUEST,
+    JSONRPC_METHOD_NOT_FOUND,
+    JSONRPC_PARSE_ERROR,
     METHOD_NOT_SUPPORTED,
     UNSUPPORTED_MEDIA_TYPE,
     Failure,
@@ -21,10 +24,6 @@ from aicost.api.registry import Procedure
 from aicost.rpc.run import Request, body_of, parse_json
 from products.printable import printable
 
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-
 _NOTHING = object()
 """The answer to a notification: none at all."""
 
@@ -33,16 +32,16 @@ _NOTHING = object()
 @login_not_required
 def jsonrpc(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
-        return _refusal(METHOD_NOT_SUPPORTED.http, INVALID_REQUEST, "Send a POST.", Allow="POST")
+        return _refusal(METHOD_NOT_SUPPORTED.http, JSONRPC_INVALID_REQUEST, "Send a POST.", Allow="POST")
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         # A plain form of another site could send any other type with the session's cookie.
-        return _refusal(UNSUPPORTED_MEDIA_TYPE.http, INVALID_REQUEST, "Send application/json.")
+        return _refusal(UNSUPPORTED_MEDIA_TYPE.http, JSONRPC_INVALID_REQUEST, "Send application/json.")
     try:
         sent = parse_json(body_of(request))
     except Failure as told:
-        return _refusal(told.code.http, INVALID_REQUEST, told.message)
+        return _refusal(told.code.http, JSONRPC_INVALID_REQUEST, told.message)
     except ValueError as error:
-        return _json(_error(None, PARSE_ERROR, f"Parse error: {printable(str(error))}"))
+        return _json(_error(None, JSONRPC_PARSE_ERROR, f"Parse error: {printable(str(error))}"))
     return _answer(Request(request), sent)
 
 
@@ -50,10 +49,10 @@ def _answer(run: Request, sent: Any) -> HttpResponse:
     if not isinstance(sent, list):
         return _json(_one(run, sent))
     if not sent:
-        return _json(_error(None, INVALID_REQUEST, "Invalid Request: an empty batch"))
+        return _json(_error(None, JSONRPC_INVALID_REQUEST, "Invalid Request: an empty batch"))
     if len(sent) > settings.RPC_MAX_BATCH:
         reason = f"Invalid Request: a batch has at most {settings.RPC_MAX_BATCH} members"
-        return _json(_error(None, INVALID_REQUEST, reason))
+        return _json(_error(None, JSONRPC_INVALID_REQUEST, reason))
     answers = [answer for answer in (_one(run, member) for member in sent) if answer is not _NOTHING]
     return _json(answers or _NOTHING)
 
@@ -63,12 +62,12 @@ def _one(run: Request, sent: Any) -> Any:
     wrong = _invalid(sent)
     if wrong:
         known = sent.get("id") if isinstance(sent, dict) and _is_id(sent.get("id")) else None
-        return _error(known, INVALID_REQUEST, f"Invalid Request: {wrong}")
+        return _error(known, JSONRPC_INVALID_REQUEST, f"Invalid Request: {wrong}")
     try:
         answer = {"jsonrpc": "2.0", "result": _call(run, sent), "id": sent.get("id")}
     except Exception as error:
         told = failure(error)
-        code = METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else told.code.jsonrpc
+        code = JSONRPC_METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else told.code.jsonrpc
         answer = _error(sent.get("id"), code, told.message)
     return answer if "id" in sent else _NOTHING
 

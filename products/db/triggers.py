@@ -7,8 +7,6 @@ there the guards are lifted before each `migrate`.
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from products.models import audit
-
 Statements = dict[str, list[str]]
 """SQL by database vendor, each statement safe to run twice."""
 
@@ -104,16 +102,22 @@ FIXED_ZONE: Statements = {
     ],
 }
 
+_UNCHANGEABLE = ("at", "kind", "who_name", "address", "detail")
+AUDIT_TABLE = "products_auditentry"
+AUDIT_EVENTS = f"UPDATE OF {', '.join(_UNCHANGEABLE)}"
+AUDIT_REFUSAL = "the audit log is append-only"
+
+
 AUDIT: Statements = {
     "postgresql": postgresql_trigger(
         "products_audit_append_only",
-        audit.TABLE,
-        audit.EVENTS,
+        AUDIT_TABLE,
+        AUDIT_EVENTS,
         "STATEMENT",
-        f"RAISE EXCEPTION '{audit.REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
+        f"RAISE EXCEPTION '{AUDIT_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation';",
     ),
     "sqlite": [
-        sqlite_trigger("products_audit_append_only", audit.TABLE, audit.EVENTS, "", audit.REFUSAL),
+        sqlite_trigger("products_audit_append_only", AUDIT_TABLE, AUDIT_EVENTS, "", AUDIT_REFUSAL),
     ],
 }
 """Old entries are dropped, and of those that count the count grows; what an entry says stays."""
@@ -132,5 +136,5 @@ def install_products(connection: BaseDatabaseWrapper) -> None:
     for guard in GUARDS:
         install(connection, guard)
     # Not there yet while the first migrations run.
-    if audit.TABLE in connection.introspection.table_names():
+    if AUDIT_TABLE in connection.introspection.table_names():
         install(connection, AUDIT)

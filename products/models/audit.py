@@ -102,9 +102,3 @@ class AuditEntry(models.Model):
         if not self._state.adding:
             _refuse()
         super().save(*args, **kwargs)
-
-
-_UNCHANGEABLE = ("at", "kind", "who_name", "address", "detail")
-TABLE = "products_auditentry"
-EVENTS = f"UPDATE OF {', '.join(_UNCHANGEABLE)}"
-REFUSAL = "the audit log is append-only"
