@@ -213,7 +213,7 @@ def test_who_is_no_member_can_be_neither_changed_nor_removed(
 
 def test_a_role_that_is_none_changes_nothing(project: Any, owner: Any, viewer: Any) -> None:
     response = signed_in(owner).post(url(project, "member-role", viewer.pk), {"role": "owner"}, follow=True)
-    assert "nothing is changed" in text(response)
+    assert "Nothing has been changed" in text(response)
     assert roles(project)["viewer"] == "viewer"
 
 
