@@ -8,7 +8,20 @@ from aicost.intake.traces import traces
 from aicost.intake.usage import usage
 from aicost.rpc.jsonrpc import jsonrpc
 from aicost.rpc.trpc import trpc
-from aicost.views import account, alerts, api_docs, budget, connect, dashboard, exports, members
+from aicost.views import (
+    account,
+    alerts,
+    api_docs,
+    audit,
+    budget,
+    connect,
+    dashboard,
+    exports,
+    members,
+    portfolio,
+    product,
+    runs,
+)
 from aicost.views.health import healthz, readyz
 from aicost.views.metrics import metrics
 
@@ -30,25 +43,25 @@ product_urls = [
     path("members", members.members, name="members"),
     path("members/<int:user_id>/role", members.set_role, name="member-role"),
     path("members/<int:user_id>/remove", members.remove, name="member-remove"),
-    path("audit", members.audit_log, name="audit"),
+    path("audit", audit.audit_log, name="audit"),
     path("audit.csv", exports.audit_log, name="export-audit"),
-    path("revenue", dashboard.revenue, name="revenue"),
+    path("revenue", product.revenue, name="revenue"),
     path("revenue.<str:form>", exports.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),
     path("connect/arrived", connect.arrived, name="connect-arrived"),
     path("pipelines.<str:form>", exports.pipelines, name="export-runs"),
     path("run/<str:table>.<str:form>", exports.run_table, name="export-run"),
     path("budget.<str:form>", exports.limits, name="export-limits"),
-    path("pipelines/", dashboard.pipelines, name="runs"),
-    # A sender may use any text as a run's id, including slashes.
-    path("pipelines/<path:run_id>/", dashboard.pipeline, name="run"),
-    path("", dashboard.product, name="product"),
+    path("pipelines/", runs.pipelines, name="runs"),
+    # A run's id is whatever its sender chose, slashes included.
+    path("pipelines/<path:run_id>/", runs.pipeline, name="run"),
+    path("", product.product, name="product"),
 ]
 
 urlpatterns = [
-    path("", dashboard.portfolio, name="portfolio"),
+    path("", portfolio.portfolio, name="portfolio"),
     path("dashboard/products/<str:project_id>/", include(product_urls)),
-    path("portfolio/products", dashboard.portfolio_products, name="portfolio-products"),
+    path("portfolio/products", portfolio.portfolio_products, name="portfolio-products"),
     path("portfolio.<str:form>", exports.portfolio, name="export-portfolio"),
     path("sign-in/", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
@@ -73,4 +86,4 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
 ]
 
-handler400 = "aicost.http.decorators.bad_request"
+handler400 = "aicost.http.errors.bad_request"

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 
 from products import audit
 from products.models import Membership, Project
@@ -66,3 +67,14 @@ def hand_over(project: Project, owner: Any, *, by: Any) -> None:
     project.owner = owner
     project.save(update_fields=["owner"])
     audit.record(Kind.OWNER_CHANGED, by=by, about=owner, project=project, detail=f"{former} → {owner}")
+
+
+def members_of(project: Project) -> QuerySet[Membership]:
+    """Memberships with their users, by username. The owner is not among them."""
+    return Membership.objects.filter(project=project).select_related("user").order_by("user__username")
+
+
+def member_of(project: Project, user_id: int) -> Any | None:
+    """The member with that id; None for strangers and for the owner."""
+    people = get_user_model()._default_manager.filter(memberships__project=project)
+    return people.filter(pk=user_id).first()

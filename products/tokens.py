@@ -120,3 +120,19 @@ def _record(kind: audit.Kind, token: ApiToken, by: Any) -> None:
 
 def _hash(secret: bytes) -> str:
     return hashlib.sha256(secret).hexdigest()
+
+
+def tokens_of(user: Any) -> list[ApiToken]:
+    """A person's tokens, newest first. `project` is loaded where the person can view it now."""
+    tokens = list(ApiToken.objects.filter(user=user).order_by("-pk"))
+    narrowed = {token.project_id for token in tokens if token.project_id}
+    visible = Project.objects.visible_to(user).in_bulk(narrowed) if narrowed else {}
+    for token in tokens:
+        if token.project_id in visible:
+            token.project = visible[token.project_id]
+    return tokens
+
+
+def token_of(user: Any, token_id: int) -> ApiToken | None:
+    """The person's token with that id."""
+    return ApiToken.objects.filter(user=user.pk, pk=token_id).first()

@@ -174,7 +174,7 @@ def test_what_is_chosen_is_saved_and_shown(project: Any, manager: Any) -> None:
     )
     client = signed_in(manager)
     page = text(client.post(url(project), told, follow=True))
-    assert "The alerts are saved." in page
+    assert "The alerts have been saved." in page
     stored = AlertSettings.objects.get()
     assert stored.percents == [50, 90, 120]
     assert stored.email_people

@@ -14,7 +14,7 @@ from django.core.management import get_commands, load_command_class
 from aicost.api.procedures import PROCEDURES
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
-from aicost.queries.sorting import ORDERS, STATES
+from aicost.url_state.sorting import ORDERS, STATES
 from billing.events.parsing import read
 from billing.events.usage_event import FIELDS, KINDS
 from billing.imports.importer import FORMATS

@@ -19,6 +19,7 @@ from aicost.exports import tabular
 from aicost.exports.runs import RUN_COLUMNS
 from aicost.queries import runs, transactions
 from aicost.url_state import runs as run_urls
+from billing import clock
 from billing.budgets import limits
 from tests.conftest import NOW
 from tests.factories import event, send, usage
@@ -72,7 +73,7 @@ def test_csv_and_json_say_the_same(get, busy, table):
 
 @pytest.mark.parametrize("query", ["", "?month=2026-02", "?range=7"])
 def test_totals_are_those_of_the_page(get, busy, query):
-    month = queries.month_from(busy, "2026-02") if "month" in query else None
+    month = clock.month_from(busy, "2026-02") if "month" in query else None
     cost = queries.month_summary(busy, month).cost / 10**9
     assert float(rows(get("export", busy.pk, "agents", "csv", query=query))[-1][6]) == cost
     days = rows(get("export", busy.pk, "daily", "csv", query=query))
@@ -134,7 +135,7 @@ def test_what_is_not_there_is_404_and_what_is_wrong_400(client, busy, viewer):
 def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
     for number in range(20):
         usage(busy, eventId=f"more-{number:02}")
-    transactions = dashboard_export.ledger_lines(busy, queries.this_month(busy))
+    transactions = dashboard_export.ledger_lines(busy, clock.this_month(busy))
     assert next(transactions).startswith("eventId,")
     with django_assert_max_num_queries(1):
         assert len(list(transactions)) == 26

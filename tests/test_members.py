@@ -76,7 +76,7 @@ def test_owners_and_managers_add_change_and_remove(
     assert roles(project)["viewer"] == "manager"
     client.post(*remove)
     assert roles(project) == {"manager": "manager", "newcomer": "viewer"}
-    assert "viewer is no member any more." in text(client.get(url(project)))
+    assert "viewer has been removed." in text(client.get(url(project)))
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -141,7 +141,7 @@ def test_the_sidebar_leads_here_and_to_the_log_only_for_its_readers(
 @pytest.mark.parametrize("written", ["newcomer", "new.comer@EXAMPLE.com", "  newcomer "])
 def test_one_is_found_by_username_or_address(project: Any, owner: Any, newcomer: Any, written: str) -> None:
     sent = {"person": written, "role": "manager"}
-    assert "newcomer is a manager now." in text(signed_in(owner).post(url(project), sent, follow=True))
+    assert "newcomer is now a manager." in text(signed_in(owner).post(url(project), sent, follow=True))
     assert roles(project)["newcomer"] == "manager"
     assert Membership.objects.get(user=newcomer).joined_at == NOW
 
@@ -213,7 +213,7 @@ def test_who_is_no_member_can_be_neither_changed_nor_removed(
 
 def test_a_role_that_is_none_changes_nothing(project: Any, owner: Any, viewer: Any) -> None:
     response = signed_in(owner).post(url(project, "member-role", viewer.pk), {"role": "owner"}, follow=True)
-    assert "nothing is changed" in text(response)
+    assert "Nothing has been changed" in text(response)
     assert roles(project)["viewer"] == "viewer"
 
 

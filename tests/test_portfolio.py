@@ -18,8 +18,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from aicost import queries
-from aicost.queries.sorting import ORDERS, STATES
 from aicost.url_state.portfolio import PortfolioState
+from aicost.url_state.sorting import ORDERS, STATES
 from billing.budgets import limits
 from billing.budgets.forecast import Forecast, NotYet
 from billing.money import NANOS_PER_DOLLAR, dollars

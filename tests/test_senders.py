@@ -13,6 +13,7 @@ from django.db import connection
 
 from aicost import queries
 from aicost.exports import dashboard as dashboard_export
+from billing import clock
 from billing.models import CreditTransaction
 from billing.money import dollars
 from billing.rollups import verification
@@ -138,7 +139,7 @@ def check_adds_up(summary: dict[str, Any]) -> None:
 
 def check_same_everywhere(project: Project, month: str, summary: dict[str, Any]) -> None:
     """Check that ledger, rollups, procedure and CSV have the same figure."""
-    first = queries.month_from(project, month)
+    first = clock.month_from(project, month)
     assert first
     lines = list(csv.DictReader(StringIO("".join(dashboard_export.ledger_lines(project, first)))))
     *rows, total = lines

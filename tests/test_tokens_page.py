@@ -250,7 +250,7 @@ def test_the_list_asks_the_database_as_often_for_many_tokens(owner: Any, project
 def test_a_revoked_token_is_worth_nothing(owner: Any) -> None:
     secret = made_by(owner)
     response = signed_in(owner).post(reverse("revoke-token", args=[ApiToken.objects.get().pk]), follow=True)
-    assert "“Report” is revoked" in text(response)
+    assert "“Report” has been revoked" in text(response)
     assert Client().get(MONTHLY, HTTP_AUTHORIZATION=f"Bearer {secret}").status_code == 401
 
 

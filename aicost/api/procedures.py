@@ -17,7 +17,7 @@ from aicost.api import schemas, serializers
 from aicost.api.registry import PROCEDURES, procedure
 from aicost.cache import Span, kept, key_of
 from aicost.formatting import text as formats
-from billing import periods
+from billing import clock, periods
 from billing.budgets import checks, limits
 from billing.money import dollars, nanos_from_dollars
 from products.access import Caller, project_for
@@ -202,7 +202,7 @@ def get_daily_spend(project: Project, params: schemas.OfDays) -> list[schemas.Da
 def _month(project: Project, params: schemas.OfMonth | schemas.OfDays) -> date | None:
     """The month that was sent; None, for the current month, if none was."""
     sent = "month" in params.model_fields_set  # an empty text counts as sent, and is an error
-    return queries.month_from(project, params.month) if sent else None
+    return clock.month_from(project, params.month) if sent else None
 
 
 def _budget_figures(project: Project) -> schemas.BudgetFigures:

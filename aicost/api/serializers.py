@@ -5,6 +5,7 @@ from typing import Any
 from aicost import queries
 from aicost.api import schemas
 from aicost.formatting import text as formats
+from billing import clock
 from billing.budgets.forecast import Forecast, NotYet
 from billing.budgets.limits import BudgetStatus
 from billing.money import dollars, percent
@@ -72,7 +73,7 @@ def budget(budget: BudgetStatus | None) -> dict[str, Any]:
 
 
 def forecast(project: Project, summary: queries.MonthSummary) -> schemas.Forecast | None:
-    if summary.month != queries.this_month(project):
+    if summary.month != clock.this_month(project):
         return None
     found = queries.budget_forecast(project, summary)
     if isinstance(found.outlook, NotYet):

@@ -1,4 +1,4 @@
-"""Pipeline runs for machines: all of a product, the jobs and deductions of one; and the history of limits.
+"""Pipeline runs for machines: all of a product, the jobs and deductions of one.
 
 Rows come as a stream, and the total, which is a list, is summed while they pass.
 """
@@ -10,7 +10,6 @@ from aicost.exports.tabular import Cell, Table, instant
 from aicost.queries import Deduction, RunCost, runs
 from aicost.queries.runs import JobCost
 from billing import money
-from billing.models import BudgetChange
 from products.models import Project
 
 RUN_COLUMNS = ("runId", "status", "trigger", "startedAt", "finishedAt", "jobs", "tokens", "cost")
@@ -19,7 +18,6 @@ JOB_COLUMNS = (
     *("transactions", "inputTokens", "outputTokens", "cost"),
 )
 DEDUCTION_COLUMNS = ("id", "occurredAt", "jobId", "agentType", "model", "inputTokens", "outputTokens", "cost")
-LIMIT_COLUMNS = ("changedAt", "changedBy", "oldLimit", "newLimit", "policy", "note")
 
 
 def pipelines(project: Project) -> Table:
@@ -76,20 +74,3 @@ def _summed(name: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]],
 
 
 OF_RUN = {"jobs": jobs, "deductions": deductions}
-
-
-def limits(project: Project) -> Table:
-    """Who changed the limit or the policy when; all of it, newest first. There is nothing to sum."""
-    changes = BudgetChange.objects.filter(project=project).select_related("changed_by")
-    rows = [
-        (
-            *(instant(one.changed_at), one.changed_by.get_username() if one.changed_by else None),
-            *(_dollars(one.old_limit_nanos), _dollars(one.new_limit_nanos), one.policy, one.note),
-        )
-        for one in changes
-    ]
-    return Table("limits", LIMIT_COLUMNS, rows, ("total", *[None] * (len(LIMIT_COLUMNS) - 1)))
-
-
-def _dollars(nanos: int | None) -> float | None:
-    return None if nanos is None else money.dollars(nanos)

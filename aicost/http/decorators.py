@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import condition, conditional_page
@@ -15,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from django.views.defaults import page_not_found
 
 from aicost.http import denials
-from products.models import Project
+from aicost.http.errors import bad_request
 
 View = Callable[..., HttpResponseBase]
 
@@ -64,18 +63,3 @@ def _with_error_pages(view: View) -> View:
 
 def _request_line(request: HttpRequest) -> str:
     return f"{request.method} {request.path}"
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The page for status 400, with the errors of a `ValidationError` by field; also `handler400`."""
-    wrong = exception.message_dict if isinstance(exception, ValidationError) else {}
-    return render(request, "400.html", {"wrong": [(k, " ".join(v)) for k, v in wrong.items()]}, status=400)
-
-
-def render_product(
-    request: HttpRequest, name: str, project: Project, context: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    """Render a product's page. The sidebar highlights the link with the template's name."""
-    return render(
-        request, f"aicost/{name}.html", {"project": project, "here": name, **context}, status=status
-    )

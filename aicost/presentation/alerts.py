@@ -3,27 +3,23 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from aicost import queries
 from aicost.formatting import html
 from aicost.formatting import text as formats
-from aicost.queries import alerts as alert_queries
+from aicost.queries.alerts import AlertsPage
 from billing import periods
-from billing.alerts import channels
-from billing.budgets import limits
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from products.models import Project
 
 OVERDUE = timedelta(minutes=5)
-"""After which an untouched message says that nobody sends."""
+"""A message untouched for longer than this says that nothing sends messages."""
 
 
 @dataclass(frozen=True)
@@ -51,36 +47,37 @@ class DeliveryRow:
     about: str
     channel: str
     target: str
-    """"" where it is somebody else's, and not for this person to see."""
+    """Empty if it is another person's address and this person may not see it."""
     state: str
     word: str
     when: SafeString | str
     attempts: int
     note: SafeString | str
     act: str
-    """What its button says; "" where it has none."""
+    """The label of its button; empty if it has none."""
 
 
-def page(project: Project, user: Any, may_change: bool, page: int) -> dict[str, Any]:
-    choice = channels.chosen(project)
+def page(
+    project: Project, found: AlertsPage, user: Any, *, may_change: bool, number: int, now: datetime
+) -> dict[str, Any]:
+    """Page `number` of the deliveries, and the channels and thresholds above it."""
     zone = periods.zone(project.time_zone)
-    log, more = alert_queries.deliveries(project, page)
     return {
-        "month_name": formats.month(queries.this_month(project)),
-        "has_limit": project.pk in limits.limits_now([project]),
-        "thresholds": _thresholds(choice.percents, alert_queries.standing(project), zone),
-        "channels": [_email(project, choice, may_change), _webhook(choice)],
-        "deliveries": [_row(one, zone, user, may_change) for one in log],
-        "newer": page - 1 if page > 1 else None,
-        "older": page + 1 if more else None,
+        "month_name": formats.month(found.month),
+        "has_limit": found.has_limit,
+        "thresholds": _thresholds(found.settings.percents, found.passed, zone),
+        "channels": [_email(found, may_change), _webhook(found.settings)],
+        "deliveries": [_row(delivery, zone, user, may_change, now) for delivery in found.deliveries],
+        "newer": number - 1 if number > 1 else None,
+        "older": number + 1 if found.more else None,
         "may_change": may_change,
     }
 
 
 def _thresholds(
-    percents: Sequence[int], standing: dict[int, BudgetAlert], zone: ZoneInfo
+    percents: Sequence[int], passed: dict[int, BudgetAlert], zone: ZoneInfo
 ) -> list[ThresholdRow]:
-    return [_threshold(percent, standing.get(percent), zone) for percent in percents]
+    return [_threshold(percent, passed.get(percent), zone) for percent in percents]
 
 
 def _threshold(percent: int, alert: BudgetAlert | None, zone: ZoneInfo) -> ThresholdRow:
@@ -95,11 +92,11 @@ def _threshold(percent: int, alert: BudgetAlert | None, zone: ZoneInfo) -> Thres
     )
 
 
-def _email(project: Project, choice: AlertSettings, may_change: bool) -> ChannelRow:
-    if not channels.email_works():
+def _email(found: AlertsPage, may_change: bool) -> ChannelRow:
+    if not found.email_works:
         detail = "This server knows no mail server. Who runs it sets EMAIL_URL."
         return ChannelRow("email", "mail", "Email", "not configured", detail, False)
-    addresses = channels.recipients(project, choice)
+    addresses = found.recipients
     if not addresses:
         return ChannelRow("email", "mail", "Email", "off", "Nobody is told by email.", False)
     # Other people's addresses are for those who choose them.
@@ -114,7 +111,7 @@ def _webhook(choice: AlertSettings) -> ChannelRow:
 
 
 def _host(url: str) -> str:
-    """The rest of a URL is often a secret."""
+    """Only the host: the rest of a URL is often a secret."""
     return urlsplit(url).hostname or ""
 
 
@@ -128,7 +125,7 @@ _WORDS = {
 }
 
 
-def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool) -> DeliveryRow:
+def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool, now: datetime) -> DeliveryRow:
     state = "retrying" if delivery.state == "pending" and delivery.attempts else delivery.state
     return DeliveryRow(
         id=delivery.pk,
@@ -139,7 +136,7 @@ def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool) -
         word=_WORDS[state],
         when=html.moment(delivery.sent_at or delivery.attempted_at or delivery.created_at, zone),
         attempts=delivery.attempts,
-        note=_note(delivery, state, zone),
+        note=_note(delivery, state, zone, now),
         act=_act(state) if may_change else "",
     )
 
@@ -158,10 +155,10 @@ def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
     return delivery.target if may_change or own else ""
 
 
-def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo) -> str:
+def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo, now: datetime) -> str:
     if state == "retrying":
         return f"{delivery.error} Next attempt: {formats.instant(delivery.due_at, zone)}.".strip()
-    if state == "pending" and delivery.due_at < timezone.now() - OVERDUE:
+    if state == "pending" and delivery.due_at < now - OVERDUE:
         return "Nobody has sent it: send_alerts does not seem to run on this server."
     return delivery.error
 
@@ -172,14 +169,16 @@ def _act(state: str) -> str:
     return "Send now" if state in ("pending", "retrying") else "Send again"
 
 
-def told(deliveries: Sequence[AlertDelivery]) -> tuple[bool, str]:
-    """Whether all was well, and what the person reads who asked for these to be sent."""
-    became = Counter(delivery.state for delivery in deliveries)
+def outcome(deliveries: Sequence[AlertDelivery]) -> tuple[bool, str]:
+    """Whether all were sent, and what the person who asked for it reads."""
+    states = Counter(delivery.state for delivery in deliveries)
     if not deliveries:
         return False, "There is nobody to send to: this channel is off or not configured."
-    if became["sent"] == len(deliveries):
+    if states["sent"] == len(deliveries):
         return True, "Sent." if len(deliveries) == 1 else f"Sent to {len(deliveries)} addresses."
-    wrong = next((one.error for one in deliveries if one.error), "The rest is sent in a moment.")
-    if became["sent"]:
-        return False, f"{became['sent']} of {len(deliveries)} sent. {wrong}"
+    wrong = next(
+        (delivery.error for delivery in deliveries if delivery.error), "The rest is sent in a moment."
+    )
+    if states["sent"]:
+        return False, f"{states['sent']} of {len(deliveries)} sent. {wrong}"
     return False, f"Not sent. {wrong}"

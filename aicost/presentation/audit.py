@@ -1,6 +1,5 @@
 """The audit log of a product, and a person's own sign-ins, newest first."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,11 +8,9 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from aicost.exports.tabular import Cell, instant
 from aicost.formatting import html
 from aicost.formatting import text as formats
 from aicost.presentation.tokens import ZONE
-from aicost.queries import audit as audit_queries
 from billing import periods
 from products.models import Project
 from products.models.audit import SIGN_INS, AuditEntry, Kind
@@ -32,11 +29,11 @@ class EntryRow:
     times: str
 
 
-def page(project: Project, kind: str, number: int) -> dict[str, Any]:
-    found, more = audit_queries.page(audit_queries.of_product(project, kind), number)
+def page(project: Project, kind: str, number: int, entries: list[AuditEntry], more: bool) -> dict[str, Any]:
+    """Page `number` of the entries of a kind ("" for all); `more`: there are older ones."""
     zone = periods.zone(project.time_zone)
     return {
-        "entries": [_row(entry, zone) for entry in found],
+        "entries": [_row(entry, zone) for entry in entries],
         "kind": kind,
         "kinds": Kind.choices,
         "csv": _address("export-audit", project, kind=kind),
@@ -45,20 +42,9 @@ def page(project: Project, kind: str, number: int) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("at", "kind", "who", "about", "address", "detail", "times", "lastAt")
-
-
-def rows(project: Project, kind: str) -> Iterator[Sequence[Cell]]:
-    """All of it, for a file."""
-    for entry in audit_queries.of_product(project, kind).iterator(chunk_size=2_000):
-        told = (entry.who_name, str(entry.about or ""), entry.address, entry.detail)
-        yield (instant(entry.at), entry.kind, *told, entry.times, instant(entry.last_at))
-
-
-def own_sign_ins(user: Any, number: int) -> dict[str, Any]:
-    found, more = audit_queries.page(audit_queries.sign_ins_of(user), number)
+def own_sign_ins(number: int, entries: list[AuditEntry], more: bool) -> dict[str, Any]:
     return {
-        "entries": [_row(entry, ZONE) for entry in found],
+        "entries": [_row(entry, ZONE) for entry in entries],
         "newer": f"?page={number - 1}" if number > 1 else "",
         "older": f"?page={number + 1}" if more else "",
     }
@@ -91,6 +77,6 @@ def _times(entry: AuditEntry, zone: ZoneInfo) -> str:
     return f"{formats.count(entry.times)} times, last {formats.instant(entry.last_at, zone)}"
 
 
-def _address(name: str, project: Project, **told: Any) -> str:
-    query = urlencode({key: value for key, value in told.items() if value})
+def _address(name: str, project: Project, **params: Any) -> str:
+    query = urlencode({key: value for key, value in params.items() if value})
     return reverse(name, args=[project.pk]) + (query and f"?{query}")

@@ -1,49 +1,54 @@
-"""The page of a product that says how usage gets in, and whether any has."""
+"""The page that says how to send usage to a product, and whether any has arrived."""
 
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
 
-from aicost import queries
 from aicost.formatting import html
 from aicost.formatting import text as formats
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
 from aicost.presentation.tokens import MadeToken
 from billing import periods
-from products import tokens
-from products.access import may_change
 from products.forms import ALREADY_ISSUED
 from products.models import ApiToken, Project
 
 
-def page(user: Any, project: Project, site: str, made: tuple[ApiToken, str] | None) -> dict[str, Any]:
-    """`site` is the address under which the person reached us."""
+def page(
+    project: Project,
+    site: str,
+    *,
+    manages: bool,
+    newest_token: int,
+    newest_usage: datetime | None,
+    made: tuple[ApiToken, str] | None,
+) -> dict[str, Any]:
+    """`site` is the address under which the person reached this server, `made` the token just made."""
     site = site.rstrip("/")
-    manages = may_change(user, project)
     target = Target(site, project.pk, made[1] if made else setups.PLACEHOLDER)
     return {
         "made": made and MadeToken(str(made[0]), made[1]),
         "manages": manages,
-        "newest": tokens.newest(user) if manages else 0,
+        "newest": newest_token,
         "made_already": ALREADY_ISSUED,
         "placeholder": setups.PLACEHOLDER,
         "setups": setups.setups(target, Machine.ours() if manages else Machine()),
         "address": site + reverse("product", args=[project.pk]),
         "credits_per_dollar": formats.count(settings.CREDITS_PER_DOLLAR),
-        **arrival(project),
+        **arrival(project, newest_usage),
     }
 
 
-def arrival(project: Project) -> dict[str, Any]:
+def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
+    """When usage arrived first, and when the newest deduction happened."""
     zone = periods.zone(project.time_zone)
-    newest = queries.newest(project) if project.first_usage_at else None
     return {
         "first_usage": project.first_usage_at and html.moment(project.first_usage_at, zone),
-        "newest_usage": newest and html.moment(newest, zone),
+        "newest_usage": newest_usage and html.moment(newest_usage, zone),
     }
 
 
-def token_name(project: Project) -> str:
-    return f"Connect, {formats.day(queries.today(project))}"
+def token_name(today: date) -> str:
+    return f"Connect, {formats.day(today)}"

@@ -1,5 +1,6 @@
-"""The page of a product's people: the owner first, then the others by name."""
+"""The page of a product's members: the owner first, then the others by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +19,25 @@ class PersonRow:
     since: SafeString | str
     own: bool
     other_role: str
-    """What one click makes of a member; "" of the owner, whom nobody changes here."""
+    """The role that the button gives; "" for the owner, whose role can't be changed here."""
 
 
 OTHER = {Membership.Role.VIEWER: Membership.Role.MANAGER, Membership.Role.MANAGER: Membership.Role.VIEWER}
 
 
-def page(project: Project, user: Any, may_change: bool) -> dict[str, Any]:
-    members = Membership.objects.filter(project=project).select_related("user").order_by("user__username")
+def page(project: Project, members: Iterable[Membership], user: Any, may_change: bool) -> dict[str, Any]:
+    """`user` is the one who looks."""
     zone = periods.zone(project.time_zone)
     owner = PersonRow(project.owner.pk, str(project.owner), "owner", "—", project.owner == user, "")
     rows = [
         PersonRow(
-            id=one.user.pk,
-            name=str(one.user),
-            role=one.role,
-            since=html.moment(one.joined_at, zone),
-            own=one.user == user,
-            other_role=OTHER[Membership.Role(one.role)].value,
+            id=member.user.pk,
+            name=str(member.user),
+            role=member.role,
+            since=html.moment(member.joined_at, zone),
+            own=member.user == user,
+            other_role=OTHER[Membership.Role(member.role)].value,
         )
-        for one in members
+        for member in members
     ]
     return {"people": [owner, *rows], "may_change": may_change}

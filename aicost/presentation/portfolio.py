@@ -63,15 +63,15 @@ class ProductRow:
 
 def portfolio(found: Portfolio, state: PortfolioState) -> dict[str, Any]:
     """What `_products.html` prints."""
-    shown = state.of(found)
-    highest = max((row.cost for row in shown.projects), default=0)
+    listed = state.of(found)
+    highest = max((row.cost for row in listed.projects), default=0)
     return {
-        "products": [_product_row(shown, row, highest) for row in shown.projects],
-        "totals": _totals(shown),
+        "products": [_product_row(listed, row, highest) for row in listed.projects],
+        "totals": _totals(listed),
         "filters": sorting.filters(state, found),
         "columns": sorting.columns(state),
         "order": sorting.order_words(state),
-        "filtered": sorting.filtered(state, shown, found),
+        "filtered": sorting.filtered(state, listed, found),
         "csv": state.export_url("csv"),
         "json": state.export_url("json"),
     }

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from aicost import queries
 from aicost.formatting import text as formats
 from aicost.queries import Portfolio
 from aicost.url_state.dashboard import Link
 from aicost.url_state.portfolio import PortfolioState
+from aicost.url_state.sorting import count_by_state
 
 COLUMNS = {
     "name": "Product",
@@ -48,7 +48,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Filtered:
-    """What is shown of the whole, and the way back to it."""
+    """Says which part of the portfolio is listed, and links back to all of it."""
 
     text: str
     empty: str
@@ -57,7 +57,7 @@ class Filtered:
 
 
 def filters(state: PortfolioState, found: Portfolio) -> list[Filter]:
-    counts = queries.counts(found)
+    counts = count_by_state(found)
     return [
         Filter(
             _link(state.only(name), f"state-{name}", text, name == state.state), formats.count(counts[name])
@@ -85,11 +85,11 @@ def order_words(state: PortfolioState) -> str:
     return f"{_WORDS[state.order]}, {'highest' if state.descending else 'lowest'} first"
 
 
-def filtered(state: PortfolioState, shown: Portfolio, found: Portfolio) -> Filtered | None:
-    """None while everything is shown."""
+def filtered(state: PortfolioState, listed: Portfolio, found: Portfolio) -> Filtered | None:
+    """None if nothing is filtered out."""
     if state.state == "all":
         return None
-    number, every = len(shown.projects), formats.plural(len(found.projects), "product")
+    number, every = len(listed.projects), formats.plural(len(found.projects), "product")
     _, chosen = _FILTERS[state.state]
     return Filtered(
         text=f"Products {chosen}: {number} of {len(found.projects)}. Sums and shares are of these.",

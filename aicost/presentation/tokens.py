@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from aicost.formatting import html
-from products.models import ApiToken, Project
+from products.models import ApiToken
 
 State = Literal["active", "expired", "revoked"]
 
@@ -31,15 +30,15 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class MadeToken:
-    """Just made: the only time that its text is known."""
+    """A token just after it was made, the only time when its text is known."""
 
     name: str
     text: str
 
 
-def page(user: Any, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
-    now = timezone.now()
-    rows = [_row(token, now) for token in _tokens_of(user)]
+def page(tokens: list[ApiToken], now: datetime, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
+    """`tokens` as `products.tokens.tokens_of` returns them; `made` is a token just made, and its text."""
+    rows = [_row(token, now) for token in tokens]
     return {
         "tokens": {
             "active": [row for row in rows if row.state == "active"],
@@ -49,17 +48,6 @@ def page(user: Any, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
         "newest": max((row.id for row in rows), default=0),
         "here": "tokens",
     }
-
-
-def _tokens_of(user: Any) -> list[ApiToken]:
-    """Those that are narrowed to a product the person may see know it."""
-    tokens = list(ApiToken.objects.filter(user=user).order_by("-pk"))
-    narrowed = {token.project_id for token in tokens if token.project_id}
-    seen = Project.objects.visible_to(user).in_bulk(narrowed) if narrowed else {}
-    for token in tokens:
-        if token.project_id in seen:
-            token.project = seen[token.project_id]
-    return tokens
 
 
 def _row(token: Any, now: datetime) -> TokenRow:
@@ -78,7 +66,7 @@ def _row(token: Any, now: datetime) -> TokenRow:
 def _product(token: Any) -> str:
     if token.project_id is None:
         return "every product"
-    # Who was taken out of a product is told nothing more of it, not even a new name.
+    # Former members learn nothing more about the product, not even its new name.
     return token.project.name if ApiToken.project.is_cached(token) else "no longer yours to see"
 
 

@@ -4,37 +4,37 @@ Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in 
 billing zone. `month` is the first day of a month, the present one where it is left out.
 """
 
-from aicost.queries.budget import budget_history
+from aicost.queries.budget import BudgetPage, budget_history, budget_page, every_budget_change, limit_now
 from aicost.queries.changes import AgentTypeChange, Changes, changes
-from aicost.queries.dashboard import Baseline, MonthPage, month_page
+from aicost.queries.dashboard import Baseline, Dashboard, MonthPage, Panel, dashboard, month_page, panel
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
-from aicost.queries.month import AgentTypeSpend, MonthSummary, dollars_each, month_summary
-from aicost.queries.months import month_from, this_month, today
-from aicost.queries.portfolio import Portfolio, ProjectSpend, portfolio
-from aicost.queries.revenue import CreditsIn, Revenue, revenue
-from aicost.queries.series import Spend, daily_spend, monthly_trend
-from aicost.queries.sorting import arranged, counts
-from aicost.queries.transactions import (
-    Deduction,
-    RunCost,
-    deductions,
-    each_deduction,
-    newest,
-    recent,
-    top_runs,
+from aicost.queries.month import (
+    AgentTypeSpend,
+    MonthSummary,
+    UnpricedModel,
+    dollars_each,
+    month_summary,
+    unpriced_models,
 )
-from aicost.queries.unpriced import UnpricedModel, unpriced_models
+from aicost.queries.portfolio import Portfolio, ProjectSpend, example_project, portfolio, visible_projects
+from aicost.queries.revenue import CreditsIn, Revenue, revenue
+from aicost.queries.runs import RunCost, top_runs
+from aicost.queries.series import Spend, daily_spend, monthly_trend
+from aicost.queries.transactions import Deduction, deductions, each_deduction, newest, recent
 
 __all__ = [
     "AgentTypeChange",
     "AgentTypeSpend",
     "Baseline",
     "BudgetForecast",
+    "BudgetPage",
     "Changes",
     "CreditsIn",
+    "Dashboard",
     "Deduction",
     "MonthPage",
     "MonthSummary",
+    "Panel",
     "Portfolio",
     "ProjectSpend",
     "Revenue",
@@ -42,25 +42,27 @@ __all__ = [
     "RunningJobs",
     "Spend",
     "UnpricedModel",
-    "arranged",
     "budget_forecast",
     "budget_history",
+    "budget_page",
     "changes",
-    "counts",
     "daily_spend",
+    "dashboard",
     "deductions",
     "dollars_each",
     "each_deduction",
-    "month_from",
+    "every_budget_change",
+    "example_project",
+    "limit_now",
     "month_page",
     "month_summary",
     "monthly_trend",
     "newest",
+    "panel",
     "portfolio",
     "recent",
     "revenue",
-    "this_month",
-    "today",
     "top_runs",
     "unpriced_models",
+    "visible_projects",
 ]

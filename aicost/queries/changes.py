@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, Sum
 
-from aicost.queries.months import today
 from billing import decomposition, periods
+from billing.clock import today
 from billing.decomposition import Parts, Work
 from billing.models import DailyAgentSpend
 from products.models import Project

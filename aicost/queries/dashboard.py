@@ -1,15 +1,21 @@
-"""What the dashboard shows of a month besides its tabs, with as few questions as can be."""
+"""Everything that the dashboard shows of a month, in as few queries as possible."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+from aicost.queries.changes import Changes, changes
 from aicost.queries.forecast import BudgetForecast, budget_forecast, earliest_day
-from aicost.queries.month import MonthSummary, summary_of
-from aicost.queries.months import this_month, today
-from aicost.queries.series import Spend, day_range, days_with_usage, filled
+from aicost.queries.month import MonthSummary, UnpricedModel, month_summary, summary_of, unpriced_models
+from aicost.queries.runs import RunCost, top_runs
+from aicost.queries.series import Spend, day_range, days_with_usage, filled, monthly_trend
+from aicost.queries.transactions import Deduction, recent
 from billing import periods
 from billing.budgets import limits as budget_limits
 from billing.budgets.limits import BudgetStatus
+from billing.clock import this_month, today
+from billing.ledger import reservations
+from billing.ledger.reservations import Held
 from products.models import Project
 
 
@@ -39,14 +45,14 @@ class MonthPage:
 
 def month_page(project: Project, days: int, month: date | None = None) -> MonthPage:
     """Summary, comparison, daily series and forecast together: three queries, in the present month four."""
-    shown = month or this_month(project)
-    first, last = periods.same_days_before(shown, today(project))
-    limits = budget_limits.limits_of(project, [shown, periods.month_of(first)])
+    start = month or this_month(project)
+    first, last = periods.same_days_before(start, today(project))
+    limits = budget_limits.limits_of(project, [start, periods.month_of(first)])
     span = day_range(project, days, month)
-    present = shown == this_month(project)
+    present = start == this_month(project)
     earliest = [first, span[0], *([earliest_day(project)] if present else [])]
     found = days_with_usage(project, min(earliest), span[-1])
-    summary = summary_of(project, shown, limits[shown])
+    summary = summary_of(project, start, limits[start])
     return MonthPage(
         summary=summary,
         baseline=_baseline(first, last, found, limits[periods.month_of(first)]),
@@ -66,3 +72,49 @@ def _baseline(first: date, last: date, found: dict[date, Spend], limit: int | No
         jobs=sum(day.jobs for day in days),
         budget=budget_limits.status(limit, cost),
     )
+
+
+Panel = MonthSummary | list[Spend] | list[RunCost] | list[Deduction]
+"""What one tab shows: agent types (of the summary), months, top runs, or recent deductions."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """What the whole dashboard shows of a month, with the open tab."""
+
+    page: MonthPage
+    panel: Panel
+    changes: Changes
+    unpriced: list[UnpricedModel]
+    reserved: Held | None
+    """None where nothing can be reserved: without a limit, and in a past month."""
+
+
+def dashboard(project: Project, tab: str, days: int, month: date | None = None) -> Dashboard:
+    """`tab` is a key of `PANELS`, `days` the length of the daily chart; the default is the present month."""
+    page = month_page(project, days, month)
+    summary = page.summary
+    return Dashboard(
+        page=page,
+        panel=panel(project, tab, month, summary),
+        changes=changes(project, month),
+        unpriced=unpriced_models(project, summary.month) if summary.unpriced else [],
+        reserved=reservations.held(project) if summary.budget and month is None else None,
+    )
+
+
+def panel(
+    project: Project, tab: str, month: date | None = None, summary: MonthSummary | None = None
+) -> Panel:
+    """Queries the open tab only. `summary` is the month's, if the caller has it already."""
+    if tab == "agents" and summary is not None:
+        return summary
+    return PANELS[tab](project, month)
+
+
+PANELS: dict[str, Callable[[Project, date | None], Panel]] = {
+    "agents": month_summary,
+    "trend": monthly_trend,
+    "runs": top_runs,
+    "recent": recent,
+}

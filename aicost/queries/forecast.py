@@ -8,11 +8,11 @@ from django.db.models import Count
 from django.utils import timezone
 
 from aicost.queries.month import MonthSummary
-from aicost.queries.months import today
 from aicost.queries.series import Spend, costs_by_day, days_with_usage
 from billing import periods
 from billing.budgets import forecast
 from billing.budgets.forecast import Forecast, NotYet
+from billing.clock import today
 from products.models import AgentJob, Project, Status
 
 SILENCE = timedelta(hours=24)

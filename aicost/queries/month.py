@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from aicost.queries.months import this_month
 from billing import money, periods
 from billing.budgets import limits
 from billing.budgets.limits import BudgetStatus
-from billing.models import MonthlySpend
+from billing.clock import this_month
+from billing.models import MonthlySpend, UnpricedUsage
 from products.models import Project
 
 
@@ -159,3 +159,22 @@ def _agent(row: dict[str, Any]) -> AgentTypeSpend:
         failed_cost=row["failed_cost_nanos"],
         cancelled_cost=row["cancelled_cost_nanos"],
     )
+
+
+@dataclass(frozen=True)
+class UnpricedModel:
+    model: str
+    """As usage told it; "" where it told none."""
+    transactions: int
+    input_tokens: int
+    output_tokens: int
+
+
+def unpriced_models(project: Project, month: date | None = None) -> list[UnpricedModel]:
+    """The most frequent first, then by name."""
+    rows = UnpricedUsage.objects.filter(project=project, month=month or this_month(project))
+    found = rows.order_by("-transactions", "model")
+    return [
+        UnpricedModel(*row)
+        for row in found.values_list("model", "transactions", "input_tokens", "output_tokens")
+    ]

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aicost import cache
 from aicost.queries.forecast import days_looked_back_on, outlook
-from aicost.queries.months import this_month
 from aicost.queries.series import Spend, trends
 from billing import money, periods
 from billing.budgets import limits as budget_limits
 from billing.budgets.forecast import Forecast, NotYet
 from billing.budgets.limits import BudgetStatus
-from products.models import Project
+from billing.clock import this_month
+from products.models import Membership, Project
 
 
 @dataclass(frozen=True)
@@ -123,3 +123,15 @@ def _trends(projects: list[Project]) -> dict[int, list[Spend]]:
         pk: [spend for spend in found[pk] if spend.start <= month][-periods.TREND_MONTHS :]
         for pk, month in present.items()
     }
+
+
+def visible_projects(user: Any) -> list[Project]:
+    """The products in the person's portfolio, with their owners."""
+    return list(Project.objects.visible_to(user).unarchived().select_related("owner"))
+
+
+def example_project(user: Any) -> Project | None:
+    """A product for examples: if possible one that the person may change, so that every example works."""
+    visible = Project.objects.visible_to(user).unarchived()
+    managed = Membership.objects.filter(user=user, role=Membership.Role.MANAGER).values("project")
+    return visible.filter(owner=user).first() or visible.filter(pk__in=managed).first() or visible.first()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from aicost.queries.months import today
+from billing.clock import today
 from billing.models import DailySpend, MonthlyCredits, MonthlySpend
 from products.models import Project
 

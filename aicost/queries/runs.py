@@ -2,21 +2,37 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.http import Http404
 
-from aicost.queries import Deduction, RunCost, deductions
+from aicost.queries.transactions import Deduction, deductions
+from billing.clock import this_month
 from billing.models import CreditTransaction, LedgerQuerySet, RunSpend
 from products.models import AgentJob, PipelineRun, Project
 
 PAGE = 50
+TOP_RUNS = 5
 PORTION = 2_000
 """Runs that are asked for at once where all are wanted."""
 JOBS_SHOWN = 200
 DEDUCTIONS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """A run with its spend: of one month among the top runs, of all time in lists of runs."""
+
+    run_id: str
+    status: str
+    trigger: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    job_count: int
+    tokens: int
+    cost: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,37 @@ def _run_cost(run: PipelineRun, spend: dict[str, Any]) -> RunCost:
         tokens=int(spend["tokens"]),
         cost=int(spend["cost"]),
     )
+
+
+def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
+    """The month's five costliest runs, ties by latest start, then run id."""
+    rows = RunSpend.objects.filter(project=project, month=month or this_month(project)).order_by(
+        "-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id"
+    )
+    found = rows.select_related("run").only(
+        *(
+            "input_tokens",
+            "output_tokens",
+            "cost_nanos",
+            "run__run_id",
+            "run__status",
+            "run__reported_trigger",
+        ),
+        *("run__started_at", "run__finished_at", "run__job_count"),
+    )
+    return [
+        RunCost(
+            run_id=row.run.run_id,
+            status=row.run.status,
+            trigger=row.run.trigger,
+            started_at=row.run.started_at,
+            finished_at=row.run.finished_at,
+            job_count=row.run.job_count,
+            tokens=row.input_tokens + row.output_tokens,
+            cost=row.cost_nanos,
+        )
+        for row in found[:TOP_RUNS]
+    ]
 
 
 @dataclass(frozen=True)

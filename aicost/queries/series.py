@@ -7,8 +7,8 @@ from datetime import date
 
 from django.core.exceptions import ValidationError
 
-from aicost.queries.months import this_month, today
 from billing import periods
+from billing.clock import this_month, today
 from billing.models import DailySpend, MonthTotal
 from products.models import Project
 

@@ -1,4 +1,4 @@
-"""Top runs and recent deductions: what stands out, and what happened last."""
+"""Deductions with the run, job and agent type that they belong to, newest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,61 +6,14 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from django.db.models import Case, F, Subquery, When
+from django.db.models import Case, Subquery, When
 
-from aicost.queries.months import this_month
 from billing import periods
-from billing.models import CreditTransaction, LedgerQuerySet, RunSpend, corrections
+from billing.models import CreditTransaction, LedgerQuerySet, corrections
 from products.models import AgentJob, Project
 
-TOP_RUNS = 5
 RECENT = 50
 _CHUNK = 2_000
-
-
-@dataclass(frozen=True)
-class RunCost:
-    """A run with its spend: of one month among the top runs, of all time in lists of runs."""
-
-    run_id: str
-    status: str
-    trigger: str
-    started_at: datetime | None
-    finished_at: datetime | None
-    job_count: int
-    tokens: int
-    cost: int
-
-
-def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
-    """The month's five costliest runs, ties by latest start, then run id."""
-    rows = RunSpend.objects.filter(project=project, month=month or this_month(project)).order_by(
-        "-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id"
-    )
-    found = rows.select_related("run").only(
-        *(
-            "input_tokens",
-            "output_tokens",
-            "cost_nanos",
-            "run__run_id",
-            "run__status",
-            "run__reported_trigger",
-        ),
-        *("run__started_at", "run__finished_at", "run__job_count"),
-    )
-    return [
-        RunCost(
-            run_id=row.run.run_id,
-            status=row.run.status,
-            trigger=row.run.trigger,
-            started_at=row.run.started_at,
-            finished_at=row.run.finished_at,
-            job_count=row.run.job_count,
-            tokens=row.input_tokens + row.output_tokens,
-            cost=row.cost_nanos,
-        )
-        for row in found[:TOP_RUNS]
-    ]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from aicost.api.errors import (
     BAD_REQUEST,
+    JSONRPC_INVALID_REQUEST,
+    JSONRPC_METHOD_NOT_FOUND,
+    JSONRPC_PARSE_ERROR,
     METHOD_NOT_SUPPORTED,
     UNSUPPORTED_MEDIA_TYPE,
     ApiError,
@@ -21,10 +24,6 @@ from aicost.api.registry import Procedure
 from aicost.rpc.execution import ProcedureRunner, parse_json, read_body
 from products.printable import printable
 
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-
 _NO_RESPONSE = object()
 """The result of a notification."""
 
@@ -33,16 +32,16 @@ _NO_RESPONSE = object()
 @login_not_required
 def jsonrpc(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
-        return _refusal(METHOD_NOT_SUPPORTED.http, INVALID_REQUEST, "Send a POST.", Allow="POST")
+        return _refusal(METHOD_NOT_SUPPORTED.http, JSONRPC_INVALID_REQUEST, "Send a POST.", Allow="POST")
     if request.content_type != "application/json":
         # Forms on other sites can send other types along with the session cookie.
-        return _refusal(UNSUPPORTED_MEDIA_TYPE.http, INVALID_REQUEST, "Send application/json.")
+        return _refusal(UNSUPPORTED_MEDIA_TYPE.http, JSONRPC_INVALID_REQUEST, "Send application/json.")
     try:
         sent = parse_json(read_body(request))
     except ApiError as error:
-        return _refusal(error.code.http, INVALID_REQUEST, error.message)
+        return _refusal(error.code.http, JSONRPC_INVALID_REQUEST, error.message)
     except ValueError as error:
-        return _json(_error(None, PARSE_ERROR, f"Parse error: {printable(str(error))}"))
+        return _json(_error(None, JSONRPC_PARSE_ERROR, f"Parse error: {printable(str(error))}"))
     return _respond(ProcedureRunner(request), sent)
 
 
@@ -50,10 +49,10 @@ def _respond(runner: ProcedureRunner, sent: Any) -> HttpResponse:
     if not isinstance(sent, list):
         return _json(_response_to(runner, sent))
     if not sent:
-        return _json(_error(None, INVALID_REQUEST, "Invalid Request: an empty batch"))
+        return _json(_error(None, JSONRPC_INVALID_REQUEST, "Invalid Request: an empty batch"))
     if len(sent) > settings.RPC_MAX_BATCH:
         reason = f"Invalid Request: a batch has at most {settings.RPC_MAX_BATCH} members"
-        return _json(_error(None, INVALID_REQUEST, reason))
+        return _json(_error(None, JSONRPC_INVALID_REQUEST, reason))
     responses = [_response_to(runner, member) for member in sent]
     return _json([response for response in responses if response is not _NO_RESPONSE] or _NO_RESPONSE)
 
@@ -63,12 +62,12 @@ def _response_to(runner: ProcedureRunner, sent: Any) -> Any:
     problem = _problem(sent)
     if problem:
         id_ = sent.get("id") if isinstance(sent, dict) and _is_id(sent.get("id")) else None
-        return _error(id_, INVALID_REQUEST, f"Invalid Request: {problem}")
+        return _error(id_, JSONRPC_INVALID_REQUEST, f"Invalid Request: {problem}")
     try:
         response = {"jsonrpc": "2.0", "result": _call(runner, sent), "id": sent.get("id")}
     except Exception as error:
         refusal = api_error(error)
-        code = METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else refusal.code.jsonrpc
+        code = JSONRPC_METHOD_NOT_FOUND if isinstance(error, _MethodNotFound) else refusal.code.jsonrpc
         response = _error(sent.get("id"), code, refusal.message)
     return response if "id" in sent else _NO_RESPONSE
 

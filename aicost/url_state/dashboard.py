@@ -10,8 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost import queries
-from billing import periods
+from billing import clock, periods
 from products.models import Project
 
 TABS = {
@@ -34,21 +33,25 @@ class DashboardState:
     @classmethod
     def read(cls, project: Project, params: QueryDict) -> Self:
         """Raises `ValidationError` naming what is wrong in the address."""
-        month = queries.month_from(project, params.get("month"))
+        month = clock.month_from(project, params.get("month"))
         return cls(
             project,
             tab=one_of("tab", params.get("tab", "agents"), {name: name for name in TABS}),
             days=one_of("range", params.get("range", "30"), RANGES),
-            past_month=None if month == queries.this_month(project) else month,
+            past_month=None if month == clock.this_month(project) else month,
         )
 
     @property
     def month(self) -> date:
-        return self.past_month or queries.this_month(self.project)
+        return self.past_month or self.present_month
+
+    @property
+    def present_month(self) -> date:
+        return clock.this_month(self.project)
 
     def to(self, **changes: Any) -> "DashboardState":
         """The state one click away."""
-        if changes.get("past_month") == queries.this_month(self.project):
+        if changes.get("past_month") == self.present_month:
             changes["past_month"] = None
         return replace(self, **changes)
 
@@ -72,14 +75,14 @@ class DashboardState:
     @property
     def query(self) -> str:
         """Defaults are left out, so that each state has one address."""
-        told = {}
+        params = {}
         if self.tab != "agents":
-            told["tab"] = self.tab
+            params["tab"] = self.tab
         if self.days != 30:
-            told["range"] = str(self.days)
+            params["range"] = str(self.days)
         if self.past_month:
-            told["month"] = periods.month_text(self.past_month)
-        return f"?{urlencode(told)}" if told else ""
+            params["month"] = periods.month_text(self.past_month)
+        return f"?{urlencode(params)}" if params else ""
 
 
 def one_of(name: str, text: str, known: Mapping[str, Any]) -> Any:

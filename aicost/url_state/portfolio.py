@@ -7,10 +7,9 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost import queries
 from aicost.queries import Portfolio
-from aicost.queries.sorting import ORDERS, STATES
 from aicost.url_state.dashboard import one_of
+from aicost.url_state.sorting import ORDERS, STATES, sort_and_filter
 
 USUAL = "-spend"
 _SORTS = {f"{minus}{name}": f"{minus}{name}" for name in ORDERS for minus in ("", "-")}
@@ -41,7 +40,7 @@ class PortfolioState:
 
     def of(self, found: Portfolio) -> Portfolio:
         """The products that are shown, in their order."""
-        return queries.arranged(found, self.order, descending=self.descending, state=self.state)
+        return sort_and_filter(found, self.order, descending=self.descending, state=self.state)
 
     def sorted_by(self, order: str) -> "PortfolioState":
         """One click on a column away: names from A, figures from the highest; once more, the other way."""
@@ -67,9 +66,9 @@ class PortfolioState:
     @property
     def query(self) -> str:
         """Defaults are left out, so that each state has one address."""
-        told = {}
+        params = {}
         if self.sort != USUAL:
-            told["sort"] = self.sort
+            params["sort"] = self.sort
         if self.state != "all":
-            told["state"] = self.state
-        return f"?{urlencode(told)}" if told else ""
+            params["state"] = self.state
+        return f"?{urlencode(params)}" if params else ""

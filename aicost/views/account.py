@@ -1,4 +1,4 @@
-"""What is a person's own: API tokens, sign-ins and sessions, the password."""
+"""A person's own pages: API tokens, sign-ins and sessions, the password."""
 
 from typing import Any
 
@@ -9,47 +9,51 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from aicost.formatting import text as formats
 from aicost.http import login_signals, sessions
 from aicost.http.decorators import page
-from aicost.presentation import audit as audit_shown
-from aicost.presentation import tokens as tokens_shown
+from aicost.presentation import audit as audit_page
+from aicost.presentation import tokens as tokens_page
+from aicost.queries import audit as audit_queries
 from aicost.url_state.runs import page_from
 from products import audit, tokens
 from products.forms import OwnTokenForm
-from products.models import ApiToken
 
 
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_tokens(request: HttpRequest) -> HttpResponse:
-    """A new token's text stands in the answer to the POST and nowhere else: no session keeps it."""
+    """A new token's text is only in the response to the POST; no session stores it."""
     form = OwnTokenForm(request.user, request.POST if request.method == "POST" else None)
     made = form.issue() if form.is_valid() else None
     status = 422 if form.errors else 200
-    shown = {"form": OwnTokenForm(request.user) if made else form, **tokens_shown.page(request.user, made)}
-    return render(request, "aicost/tokens.html", shown, status=status)
+    listed = tokens_page.page(tokens.tokens_of(request.user), timezone.now(), made)
+    context = {"form": OwnTokenForm(request.user) if made else form, **listed}
+    return render(request, "aicost/tokens.html", context, status=status)
 
 
 @page
 @require_POST
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
-    token = ApiToken.objects.filter(user=request.user.pk, pk=token_id).first()
+    token = tokens.token_of(request.user, token_id)
     if token is None:
         raise Http404("No such token.")
     tokens.revoke(token, by=request.user)
-    messages.success(request, f"“{token}” is revoked: nobody can use it any more.")
+    messages.success(request, f"“{token}” has been revoked. It no longer works.")
     return redirect("tokens")
 
 
 @page
 @require_safe
 def security(request: HttpRequest) -> HttpResponse:
-    parts = audit_shown.own_sign_ins(request.user, page_from(request.GET.get("page")))
-    return render(request, "aicost/security.html", {"here": "security", **parts})
+    number = page_from(request.GET.get("page"))
+    entries, more = audit_queries.page(audit_queries.sign_ins_of(request.user), number)
+    context = {"here": "security", **audit_page.own_sign_ins(number, entries, more)}
+    return render(request, "aicost/security.html", context)
 
 
 @page
@@ -57,8 +61,8 @@ def security(request: HttpRequest) -> HttpResponse:
 def end_sessions(request: HttpRequest) -> HttpResponse:
     ended = sessions.end_others(request.user, keep=request.session.session_key)
     audit.record(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
-    told = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
-    messages.success(request, told)
+    text = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
+    messages.success(request, text)
     return redirect("security")
 
 
@@ -66,7 +70,7 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
-    """Every other session has the hash of the former password, and ends by it."""
+    """Every other session contains the hash of the old password, so it ends."""
     person: Any = request.user
     form = PasswordChangeForm(person, request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -83,12 +87,12 @@ def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResp
         user = form.save()
         audit.record(audit.Kind.PASSWORD_CHANGED, by=user, about=user)
     update_session_auth_hash(request, user)
-    messages.success(request, "The password is changed. Your other sessions have ended.")
+    messages.success(request, "Your password has been changed. Your other sessions have ended.")
     return redirect("security")
 
 
 def _guesses(request: HttpRequest) -> bool:
-    """Whoever sits at somebody else's session may not try passwords here for ever."""
+    """Limits how often somebody at another person's open session can guess the password."""
     login_signals.record_wrong_password(request)
     wrong = request.session["wrong_passwords"] = request.session.get("wrong_passwords", 0) + 1
     return bool(wrong >= settings.AXES_FAILURE_LIMIT)

@@ -1,4 +1,4 @@
-"""The page of a product's alerts, and what its buttons do."""
+"""The page of a product's alerts, and its buttons."""
 
 from typing import Any
 from uuid import UUID
@@ -6,11 +6,14 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from aicost.http.decorators import page, render_product
-from aicost.presentation import alerts as shown
+from aicost.http.decorators import page
+from aicost.presentation import alerts as alerts_page
+from aicost.queries import alerts as alert_queries
 from aicost.url_state import runs as run_urls
+from aicost.views.product import render_product
 from billing.alerts import channels, outbox
 from billing.alerts.forms import AlertForm
 from billing.models.alerts import AlertDelivery
@@ -28,14 +31,14 @@ def alerts(request: HttpRequest, project_id: str) -> HttpResponse:
     if not form.is_valid():
         return _render(request, project, form=form, status=422)
     form.save(project, request.user)
-    messages.success(request, "The alerts are saved.")
+    messages.success(request, "The alerts have been saved.")
     return redirect("alerts", project.pk)
 
 
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_secret(request: HttpRequest, project_id: str) -> HttpResponse:
-    """It stands in the answer to the POST and in no page that is opened by the way."""
+    """The secret is only in the response to the POST, and on no page that can be opened again."""
     project = project_for(request.user, project_id, need="change")
     if request.method != "POST":  # its address, opened once more
         return redirect("alerts", project.pk)
@@ -55,17 +58,15 @@ def send_test(request: HttpRequest, project_id: str, channel: str) -> HttpRespon
 @require_POST
 def send_again(request: HttpRequest, project_id: str, delivery_id: UUID) -> HttpResponse:
     project = project_for(request.user, project_id, need="change")
-    delivery = AlertDelivery.objects.filter(project=project, pk=delivery_id).first()
-    if delivery is None:
-        raise Http404("No such delivery.")
+    delivery = alert_queries.delivery_of(project, delivery_id)
     outbox.send_again(delivery)
     return _send(request, project, [delivery])
 
 
 def _send(request: HttpRequest, project: Project, deliveries: list[AlertDelivery]) -> HttpResponse:
     outbox.send_for_a_person(deliveries)
-    well, words = shown.told(deliveries)
-    messages.add_message(request, messages.SUCCESS if well else messages.ERROR, words)
+    sent, text = alerts_page.outcome(deliveries)
+    messages.add_message(request, messages.SUCCESS if sent else messages.ERROR, text)
     return redirect("alerts", project.pk)
 
 
@@ -79,7 +80,11 @@ def _render(
 ) -> HttpResponse:
     allowed = may_change(request.user, project)
     number = run_urls.page_from(request.GET.get("page"))
-    context: dict[str, Any] = {"secret": secret, **shown.page(project, request.user, allowed, number)}
+    found = alert_queries.alerts_page(project, number)
+    rows = alerts_page.page(
+        project, found, request.user, may_change=allowed, number=number, now=timezone.now()
+    )
+    context: dict[str, Any] = {"secret": secret, **rows}
     if allowed:  # the form holds addresses and the webhook's whole URL
-        context["form"] = form or AlertForm.of(channels.chosen(project))
+        context["form"] = form or AlertForm.of(found.settings)
     return render_product(request, "alerts", project, context, status=status)

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from aicost.http.decorators import page, render_product
-from aicost.presentation.dashboard import budget as budget_shown
-from aicost.presentation.dashboard import month
-from aicost.presentation.dashboard import reservations as spending_shown
+from aicost import queries
+from aicost.http.decorators import page
+from aicost.presentation.dashboard import budget as budget_panel
+from aicost.presentation.dashboard import month, reservations
 from aicost.url_state.dashboard import DashboardState
+from aicost.views.product import render_product
 from billing.budgets import limits, policies
 from billing.forms import BudgetForm, ClearBudgetForm, PolicyForm
 from billing.models import BudgetChange
@@ -26,7 +27,7 @@ def budget(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
     form = _budget_form(request, project)
     if form.is_bound and form.is_valid():
-        messages.success(request, budget_shown.told(_set_limit(request, project, form)))
+        messages.success(request, budget_panel.confirmation(_set_limit(request, project, form)))
         return redirect("budget", project.pk)
     policy_form = PolicyForm(initial={"policy": policies.policy_of(project)})
     return _budget_page(request, project, form, policy_form)
@@ -39,7 +40,7 @@ def budget_policy(request: HttpRequest, project_id: str) -> HttpResponse:
     form = PolicyForm(request.POST)
     if form.is_valid():
         change = policies.set_policy(project, form.cleaned_data["policy"], by=request.user)
-        messages.success(request, spending_shown.told_of_policy(change))
+        messages.success(request, reservations.policy_confirmation(change))
         return redirect("budget", project.pk)
     return _budget_page(request, project, _present_limit(project), form)
 
@@ -47,9 +48,14 @@ def budget_policy(request: HttpRequest, project_id: str) -> HttpResponse:
 def _budget_page(
     request: HttpRequest, project: Project, form: BudgetForm, policy_form: PolicyForm
 ) -> HttpResponse:
-    shown = {"form": form, "policy_form": policy_form, "may_change": may_change(request.user, project)}
+    context = {
+        "form": form,
+        "policy_form": policy_form,
+        "may_change": may_change(request.user, project),
+        **budget_panel.page(project, queries.budget_page(project)),
+    }
     status = 422 if form.is_bound or policy_form.is_bound else 200
-    return render_product(request, "budget", project, shown | budget_shown.page(project), status=status)
+    return render_product(request, "budget", project, context, status=status)
 
 
 def _budget_form(request: HttpRequest, project: Project) -> BudgetForm:
@@ -59,38 +65,40 @@ def _budget_form(request: HttpRequest, project: Project) -> BudgetForm:
 
 
 def _present_limit(project: Project) -> BudgetForm:
-    return BudgetForm(initial={"limit": budget_shown.typed_limit(project)})
+    return BudgetForm(initial={"limit": budget_panel.typed_limit(queries.limit_now(project))})
 
 
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def limit(request: HttpRequest, project_id: str) -> HttpResponse:
-    """The form in place, for htmx; what it saves comes back as the month that is shown, drawn anew."""
+    """The form in place, for htmx. After a change the response is the dashboard's updated month."""
     project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
     if not request.htmx:  # type: ignore[attr-defined]  # by django-htmx's middleware
         return redirect("budget", project.pk)
     form = _budget_form(request, project)
     if form.is_bound and form.is_valid():
-        return _month_anew(request, project, _set_limit(request, project, form))
+        return _updated_month(request, project, _set_limit(request, project, form))
     form.fields["limit"].widget.attrs["autofocus"] = True  # htmx puts the focus there
-    shown = {"form": form, "may_change": may_change(request.user, project)}
-    return render_product(request, "_limit", project, shown, status=422 if form.is_bound else 200)
+    context = {"form": form, "may_change": may_change(request.user, project)}
+    return render_product(request, "_limit", project, context, status=422 if form.is_bound else 200)
 
 
 def _set_limit(request: HttpRequest, project: Project, form: BudgetForm) -> BudgetChange | None:
-    told = form.cleaned_data
-    return limits.set_limit(project, told["limit"], by=request.user, note=told["note"])
+    cleaned = form.cleaned_data
+    return limits.set_limit(project, cleaned["limit"], by=request.user, note=cleaned["note"])
 
 
-def _month_anew(request: HttpRequest, project: Project, change: BudgetChange | None) -> HttpResponse:
-    shown = month.month(_state_of_page(request, project)) | {"told": budget_shown.told(change)}
-    response = render_product(request, "_month", project, shown)
+def _updated_month(request: HttpRequest, project: Project, change: BudgetChange | None) -> HttpResponse:
+    state = _state_of_page(request, project)
+    found = queries.dashboard(project, state.tab, state.days, state.past_month)
+    context = month.month(state, found) | {"told": budget_panel.confirmation(change)}
+    response = render_product(request, "_month", project, context)
     response["HX-Retarget"] = "#month"
     return response
 
 
 def _state_of_page(request: HttpRequest, project: Project) -> DashboardState:
-    """What the address bar of the sender shows; the default where that is no dashboard's state."""
+    """The state in the sender's address bar; the default if that is not a dashboard."""
     address = request.htmx.current_url or ""  # type: ignore[attr-defined]
     try:
         return DashboardState.read(project, QueryDict(urlsplit(address).query))

@@ -1,13 +1,18 @@
-"""How usage gets into a product: its set-ups, a token for them, and whether any has arrived."""
+"""How to send usage to a product: set-ups, a token for them, and whether any usage has arrived."""
+
+from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from aicost.http.decorators import page, render_product
-from aicost.presentation import connect as shown
+from aicost import queries
+from aicost.http.decorators import page
+from aicost.presentation import connect as connect_page
+from aicost.views.product import render_product
+from billing import clock
 from products import tokens
-from products.access import project_for
+from products.access import may_change, project_for
 from products.forms import newest_token_sent
 from products.models import ApiToken, Project
 
@@ -15,28 +20,42 @@ from products.models import ApiToken, Project
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest, project_id: str) -> HttpResponse:
-    """A new token's text stands in the answer to the POST and nowhere else, as among a person's own."""
-    asked = request.method == "POST"
-    project = project_for(request.user, project_id, need="change" if asked else "read")
-    made = _make_token(request, project) if asked else None
-    parts = shown.page(request.user, project, request.build_absolute_uri("/"), made)
-    again = asked and made is None
-    shown_parts = {**parts, "again": again}
-    return render_product(request, "connect", project, shown_parts, status=422 if again else 200)
+    """A new token's text is only in the response to the POST, as on the page of a person's own tokens."""
+    posted = request.method == "POST"
+    project = project_for(request.user, project_id, need="change" if posted else "read")
+    made = _make_token(request, project) if posted else None
+    again = posted and made is None
+    manages = may_change(request.user, project)
+    context = connect_page.page(
+        project,
+        request.build_absolute_uri("/"),
+        manages=manages,
+        newest_token=tokens.newest(request.user) if manages else 0,
+        newest_usage=_newest_usage(project),
+        made=made,
+    )
+    return render_product(
+        request, "connect", project, {**context, "again": again}, status=422 if again else 200
+    )
 
 
 @page
 @require_safe
 def arrived(request: HttpRequest, project_id: str) -> HttpResponse:
-    """The page asks until usage has arrived. Nothing to swap till then: a screen reader would repeat it."""
+    """The page polls until usage arrives. Until then nothing is swapped: a screen reader would repeat it."""
     project = project_for(request.user, project_id)
     if request.htmx and not project.first_usage_at:  # type: ignore[attr-defined]
         return HttpResponse(status=204)
-    return render_product(request, "_arrived", project, {"here": "connect", **shown.arrival(project)})
+    context = {"here": "connect", **connect_page.arrival(project, _newest_usage(project))}
+    return render_product(request, "_arrived", project, context)
+
+
+def _newest_usage(project: Project) -> datetime | None:
+    return queries.newest(project) if project.first_usage_at else None
 
 
 def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] | None:
-    """None where this very form made one before."""
+    """None if the same form made a token before."""
     if project.archived_at:
         raise PermissionDenied("This product is archived and accepts no usage.")
     try:
@@ -45,7 +64,7 @@ def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] 
             scope=ApiToken.Scope.INGEST,
             project=project,
             newest=newest_token_sent(request.POST),
-            name=shown.token_name(project),
+            name=connect_page.token_name(clock.today(project)),
             by=request.user,
         )
     except tokens.AlreadyIssued:

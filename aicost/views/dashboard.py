@@ -1,104 +1,89 @@
-"""Pages and the dashboard's fragments: resolve access, ask, render."""
+"""The dashboard of a product, and its fragments: the same for everyone with access, and cached."""
+
+from collections.abc import Callable
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from aicost import queries
-from aicost.http.decorators import page, render_product, revalidated
-from aicost.presentation import overview
-from aicost.presentation import revenue as revenue_shown
-from aicost.presentation import runs as runs_shown
-from aicost.queries import runs
-from aicost.url_state import runs as run_urls
+from aicost.cache import Span, kept, key_of
+from aicost.http.decorators import page, respond_unless_cached, revalidated
+from aicost.presentation.dashboard import daily, month, tabs
 from aicost.url_state.dashboard import DashboardState
-from aicost.url_state.portfolio import PortfolioState
-from aicost.views import fragments
+from aicost.views.product import render_product
 from products.access import project_for
-from products.models import Project
 
+Name = Literal["month", "daily", "tabs"]
 
-@page
-@require_safe
-def portfolio(request: HttpRequest) -> HttpResponse:
-    return render(request, "aicost/portfolio.html", {"here": "portfolio", "products": _products(request)})
-
-
-@page
-@require_safe
-def portfolio_products(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(_products(request))
-
-
-@page
-@require_safe
-def product(request: HttpRequest, project_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id)
-    return render_product(request, "product", project, overview.overview(project))
+_SPANS: dict[Name, Span] = {"month": "minute", "daily": "day", "tabs": "day"}
+"""The forecast looks at the time of day, and reservations expire."""
 
 
 @page
 @require_safe
 def dashboard(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)
-    return render_product(request, "dashboard", state.project, {"month": fragments.html(state, "month")})
+    return render_product(request, "dashboard", state.project, {"month": _html(state, "month")})
 
 
 @revalidated
 @require_safe
 def dashboard_month(request: HttpRequest, project_id: str) -> HttpResponse:
-    return fragments.answer(request, _state(request, project_id), "month")
+    return _answer(request, _state(request, project_id), "month")
 
 
 @revalidated
 @require_safe
 def dashboard_daily(request: HttpRequest, project_id: str) -> HttpResponse:
-    return fragments.answer(request, _state(request, project_id), "daily")
+    return _answer(request, _state(request, project_id), "daily")
 
 
 @revalidated
 @require_safe
 def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
-    return fragments.answer(request, _state(request, project_id), "tabs")
-
-
-@page
-@require_safe
-def pipelines(request: HttpRequest, project_id: str) -> HttpResponseBase:
-    if "run" in request.GET:  # where an id can't stand in a path
-        return pipeline(request, project_id, request.GET["run"])
-    project = project_for(request.user, project_id)
-    found = runs.run_page(project, run_urls.read_cursor(request.GET))
-    return render_product(request, "pipelines", project, runs_shown.run_list(project, found, request.GET))
-
-
-@page
-@require_safe
-def pipeline(request: HttpRequest, project_id: str, run_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id)
-    return render_product(
-        request, "pipeline", project, runs_shown.one_run(project, runs.run_detail(project, run_id))
-    )
-
-
-@page
-@require_safe
-def revenue(request: HttpRequest, project_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id)
-    shown = revenue_shown.revenue(queries.revenue(project), queries.today(project))
-    return render_product(request, "revenue", project, {"revenue": shown})
-
-
-def _products(request: HttpRequest) -> SafeString:
-    state = PortfolioState.read(request.GET)
-    visible = list(Project.objects.visible_to(request.user).unarchived().select_related("owner"))
-    if not visible:
-        return render_to_string("aicost/_no_products.html", {"user": request.user})
-    return fragments.products(visible, state)
+    return _answer(request, _state(request, project_id), "tabs")
 
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:
     return DashboardState.read(project_for(request.user, project_id), request.GET)
+
+
+def _month(state: DashboardState) -> dict[str, Any]:
+    found = queries.dashboard(state.project, state.tab, state.days, state.past_month)
+    return month.month(state, found)
+
+
+def _daily(state: DashboardState) -> dict[str, Any]:
+    return {"chart": daily.chart(state, queries.daily_spend(state.project, state.days, state.past_month))}
+
+
+def _tabs(state: DashboardState) -> dict[str, Any]:
+    return {"tabs": tabs.tabs(state, queries.panel(state.project, state.tab, state.past_month))}
+
+
+_CONTEXTS: dict[Name, Callable[[DashboardState], dict[str, Any]]] = {
+    "month": _month,
+    "daily": _daily,
+    "tabs": _tabs,
+}
+
+
+def _html(state: DashboardState, name: Name) -> SafeString:
+    """Rendered without the request, so that nothing about the person who asks can be in it."""
+    return kept(_key(state, name), lambda: _rendered(state, name))
+
+
+def _rendered(state: DashboardState, name: Name) -> SafeString:
+    return render_to_string(f"aicost/_{name}.html", {"project": state.project, **_CONTEXTS[name](state)})
+
+
+def _key(state: DashboardState, name: Name) -> str:
+    return key_of(f"{name}{state.query}", _SPANS[name], state.project)
+
+
+def _answer(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
+    """The caller has checked that the person has access to the product."""
+    return respond_unless_cached(request, _key(state, name), lambda: HttpResponse(_html(state, name)))

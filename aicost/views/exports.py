@@ -7,27 +7,19 @@ from django.views.decorators.http import require_safe
 
 from aicost import queries
 from aicost.cache import key_of
-from aicost.exports import (
-    dashboard as dashboard_export,
-)
-from aicost.exports import (
-    portfolio as portfolio_export,
-)
-from aicost.exports import (
-    runs as run_exports,
-)
-from aicost.exports import (
-    tabular,
-)
+from aicost.exports import audit as audit_export
+from aicost.exports import budget as budget_export
+from aicost.exports import dashboard as dashboard_export
+from aicost.exports import portfolio as portfolio_export
+from aicost.exports import runs as run_exports
+from aicost.exports import tabular
 from aicost.exports.tabular import Table
 from aicost.http.decorators import page, respond_unless_cached, revalidated
-from aicost.presentation import audit as audit_shown
 from aicost.queries import audit as audit_queries
 from aicost.url_state.dashboard import DashboardState
 from aicost.url_state.portfolio import PortfolioState
 from billing import periods
 from products.access import project_for
-from products.models import Project
 
 FORMS = {
     "csv": ("text/csv; charset=utf-8", tabular.csv_lines),
@@ -60,8 +52,8 @@ def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
 @require_safe
 def portfolio(request: HttpRequest, form: str) -> HttpResponse:
     state = PortfolioState.read(request.GET)
-    visible = Project.objects.visible_to(request.user).unarchived()
-    return _download(portfolio_export.portfolio(state.of(queries.portfolio(visible))), form, "portfolio")
+    found = queries.portfolio(queries.visible_projects(request.user))
+    return _download(portfolio_export.portfolio(state.of(found)), form, "portfolio")
 
 
 @revalidated
@@ -93,7 +85,7 @@ def run_table(request: HttpRequest, project_id: str, table: str, form: str) -> S
 @require_safe
 def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
     project = project_for(request.user, project_id)
-    return _download(run_exports.limits(project), form, f"{_slug(project)}-limits")
+    return _download(budget_export.limits(project), form, f"{_slug(project)}-limits")
 
 
 @page
@@ -101,7 +93,8 @@ def limits(request: HttpRequest, project_id: str, form: str) -> HttpResponse:
 def audit_log(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
     project = project_for(request.user, project_id, need="view_audit_log")
     kind = audit_queries.kind_from(request.GET.get("kind"))
-    lines = tabular.csv_rows(audit_shown.COLUMNS, audit_shown.rows(project, kind))
+    entries = audit_queries.of_product(project, kind).iterator(chunk_size=2_000)
+    lines = tabular.csv_rows(audit_export.COLUMNS, audit_export.rows(entries))
     name = f"{_slug(project)}-audit{kind and f'-{kind}'}.csv"
     return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
 

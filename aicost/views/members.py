@@ -1,18 +1,15 @@
-"""A product's people, and what they did."""
+"""The page of a product's members, and its buttons."""
 
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from aicost.http.decorators import page, render_product
-from aicost.presentation import audit as audit_shown
-from aicost.presentation import members as shown
-from aicost.queries import audit as audit_queries
-from aicost.url_state.runs import page_from
+from aicost.http.decorators import page
+from aicost.presentation import members as members_page
+from aicost.views.product import render_product
 from products import members as acts
 from products.access import may_change, project_for
 from products.forms import MemberForm, RoleForm
@@ -26,10 +23,11 @@ def members(request: HttpRequest, project_id: str) -> HttpResponse:
     form = MemberForm(request.POST if request.method == "POST" else None)
     added = form.add(project, request.user) if form.is_valid() else None
     if added:
-        messages.success(request, f"{added.user} is a {added.role} now.")
+        messages.success(request, f"{added.user} is now a {added.role}.")
         return redirect("members", project.pk)
     allowed = may_change(request.user, project)
-    parts = {"form": form, **shown.page(project, request.user, allowed)}
+    people = members_page.page(project, list(acts.members_of(project)), request.user, allowed)
+    parts = {"form": form, **people}
     return render_product(request, "members", project, parts, status=422 if form.is_bound else 200)
 
 
@@ -41,9 +39,9 @@ def set_role(request: HttpRequest, project_id: str, user_id: int) -> HttpRespons
     form = RoleForm(request.POST)
     if form.is_valid():
         acts.set_role(project, member, form.cleaned_data["role"], by=request.user)
-        messages.success(request, f"{member} is a {form.cleaned_data['role']} now.")
+        messages.success(request, f"{member} is now a {form.cleaned_data['role']}.")
     else:
-        messages.error(request, "There is no such role; nothing is changed.")
+        messages.error(request, "There is no such role. Nothing has been changed.")
     return redirect("members", project.pk)
 
 
@@ -56,23 +54,13 @@ def remove(request: HttpRequest, project_id: str, user_id: int) -> HttpResponse:
     if member == request.user:
         messages.success(request, f"You have left {project}.")
         return redirect("portfolio")
-    messages.success(request, f"{member} is no member any more.")
+    messages.success(request, f"{member} has been removed.")
     return redirect("members", project.pk)
 
 
 def _member(project: Project, user_id: int) -> Any:
-    """The owner is none, whom nobody changes here."""
-    people = get_user_model()._default_manager.filter(memberships__project=project)
-    member = people.filter(pk=user_id).first()
+    """Raises `Http404` for strangers, and for the owner, whom nobody changes here."""
+    member = acts.member_of(project, user_id)
     if member is None:
         raise Http404("No such member.")
     return member
-
-
-@page
-@require_safe
-def audit_log(request: HttpRequest, project_id: str) -> HttpResponse:
-    project = project_for(request.user, project_id, need="view_audit_log")
-    kind = audit_queries.kind_from(request.GET.get("kind"))
-    parts = audit_shown.page(project, kind, page_from(request.GET.get("page")))
-    return render_product(request, "audit", project, parts)

@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from billing import ledger, periods
+from billing import clock, ledger, periods
 from billing.alerts import outbox
-from billing.alerts.thresholds import Standing, month_at, present_month, standing_of, standings
+from billing.alerts.thresholds import Standing, month_at, standing_of, standings
 from billing.budgets import limits
 from billing.models import BillingSetting
 from billing.models.alerts import BudgetAlert
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def hear(*, project: Project, months: Collection[date] | None, **_: Any) -> None:
     """Listens to `billing.signals.budget_moved`. Only the present month alerts."""
-    if months is None or present_month(project) in months:
+    if months is None or clock.this_month(project) in months:
         evaluate(project)
 
 

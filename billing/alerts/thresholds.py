@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
-from billing import money, periods
+from billing import clock, money, periods
 from billing.budgets import limits
 from billing.models import BillingSetting, MonthlySpend
 from billing.models.alerts import DEFAULT_THRESHOLDS, AlertSettings, BudgetAlert, percents
@@ -53,17 +52,13 @@ class Standing:
         return highest if highest > max(self.standing.difference(self.ended), default=0) else None
 
 
-def present_month(project: Project) -> date:
-    return month_at(project.time_zone, timezone.now())
-
-
 def month_at(zone: str, now: datetime) -> date:
     return periods.month_of(periods.day_of(now, periods.zone(zone)))
 
 
 def standing_of(project: Project) -> Standing | None:
     """None for a product in the archive."""
-    return next(standings([project.pk], present_month(project)), None)
+    return next(standings([project.pk], clock.this_month(project)), None)
 
 
 _AT_ONCE = 500

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from billing import periods
+from billing import clock, periods
 from tests.benchmarks import databases
 from tests.benchmarks.questions import RANGE
 
@@ -81,12 +81,11 @@ class Period(NamedTuple):
     @classmethod
     def of(cls, database: str, product: str) -> "Period":
         with databases.using(database):
-            from aicost import queries
             from products.models import Project
 
             project = Project.objects.get(name=product)
             siblings = Project.objects.filter(owner=project.owner_id).order_by("pk")
-            return cls(project.pk, list(siblings.values_list("pk", flat=True)), queries.today(project))
+            return cls(project.pk, list(siblings.values_list("pk", flat=True)), clock.today(project))
 
 
 def questions(of: Period) -> dict[str, tuple[str, ...]]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from aicost.queries.sorting import STATES
 from aicost.url_state import runs as run_urls
+from aicost.url_state.sorting import STATES
 from tests import every_url as every
 from tests.browser import scenes
 from tests.browser.conftest import expect

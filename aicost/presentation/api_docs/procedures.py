@@ -15,12 +15,10 @@ from aicost.api import errors, json_schema
 from aicost.api.errors import ErrorCode
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
-from aicost.http.authentication import BAD_TOKENS_A_MINUTE
 from aicost.presentation.api_docs import examples
 from aicost.presentation.api_docs.examples import Example, Site
 from aicost.presentation.api_docs.outline import InputField, Line, input_fields, outline
-from aicost.rpc import jsonrpc
-from products.access import Need, role_in
+from products.access import Need
 from products.forms import SCOPES
 from products.models import Project
 
@@ -50,13 +48,16 @@ class Documented:
     mistakes: list[Mistake]
 
 
-def page(user: Any, project: Project | None, site: Site) -> dict[str, Any]:
+def page(
+    project: Project | None, site: Site, *, may_change: bool, bad_tokens_a_minute: int
+) -> dict[str, Any]:
+    """`project` is the product of the examples; None if the person has none."""
     queries = [one for one in PROCEDURES.values() if one.kind == "query"][:2]
     return {
         "here": "api",
         "site": site,
         "project": project,
-        "may_change": project is not None and role_in(user, project) in ("owner", "manager"),
+        "may_change": may_change,
         "procedures": [
             (documented(name), examples.of_procedure(one, site)) for name, one in PROCEDURES.items()
         ],
@@ -67,7 +68,7 @@ def page(user: Any, project: Project | None, site: Site) -> dict[str, Any]:
         "max_batch": settings.RPC_MAX_BATCH,
         "scopes": SCOPES.items(),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
-        "mistakes": _MISTAKES_OF_ANY_CALL,
+        "mistakes": _mistakes_of_any_call(bad_tokens_a_minute),
     }
 
 
@@ -117,23 +118,28 @@ _FORBIDDEN: dict[Need, str] = {
     "change": "You may only read, the token's scope is not write, or a session sent no CSRF token.",
     "reserve": "You may only read, the token's scope is read, or a session sent no CSRF token.",
 }
-_MISTAKES_OF_ANY_CALL = [
-    _mistake(errors.NOT_FOUND, "There is no such procedure.", jsonrpc.METHOD_NOT_FOUND),
-    _mistake(errors.BAD_REQUEST, "What was sent is not JSON.", jsonrpc.PARSE_ERROR),
-    _mistake(errors.BAD_REQUEST, "A batch is too large.", jsonrpc.INVALID_REQUEST),
-    _mistake(
-        errors.METHOD_NOT_SUPPORTED,
-        "Queries of tRPC are GET, its mutations and JSON-RPC are POST.",
-        jsonrpc.INVALID_REQUEST,
-    ),
-    _mistake(
-        errors.UNSUPPORTED_MEDIA_TYPE, "A POST is not of the type application/json.", jsonrpc.INVALID_REQUEST
-    ),
-    _mistake(errors.PAYLOAD_TOO_LARGE, "The request is too large.", jsonrpc.INVALID_REQUEST),
-    _mistake(
-        errors.TOO_MANY_REQUESTS,
-        f"More than {BAD_TOKENS_A_MINUTE} bad tokens came from one address within a minute.",
-    ),
-    _mistake(errors.SERVICE_UNAVAILABLE, "The database is busy; try again."),
-    _mistake(errors.INTERNAL_SERVER_ERROR, "Something went wrong on the server."),
-]
+
+
+def _mistakes_of_any_call(bad_tokens_a_minute: int) -> list[Mistake]:
+    return [
+        _mistake(errors.NOT_FOUND, "There is no such procedure.", errors.JSONRPC_METHOD_NOT_FOUND),
+        _mistake(errors.BAD_REQUEST, "What was sent is not JSON.", errors.JSONRPC_PARSE_ERROR),
+        _mistake(errors.BAD_REQUEST, "A batch is too large.", errors.JSONRPC_INVALID_REQUEST),
+        _mistake(
+            errors.METHOD_NOT_SUPPORTED,
+            "Queries of tRPC are GET, its mutations and JSON-RPC are POST.",
+            errors.JSONRPC_INVALID_REQUEST,
+        ),
+        _mistake(
+            errors.UNSUPPORTED_MEDIA_TYPE,
+            "A POST is not of the type application/json.",
+            errors.JSONRPC_INVALID_REQUEST,
+        ),
+        _mistake(errors.PAYLOAD_TOO_LARGE, "The request is too large.", errors.JSONRPC_INVALID_REQUEST),
+        _mistake(
+            errors.TOO_MANY_REQUESTS,
+            f"More than {bad_tokens_a_minute} bad tokens came from one address within a minute.",
+        ),
+        _mistake(errors.SERVICE_UNAVAILABLE, "The database is busy; try again."),
+        _mistake(errors.INTERNAL_SERVER_ERROR, "Something went wrong on the server."),
+    ]

@@ -10,7 +10,6 @@ from aicost.formatting import html
 from aicost.formatting import text as formats
 from aicost.presentation.dashboard import forecast, reservations
 from billing import periods
-from billing.budgets import limits as budget_limits
 from billing.budgets.limits import BudgetStatus
 from billing.models import BudgetChange
 from products.models import Project
@@ -101,38 +100,32 @@ class LimitChange:
     """What changed."""
 
 
-def page(project: Project) -> dict[str, Any]:
+def page(project: Project, found: queries.BudgetPage) -> dict[str, Any]:
     """This month against its limit, what is reserved, and who changed the limit or the policy when."""
-    summary = queries.month_summary(project)
-    ahead = queries.budget_forecast(project, summary)
+    summary, ahead = found.summary, found.forecast
+    zone = periods.zone(project.time_zone)
     return {
         "month_name": formats.month(summary.month),
         "budget": bar(summary.budget, summary.month, ahead=ahead),
         "outlook": forecast.outlook(ahead, summary.budget),
         "spent": formats.money(summary.cost),
-        "reserved": reservations.reserved(project),
-        "history": _history(project),
+        "reserved": reservations.reserved(project, found.reserved),
+        "history": [_change(change, zone) for change in found.history],
     }
 
 
-def typed_limit(project: Project) -> str:
-    """The limit as one would type it; "" without one."""
-    limit = budget_limits.limits_now([project]).get(project.pk)
-    return "" if limit is None else formats.exact_dollars(limit)
+def typed_limit(nanos: int | None) -> str:
+    """A limit as one would type it; "" for none."""
+    return "" if nanos is None else formats.exact_dollars(nanos)
 
 
-def told(change: BudgetChange | None) -> str:
-    """What the person who asked for a change reads."""
+def confirmation(change: BudgetChange | None) -> str:
+    """What the person who changed the limit reads; `change` is None if nothing changed."""
     if change is None:
         return "Nothing changed: that is the limit already."
     if change.new_limit_nanos is None:
         return "The limit is cleared."
     return f"The limit is now {formats.money(change.new_limit_nanos)} a month."
-
-
-def _history(project: Project) -> list[LimitChange]:
-    zone = periods.zone(project.time_zone)
-    return [_change(change, zone) for change in queries.budget_history(project)]
 
 
 def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from aicost import queries
 from aicost.formatting import text as formats
 from aicost.presentation import axis
 from aicost.presentation.axis import Tick
@@ -40,9 +39,8 @@ class DailyChart:
     json: str
 
 
-def chart(state: DashboardState, series: list[Spend] | None = None) -> DailyChart:
-    """`series` are the days, where the page has them already."""
-    series = series or queries.daily_spend(state.project, state.days, state.past_month)
+def chart(state: DashboardState, series: list[Spend]) -> DailyChart:
+    """`series` is one entry a day, oldest first."""
     ticks = axis.ticks(max(day.cost for day in series))
     ends_today = state.past_month is None
     return DailyChart(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aicost import queries
 from aicost.formatting import text as formats
 from aicost.presentation.dashboard import (
     budget,
@@ -16,6 +15,7 @@ from aicost.presentation.dashboard import (
     unpriced,
     waste,
 )
+from aicost.queries import Dashboard, MonthPage
 from aicost.url_state.dashboard import DashboardState, Link, link
 from billing import periods
 
@@ -40,46 +40,45 @@ class Month:
     changes_json: str
 
 
-def month(state: DashboardState) -> dict[str, Any]:
-    """What `_month.html` prints."""
-    found = queries.month_page(state.project, state.days, state.past_month)
-    summary = found.summary
+def month(state: DashboardState, found: Dashboard) -> dict[str, Any]:
+    """The context of `_month.html`."""
+    page, summary = found.page, found.page.summary
     return {
         "month": Month(
             name=formats.month(state.month),
             previous=_neighbour(state, -1, "month-previous"),
             next=_neighbour(state, +1, "month-next"),
             present=_present(state),
-            kpis=kpis.cards(summary, found.baseline),
+            kpis=kpis.cards(summary, page.baseline),
             budget=budget.bar(
-                summary.budget, state.month, past=state.past_month is not None, ahead=found.forecast
+                summary.budget, state.month, past=state.past_month is not None, ahead=page.forecast
             ),
-            outlook=_outlook(state, found),
-            reserved=reservations.reserved(state.project) if summary.budget and not state.past_month else "",
-            unpriced=unpriced.notice(state.project, summary),
+            outlook=_outlook(state, page),
+            reserved=reservations.reserved(state.project, found.reserved),
+            unpriced=unpriced.notice(summary, found.unpriced),
             waste_csv=state.export_url("waste", "csv"),
             waste_json=state.export_url("waste", "json"),
             changes_csv=state.export_url("changes", "csv"),
             changes_json=state.export_url("changes", "json"),
         ),
-        "chart": daily.chart(state, found.daily),
-        "tabs": tabs.tabs(state, summary),
-        "changes": changes.what_changed(queries.changes(state.project, state.past_month)),
+        "chart": daily.chart(state, page.daily),
+        "tabs": tabs.tabs(state, found.panel),
+        "changes": changes.what_changed(found.changes),
         "waste": waste.waste(summary),
     }
 
 
-def _outlook(state: DashboardState, found: queries.MonthPage) -> forecast.Outlook | None:
-    budgeted = found.summary.budget is not None
-    if found.forecast is None or not (state.project.first_usage_at or budgeted):
+def _outlook(state: DashboardState, page: MonthPage) -> forecast.Outlook | None:
+    budgeted = page.summary.budget is not None
+    if page.forecast is None or not (state.project.first_usage_at or budgeted):
         return None
-    return forecast.outlook(found.forecast, found.summary.budget)
+    return forecast.outlook(page.forecast, page.summary.budget)
 
 
 def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
     """The month before or after; None beyond the first and the present one."""
     target = periods.shift(state.month, months)
-    if not periods.EARLIEST_MONTH <= target <= queries.this_month(state.project):
+    if not periods.EARLIEST_MONTH <= target <= state.present_month:
         return None
     return link(state.to(past_month=target), "month", id, formats.month(target))
 

@@ -7,7 +7,7 @@ from aicost.formatting import html
 from aicost.formatting import text as formats
 from billing import periods
 from billing.budgets import policies
-from billing.ledger import reservations
+from billing.ledger.reservations import Held
 from billing.models import BudgetChange
 from products.models import Project
 
@@ -15,23 +15,21 @@ _NAMES = {policies.DENY: "deny", policies.WARN: "warn"}
 _OTHER = {policies.DENY: policies.WARN, policies.WARN: policies.DENY}
 
 
-def reserved(project: Project) -> SafeString | str:
-    """Empty where nothing is."""
-    held = reservations.held(project)
-    if not held.count:
+def reserved(project: Project, held: Held | None) -> SafeString | str:
+    """Empty if nothing is reserved."""
+    if held is None or not held.count:
         return ""
-    one = held.count == 1
     return format_html(
         "{} reserved by {}, {} at {}.",
         formats.money(held.nanos),
-        "1 reservation" if one else f"{formats.count(held.count)} reservations",
-        "which ends" if one else "the last ends",
+        formats.plural(held.count, "reservation"),
+        "which ends" if held.count == 1 else "the last ends",
         html.moment(held.last_ends_at, periods.zone(project.time_zone)),
     )
 
 
-def told_of_policy(change: BudgetChange | None) -> str:
-    """What the person who asked for a change of it reads."""
+def policy_confirmation(change: BudgetChange | None) -> str:
+    """What the person who changed the policy reads; `change` is None if nothing changed."""
     if change is None:
         return "Nothing changed: that is the policy already."
     if change.policy == policies.WARN:

@@ -1,15 +1,14 @@
-"""The dashboard's four tabs. Only the open one is asked for and drawn."""
+"""The dashboard's four tabs. Only the open one is queried and rendered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aicost import queries
 from aicost.formatting import html
 from aicost.formatting import text as formats
 from aicost.presentation import axis
 from aicost.presentation.runs import RunRow, deduction_rows, run_row
-from aicost.queries import AgentTypeSpend, MonthSummary, Spend
+from aicost.queries import AgentTypeSpend, Deduction, MonthSummary, Panel, RunCost, Spend
 from aicost.url_state.dashboard import TABS, DashboardState, Link, link
 from billing import money, periods
 
@@ -32,13 +31,13 @@ class Tabs:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def tabs(state: DashboardState, summary: MonthSummary | None = None) -> Tabs:
-    """`summary` is the month's, where the page has it already."""
+def tabs(state: DashboardState, panel: Panel) -> Tabs:
+    """`panel` is what `queries.panel` found for the open tab."""
     links = [
         link(state.to(tab=name), "tabs", f"tab-{name}", text, name == state.tab)
         for name, text in TABS.items()
     ]
-    rows, extra = _PANELS[state.tab](state, summary)
+    rows, extra = _PANELS[state.tab](state, panel)
     return Tabs(
         open=state.tab,
         links=links,
@@ -54,7 +53,8 @@ def tabs(state: DashboardState, summary: MonthSummary | None = None) -> Tabs:
     )
 
 
-Panel = tuple[list[Any], dict[str, Any]]
+Rendered = tuple[list[Any], dict[str, Any]]
+"""The rows of a panel, and what its template needs besides."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _agent_row(summary: MonthSummary, agent: AgentTypeSpend, highest: int) -> Ag
     )
 
 
-def _agents(state: DashboardState, summary: MonthSummary | None) -> Panel:
-    return list(agent_rows(summary or queries.month_summary(state.project, state.month))), {}
+def _agents(state: DashboardState, summary: MonthSummary) -> Rendered:
+    return list(agent_rows(summary)), {}
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,7 @@ class MonthBar:
     current: bool
 
 
-def _trend(state: DashboardState, summary: MonthSummary | None) -> Panel:
-    months = queries.monthly_trend(state.project, state.month)
+def _trend(state: DashboardState, months: list[Spend]) -> Rendered:
     highest = max(month.cost for month in months)
     if not any(month.cost or month.tokens or month.jobs for month in months):
         return [], {}
@@ -148,8 +147,7 @@ class TopRun:
     width: str
 
 
-def _runs(state: DashboardState, summary: MonthSummary | None) -> Panel:
-    found = queries.top_runs(state.project, state.month)
+def _runs(state: DashboardState, found: list[RunCost]) -> Rendered:
     highest = max((run.cost for run in found), default=0)
     return [
         TopRun(rank, run_row(state.project, run), axis.width(run.cost, highest))
@@ -157,14 +155,13 @@ def _runs(state: DashboardState, summary: MonthSummary | None) -> Panel:
     ], {}
 
 
-def _recent(state: DashboardState, summary: MonthSummary | None) -> Panel:
-    found = queries.recent(state.project, state.past_month)
+def _recent(state: DashboardState, found: list[Deduction]) -> Rendered:
     until = f" up to the end of {formats.month(state.past_month)}" if state.past_month else ""
     note = f"The newest {formats.plural(len(found), 'deduction')}{until}."
     return list(deduction_rows(state.project, found)), {"note": note}
 
 
-_PANELS: dict[str, Callable[[DashboardState, MonthSummary | None], Panel]] = {
+_PANELS: dict[str, Callable[[DashboardState, Any], Rendered]] = {
     "agents": _agents,
     "trend": _trend,
     "runs": _runs,

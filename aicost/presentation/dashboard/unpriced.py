@@ -1,14 +1,12 @@
-"""The notice of usage for which no price is known: never silently free."""
+"""The notice about usage without a known price, which is never silently free."""
 
 from dataclasses import dataclass
 
-from aicost import queries
 from aicost.formatting import html
 from aicost.formatting import text as formats
 from aicost.queries import MonthSummary, UnpricedModel
-from products.models import Project
 
-SHOWN = 6
+LISTED = 6
 
 
 @dataclass(frozen=True)
@@ -27,15 +25,14 @@ class Notice:
     """What the list leaves out."""
 
 
-def notice(project: Project, summary: MonthSummary) -> Notice | None:
-    """None where every price of the month is known, as it mostly is: then nothing is asked for."""
+def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
+    """None if every price of the month is known. `models` are the month's unpriced models."""
     if not summary.unpriced:
         return None
-    found = queries.unpriced_models(project, summary.month)
-    more = len(found) - SHOWN
+    more = len(models) - LISTED
     return Notice(
         text=_text(summary.unpriced),
-        models=[_row(one) for one in found[:SHOWN]],
+        models=[_row(model) for model in models[:LISTED]],
         more=f"and {formats.count(more)} more" if more > 0 else "",
     )
 
@@ -49,10 +46,10 @@ def _text(number: int) -> str:
     )
 
 
-def _row(one: UnpricedModel) -> ModelRow:
+def _row(model: UnpricedModel) -> ModelRow:
     return ModelRow(
-        name=one.model or "no model told",
-        told=bool(one.model),
-        count=formats.count(one.transactions),
-        tokens=html.tokens(one.input_tokens + one.output_tokens),
+        name=model.model or "no model told",
+        told=bool(model.model),
+        count=formats.count(model.transactions),
+        tokens=html.tokens(model.input_tokens + model.output_tokens),
     )

@@ -51,7 +51,7 @@ def _state(row: ProjectSpend) -> str | None:
     return row.budget.state if row.budget else None
 
 
-def arranged(found: Portfolio, order: str, *, descending: bool, state: str) -> Portfolio:
+def sort_and_filter(found: Portfolio, order: str, *, descending: bool, state: str) -> Portfolio:
     """Ties by name, then id; products without the figure come last, whatever the direction."""
     rows = [row for row in found.projects if STATES[state](row)]
     rows.sort(key=lambda row: (row.project.name, row.project.pk))
@@ -61,6 +61,6 @@ def arranged(found: Portfolio, order: str, *, descending: bool, state: str) -> P
     return Portfolio([*known, *(row for row in rows if value(row) is None)])
 
 
-def counts(found: Portfolio) -> dict[str, int]:
+def count_by_state(found: Portfolio) -> dict[str, int]:
     """How many products each state has."""
     return {name: sum(map(chosen, found.projects)) for name, chosen in STATES.items()}

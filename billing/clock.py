@@ -1,4 +1,4 @@
-"""Which month is meant: the present one in a project's billing zone, or one that an address names."""
+"""The present day and month in a project's billing zone, and the month that a request names."""
 
 from datetime import date
 
