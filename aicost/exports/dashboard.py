@@ -13,6 +13,7 @@ from aicost.queries import Spend
 from aicost.url_state.dashboard import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
+from billing.events.usage_event import DEDUCTION, REFUND
 from billing.models import CreditTransaction
 from billing.money import dollars
 from products.models import Project
@@ -212,7 +213,7 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
     tokens = [0, 0, 0, 0, 0]
     for row in _ledger(project, month).iterator(chunk_size=5_000):
         event_id, kind, at, day, run, job, agent, model, *counts, source, nanos = row
-        spend = {"deduction": nanos, "refund": -nanos}.get(kind, 0)
+        spend = {DEDUCTION: nanos, REFUND: -nanos}.get(kind, 0)
         spent += spend
         tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
         told = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)

@@ -8,9 +8,9 @@ from datetime import date, datetime
 
 from billing.events.usage_event import DEDUCTION, JOB, STATUSES, UsageEvent
 from products.agent_types import OTHER
+from products.statuses import FAILED, RUNNING, SUCCEEDED
 
 _RANK = {status: rank for rank, status in enumerate(("", *STATUSES))}
-RUNNING, SUCCEEDED, CANCELLED, FAILED = STATUSES
 
 
 def earlier(a: datetime | None, b: datetime | None) -> datetime | None:

@@ -18,7 +18,7 @@ from billing.events.run_state import KnownRun
 from billing.events.usage_event import DEDUCTION, MAX_DOLLARS, Tokens
 from billing.ledger import recording
 from billing.ledger.unit_of_work import AgentTypes
-from billing.models import CreditTransaction
+from billing.models import CostSource, CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
@@ -118,7 +118,7 @@ def _book(project: Project, decisions: list[Decision]) -> None:
         rows.append(
             (
                 *(project.pk, one.job_id, one.event_id + SUFFIX, DEDUCTION, nanos),
-                *(CreditTransaction.CostSource.COMPUTED.value, one.model, 0, 0, 0, 0, 0),
+                *(CostSource.COMPUTED.value, one.model, 0, 0, 0, 0, 0),
                 *(one.occurred_at, one.billed_on, now, one.pk),
             )
         )

@@ -6,17 +6,17 @@ from zoneinfo import ZoneInfo
 
 from billing import money, periods
 from billing.events.usage_event import JOB, MAX_DOLLARS, Rejection, UsageEvent
-from billing.models import CreditTransaction
+from billing.models import CostSource
 from billing.prices import price_list
 from billing.prices.overrides import OwnPrices
 from products.models import Project
 
 Cost = tuple[int, str]
-"""Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
+"""Nano-dollars, and where they come from (`CostSource`)."""
 
-REPORTED = CreditTransaction.CostSource.REPORTED.value  # an enumeration takes its time to be asked
-COMPUTED = CreditTransaction.CostSource.COMPUTED.value
-UNPRICED = CreditTransaction.CostSource.UNPRICED.value
+REPORTED = CostSource.REPORTED.value  # plain strings: faster than members of an enumeration
+COMPUTED = CostSource.COMPUTED.value
+UNPRICED = CostSource.UNPRICED.value
 _MAX_NANOS = MAX_DOLLARS * money.NANOS_PER_DOLLAR
 
 
@@ -37,7 +37,7 @@ def _cost(event: UsageEvent | Rejection, own: OwnPrices, zone: ZoneInfo) -> Cost
     if event.stated_nanos is not None:
         return event.stated_nanos, REPORTED
     rates = own.rates(event.model, periods.day_of(event.occurred_at, zone)) if own else None
-    nanos = price_list.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before, rates)
+    nanos = price_list.cost_nanos(event.model, event.tokens, event.occurred_at, event.already_recorded, rates)
     if nanos is None:
         return 0, UNPRICED
     return nanos, COMPUTED

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from billing.db import bulk
 from billing.events.usage_event import Tokens, content
-from billing.models import CreditTransaction
+from billing.models import CostSource, CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
 
@@ -34,7 +34,7 @@ _COLUMNS = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source"),
 )
-_REPORTED = CreditTransaction.CostSource.REPORTED.value
+_REPORTED = CostSource.REPORTED.value
 
 
 def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.events.usage_event import DEDUCTION, UsageEvent
 from billing.models import BudgetReservation
 from products.models import Project
+from products.statuses import RUNNING
 
 LIFETIME = timedelta(minutes=15)
 
@@ -73,7 +74,7 @@ def end(project: Project, events: Iterable[UsageEvent]) -> bool:
 
 def _is_usage(event: UsageEvent) -> bool:
     """A job that only tells that it runs has yet to spend; one that finished may have cost nothing."""
-    return event.kind == DEDUCTION or event.job_status not in ("", "running")
+    return event.kind == DEDUCTION or event.job_status not in ("", RUNNING)
 
 
 def _remove(project: Project, which: Q) -> int:

@@ -65,7 +65,7 @@ def _settle(event: UsageEvent | Rejection, booked: dict[str, Booked]) -> UsageEv
         job_id=known.job_id,
         model=event.model,
         tokens=missing,
-        booked_before=known.tokens,
+        already_recorded=known.tokens,
     )
 
 

@@ -16,13 +16,14 @@ from django.utils import timezone
 from msgspec.structs import asdict, astuple, replace
 
 from billing.db import bulk
-from billing.events.run_state import FAILED, SUCCEEDED, better_name, earlier, later
+from billing.events.run_state import better_name, earlier, later
 from billing.events.usage_event import JOB, Rejection, UsageEvent
 from billing.ledger import recording, sqlite_lock
 from billing.ledger.recording import Outcome
 from billing.models import TraceSpan
 from billing.sources.otlp import Found, Span
 from products.models import Project
+from products.statuses import FAILED, SUCCEEDED
 
 MAX_SPANS = 5_000
 """Remembered of one trace. Beyond it calls are billed as ever, but a name told late may not reach them."""

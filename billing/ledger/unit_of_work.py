@@ -10,7 +10,7 @@ from django.db.models import Count, F, Q, Sum
 from billing import periods
 from billing.db import bulk
 from billing.events.run_state import JobBooking, Known, KnownJob, KnownRun
-from billing.events.usage_event import UsageEvent
+from billing.events.usage_event import Kind, UsageEvent
 from billing.models import CreditTransaction
 from billing.rollups.definitions import UNPRICED, WASTE
 from products import agent_types as naming
@@ -213,7 +213,7 @@ def _place(booking: JobBooking) -> tuple[str, str | None]:
 
 def _sums_by_day(project: Project, jobs: list[int]) -> dict[int, list[dict[str, Any]]]:
     """What the ledger holds on jobs, by job and day."""
-    deduction = Q(kind="deduction")
+    deduction = Q(kind=Kind.DEDUCTION)
     rows = (
         CreditTransaction.objects.filter(project=project, job__in=jobs)
         .values("job_id", "billed_on")

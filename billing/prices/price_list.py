@@ -50,25 +50,25 @@ def cost_nanos(
     model: str,
     tokens: Tokens,
     at: datetime,
-    booked_before: Tokens = NO_TOKENS,
+    already_recorded: Tokens = NO_TOKENS,
     rates: Rates | None = None,
 ) -> int | None:
     """What the call cost in nano-dollars, by `rates` if given, else by the list's price at `at`.
 
-    None where no price is known. With `booked_before`, the price of the whole call less that of the
+    None where no price is known. With `already_recorded`, the price of the whole call less that of the
     counts booked already.
     """
     price: Callable[[Tokens], int | None] = rates.nanos if rates else partial(_listed, model, at)
-    if booked_before == NO_TOKENS:
+    if already_recorded == NO_TOKENS:
         return price(tokens)
     whole = Tokens(
-        input=tokens.input + booked_before.input,
-        cache_read=tokens.cache_read + booked_before.cache_read,
-        cache_write=tokens.cache_write + booked_before.cache_write,
-        cache_write_1h=tokens.cache_write_1h + booked_before.cache_write_1h,
-        output=tokens.output + booked_before.output,
+        input=tokens.input + already_recorded.input,
+        cache_read=tokens.cache_read + already_recorded.cache_read,
+        cache_write=tokens.cache_write + already_recorded.cache_write,
+        cache_write_1h=tokens.cache_write_1h + already_recorded.cache_write_1h,
+        output=tokens.output + already_recorded.output,
     )
-    total, before = price(whole), price(booked_before)
+    total, before = price(whole), price(already_recorded)
     return None if total is None or before is None else max(total - before, 0)
 
 

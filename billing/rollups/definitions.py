@@ -14,9 +14,9 @@ from django.db import connection, models
 from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import TruncMonth
 
-from billing.events.run_state import CANCELLED, FAILED, SUCCEEDED
 from billing.events.usage_event import DEDUCTION, GRANT, PURCHASE, REFUND
 from billing.models import (
+    CostSource,
     CreditTransaction,
     DailyAgentSpend,
     DailySpend,
@@ -27,6 +27,7 @@ from billing.models import (
     UnpricedUsage,
 )
 from products.models import AgentJob, Project
+from products.statuses import CANCELLED, FAILED, SUCCEEDED
 
 
 class Part(NamedTuple):
@@ -83,8 +84,9 @@ _SPEND = {
     "output_tokens": Sum("output_tokens", filter=Q(kind=DEDUCTION)),
     "transactions": Count("pk"),
 }
-UNPRICED = Count("pk", filter=Q(cost_source="unpriced")) - Count("pk", filter=Q(corrects__isnull=False))
-"""Each correction stands on the same job and day as the unpriced deduction whose cost it books."""
+_UNPRICED = Q(cost_source=CostSource.UNPRICED)
+UNPRICED = Count("pk", filter=_UNPRICED) - Count("pk", filter=Q(corrects__isnull=False))
+"""Each correction has the job and day of the unpriced deduction whose cost it adds."""
 FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
 """The counter of each status in which a job may finish."""
 WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}

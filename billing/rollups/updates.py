@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from billing.db import bulk
 from billing.events.run_state import JobBooking, KnownJob, KnownRun
 from billing.events.usage_event import PURCHASE, REFUND, UsageEvent
+from billing.models import CostSource
 from billing.periods import month_of
 from billing.rollups.definitions import (
     ALL,
@@ -30,6 +31,7 @@ from products import agent_types as naming
 from products.models import Project
 
 Sums = dict[str, int]
+_UNPRICED = CostSource.UNPRICED.value
 _SPEND = ("cost_nanos", "input_tokens", "output_tokens", "transactions")
 
 
@@ -64,7 +66,7 @@ class Changes:
         spent[1] += tokens.all_input
         spent[2] += tokens.output
         spent[3] += 1
-        if source == "unpriced":
+        if source == _UNPRICED:
             month = month_of(day)
             self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += 1
             counts = {"transactions": 1, "input_tokens": tokens.all_input, "output_tokens": tokens.output}

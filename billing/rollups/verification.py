@@ -9,10 +9,11 @@ from django.db.models.functions import TruncDate
 
 from billing import periods
 from billing.db import citus, triggers
-from billing.models import CreditTransaction, MonthlySpend, RunSpend
+from billing.events.usage_event import Kind
+from billing.models import CostSource, CreditTransaction, MonthlySpend, RunSpend
 from billing.rollups import updates
 from billing.rollups.definitions import expect_whole_tables
-from products.models import AgentJob, AgentType, PipelineRun, Project
+from products.models import AgentJob, AgentType, PipelineRun, Project, Status
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def _shown(sums: tuple[int, ...] | None) -> str:
 
 
 def _wrong_parents(project: Project) -> Iterator[str]:
-    spending = CreditTransaction.objects.filter(kind__in=("deduction", "refund"))
+    spending = CreditTransaction.objects.filter(kind__in=(Kind.DEDUCTION, Kind.REFUND))
     checks: tuple[tuple[models.QuerySet, str, type[models.Model], str], ...] = (
         (spending, "job", AgentJob, "event_id"),
         (spending, "job__run", PipelineRun, "event_id"),
@@ -81,7 +82,7 @@ def _wrong_corrections(project: Project) -> Iterator[str]:
     original = CreditTransaction.objects.filter(
         project=project,
         pk=OuterRef("corrects"),
-        cost_source="unpriced",
+        cost_source=CostSource.UNPRICED,
         job=OuterRef("job"),
         occurred_at=OuterRef("occurred_at"),
         billed_on=OuterRef("billed_on"),
@@ -99,8 +100,8 @@ def _wrong_runs(project: Project) -> Iterator[str]:
         .values("run_id")
         .annotate(
             job_count=Count("pk"),
-            running_jobs=Count("pk", filter=Q(status="running")),
-            failed_jobs=Count("pk", filter=Q(status="failed")),
+            running_jobs=Count("pk", filter=Q(status=Status.RUNNING)),
+            failed_jobs=Count("pk", filter=Q(status=Status.FAILED)),
         )
     )
     counters = ("job_count", "running_jobs", "failed_jobs")
@@ -116,22 +117,22 @@ def _wrong_runs(project: Project) -> Iterator[str]:
     yield from _wrong_status(
         PipelineRun.objects.filter(project=project),
         "run_id",
-        Q(reported_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
-        | Q(reported_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
-        | Q(reported_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
+        Q(reported_status="") & (Q(running_jobs__gt=0) & ~Q(status=Status.RUNNING))
+        | Q(reported_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status=Status.FAILED)
+        | Q(reported_status="", running_jobs=0, failed_jobs=0) & ~Q(status=Status.SUCCEEDED),
     )
 
 
 def _wrong_jobs(project: Project) -> Iterator[str]:
-    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind="deduction")
+    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind=Kind.DEDUCTION)
     jobs = AgentJob.objects.filter(project=project)
     for job_id in jobs.exclude(has_deduction=Exists(deductions)).values_list("job_id", flat=True).iterator():
         yield f"agent job {job_id}: whether it has a deduction is told wrongly"
     yield from _wrong_status(
         jobs,
         "job_id",
-        Q(reported_status="", has_deduction=True) & ~Q(status="succeeded")
-        | Q(reported_status="", has_deduction=False) & ~Q(status="running"),
+        Q(reported_status="", has_deduction=True) & ~Q(status=Status.SUCCEEDED)
+        | Q(reported_status="", has_deduction=False) & ~Q(status=Status.RUNNING),
     )
 
 
