@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -28,6 +29,8 @@ NAMES_WITHOUT_A_SUBJECT = {
     "common",
     "misc",
 }
+MOST_MODULES = 14
+"""Per folder, without `__init__.py` and migrations, so that a reader can take it in at a glance."""
 ENTRANCES = {"aicost.settings", "aicost.urls", "aicost.wsgi", "aicost.asgi"}
 
 
@@ -89,13 +92,22 @@ def test_modules_are_named_for_their_subject() -> None:
     assert parts & NAMES_WITHOUT_A_SUBJECT == set()
 
 
+def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
+    folders = Counter(
+        path.parent.relative_to(ROOT)
+        for path in modules()
+        if path.name != "__init__.py" and path.parent.name != "migrations"
+    )
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
 @pytest.mark.django_db
 def test_every_change_of_a_model_has_its_migration() -> None:
-    told = StringIO()
+    output = StringIO()
     try:
-        call_command("makemigrations", check=True, dry_run=True, stdout=told)
+        call_command("makemigrations", check=True, dry_run=True, stdout=output)
     except (SystemExit, CommandError):
-        pytest.fail(told.getvalue())
+        pytest.fail(output.getvalue())
 
 
 def test_migrations_have_names_that_a_reader_understands() -> None:
