@@ -72,6 +72,6 @@ def test_the_other_way_round_the_signs_swap(before: Work, after: Work) -> None:
 
 
 def test_sums_of_nothing_are_nothing() -> None:
-    assert Parts.together([]) == Parts()
-    assert Work.together([]) == Work()
-    assert Work.together([Work(1, 2, 3), Work(10, 20, 30)]) == Work(11, 22, 33)
+    assert Parts.total([]) == Parts()
+    assert Work.total([]) == Work()
+    assert Work.total([Work(1, 2, 3), Work(10, 20, 30)]) == Work(11, 22, 33)

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from billing import ledger
 from billing.ledger import sqlite_lock
-from billing.rollups import updates
+from billing.rollups import rebuilding
 from products import tokens
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, event, fields, send
@@ -45,7 +45,7 @@ def hold_project(project: Project) -> None:
 
 def hold_rollups(project: Project) -> None:
     """As a rebuild does, whichever product it is of."""
-    updates.lock_tables()
+    rebuilding.lock_tables()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -87,7 +87,7 @@ def test_a_thread_whose_turn_does_not_come_gives_up_with_nothing_recorded(
 ) -> None:
     settings.LOCK_TIMEOUT = 0.05
     project = projects[0]
-    with sqlite_lock._turn:  # as another thread would
+    with sqlite_lock._lock:  # as another thread would
         if connection.vendor == "sqlite":
             with pytest.raises(OperationalError, match="locked"):
                 send(project, event(eventId="e1"))

@@ -224,7 +224,7 @@ def test_more_than_a_page_is_priced_in_pages(project: Any, monkeypatch: pytest.M
 def test_an_id_that_a_sender_has_taken_leaves_its_deduction_unpriced_and_says_so(project: Any) -> None:
     usage(project, eventId="a+priced")
     usage(project, eventId="a", **UNKNOWN)
-    assert "the id a+priced is a sender's already" in price_unpriced("--price", "ours=2/10")
+    assert "a sender has already used the id a+priced" in price_unpriced("--price", "ours=2/10")
     assert CreditTransaction.objects.unpriced().get().event_id == "a"
 
 
@@ -304,7 +304,7 @@ def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None
         1,
     )
     with refused("(?i)unique"):
-        corrections._book(ledger.lock(project), [decision])
+        corrections._record(ledger.lock(project), [decision])
 
 
 def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
@@ -317,10 +317,8 @@ def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
         1,
     )
     with transaction.atomic():
-        corrections._book(ledger.lock(project), [decision])
-    assert any(
-        "a+priced: it books the cost of no unpriced deduction" in line for line in differences(project)
-    )
+        corrections._record(ledger.lock(project), [decision])
+    assert any("a+priced: it corrects no unpriced deduction" in line for line in differences(project))
 
 
 def test_a_month_without_unpriced_usage_asks_for_no_names(

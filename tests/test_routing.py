@@ -159,7 +159,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_asks_several_only_for_its_list(used: Project, command: str, monkeypatch: Any) -> None:
     # Plans are read over a second connection, which would wait for the locks of the first.
-    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.rebuilding.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, **COMMANDS[command], stdout=StringIO())
     hold(command, found)
@@ -169,7 +169,7 @@ def test_a_command_asks_several_only_for_its_list(used: Project, command: str, m
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups", "price_unpriced"])
 def test_a_command_for_one_product_asks_its_machine(used: Project, command: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.rebuilding.lock_tables", lambda: None)
     with plans_read() as found:
         call_command(command, project=used.pk, **COMMANDS[command], stdout=StringIO())
     hold("", found)

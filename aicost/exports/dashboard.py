@@ -151,8 +151,8 @@ def changes(state: DashboardState) -> Table:
         (one.agent_type, one.label, *_works(one.before, one.after), *_parts(one.parts))
         for one in found.agents
     ]
-    before = Work.together(one.before for one in found.agents)
-    after = Work.together(one.after for one in found.agents)
+    before = Work.total(one.before for one in found.agents)
+    after = Work.total(one.after for one in found.agents)
     total = ("total", None, *_works(before, after), *_parts(found.parts))
     return Table("changes", columns, rows, total)
 

@@ -75,7 +75,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         ("field", outcome.field or None),
         ("reason", outcome.reason or None),
         ("unpricedModel", outcome.unpriced_model),
-        ("bookedAsOther", outcome.booked_as_other),
+        ("bookedAsOther", outcome.recorded_as_other),
     ):
         if value is not None:
             told[name] = value

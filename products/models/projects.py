@@ -26,8 +26,8 @@ def new_version() -> int:
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
-    def renew(self) -> int:
-        """What is kept of these projects' pages and answers holds no longer."""
+    def renew_version(self) -> int:
+        """Invalidate the cached pages and answers of these projects."""
         return self.update(version=new_version())
 
     def live(self) -> Self:
@@ -95,9 +95,9 @@ class Project(models.Model):
                 for slug, (label, color) in agent_types.KNOWN.items()
             )
 
-    def renew(self) -> None:
-        """For whoever changes what the dashboard shows of it, in the same transaction."""
-        Project.objects.filter(pk=self.pk).renew()
+    def renew_version(self) -> None:
+        """Call it in every transaction that changes what the dashboard shows."""
+        Project.objects.filter(pk=self.pk).renew_version()
 
     def clean(self) -> None:
         if self.pk and self.first_usage_at:
@@ -163,11 +163,11 @@ class AgentType(OfProject):
     @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        self.project.renew()
+        self.project.renew_version()
 
     def use_everywhere(self) -> None:
         """Every project names and colours its agent type of this slug so."""
         with transaction.atomic():
             alike = AgentType.objects.filter(slug=self.slug)
             alike.update(label=self.label, color=self.color)
-            Project.objects.filter(agent_types__in=alike).renew()
+            Project.objects.filter(agent_types__in=alike).renew_version()
