@@ -15,7 +15,7 @@ from psycopg import sql
 from tests.citus import URL, nodes
 from tests.citus.worker import Worker
 from tests.faults import books
-from tests.faults.load import load, told
+from tests.faults.load import load, summary
 from tests.faults.server import ROOT, environment, running
 from tests.test_kills import check_reconciled
 
@@ -75,4 +75,4 @@ def test_what_was_acknowledged_before_a_worker_was_killed_is_there_once(
                 made["worker killed"] += 1
             busy.wait_for(60)
         report = check_reconciled(database, busy.journal, tmp_path)
-    record_property("faults", told(busy.journal, report, made))
+    record_property("faults", summary(busy.journal, report, made))
