@@ -25,7 +25,7 @@ class BudgetSettingForm(BudgetForm, forms.ModelForm):
     policy = forms.ChoiceField(
         choices=[("", "unchanged"), *((name, f"{name}: {words}") for name, words in POLICIES.items())],
         required=False,
-        help_text="What callers who ask before spending are told.",
+        help_text="How budget checks answer callers who ask before they spend.",
     )
 
     class Meta:

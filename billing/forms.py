@@ -45,13 +45,13 @@ class ClearBudgetForm(BudgetForm):
 
 
 POLICIES = {
-    policies.DENY: "callers are told no where the limit would be passed",
-    policies.WARN: "callers are always told yes, and how the budget stands",
+    policies.DENY: "refuse spending that would exceed the limit",
+    policies.WARN: "always allow spending, and report the state of the budget",
 }
-"""What callers who ask before spending are told."""
+"""How budget checks answer callers who ask before they spend."""
 
 
 class PolicyForm(forms.Form):
     policy = forms.ChoiceField(
-        label="Who asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
+        label="When a caller asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
     )
