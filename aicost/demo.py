@@ -19,8 +19,9 @@ from aicost import queries
 from billing import ledger, money, periods
 from billing.budgets import limits
 from billing.events.parsing import read
-from billing.events.usage_event import UsageEvent
+from billing.events.usage_event import GRANT, PURCHASE, REFUND, UsageEvent
 from products.models import Membership, Project
+from products.statuses import CANCELLED, FAILED, SUCCEEDED
 
 USER = "demo"
 PASSWORD = "demo"  # noqa: S105  # public on purpose: the demo runs on loopback only
@@ -87,7 +88,7 @@ _MODELS = {
 }
 _COSTLIEST = "claude-opus-4-5-20251101"
 _TRIGGERS = {"push": 5, "pull_request": 4, "schedule": 2, "manual": 2, "api": 1}
-_STATUSES = {"succeeded": 90, "failed": 7, "cancelled": 3}
+_STATUSES = {SUCCEEDED: 90, FAILED: 7, CANCELLED: 3}
 
 
 def fill() -> None:
@@ -190,7 +191,7 @@ def _run(
                 "jobFinishedAt": at,
                 **_tokens(rng, size),
             }
-        if status == "failed" and rng.random() < 0.2:
+        if status == FAILED and rng.random() < 0.2:
             yield _refund(common, f"{name}/{job}/refund", at)
 
 
@@ -205,12 +206,12 @@ def _tokens(rng: random.Random, size: int) -> dict[str, int]:
 
 
 def _refund(common: Event, event_id: str, at: datetime) -> Event:
-    return {**common, "eventId": event_id, "kind": "refund", "occurredAt": at, "costDollars": "0.05"}
+    return {**common, "eventId": event_id, "kind": REFUND, "occurredAt": at, "costDollars": "0.05"}
 
 
 def _credit(plan: Plan, at: datetime, rng: random.Random) -> Event:
     """Credits purchased or granted at the start of a month."""
-    kind = "grant" if rng.random() < 0.2 else "purchase"
+    kind = GRANT if rng.random() < 0.2 else PURCHASE
     dollars = round(plan.runs_a_day * 30 * rng.uniform(0.6, 1.4))
     return {"eventId": f"credits-{at:%Y-%m}", "kind": kind, "occurredAt": at, "costDollars": dollars}
 

@@ -20,12 +20,12 @@ def _dollars(nanos: int | None) -> str:
 
 
 class BudgetSettingForm(BudgetForm, forms.ModelForm):
-    """A product's budget limit and policy; `BillingSettingAdmin` has them set by their functions."""
+    """A product's budget limit and policy."""
 
     policy = forms.ChoiceField(
-        choices=[("", "as it is"), *((name, f"{name}: {words}") for name, words in POLICIES.items())],
+        choices=[("", "unchanged"), *((name, f"{name}: {words}") for name, words in POLICIES.items())],
         required=False,
-        help_text="What callers who ask before spending are told.",
+        help_text="How budget checks answer callers who ask before they spend.",
     )
 
     class Meta:
@@ -44,7 +44,7 @@ class BudgetSettingForm(BudgetForm, forms.ModelForm):
 
 @admin.register(BillingSetting)
 class BillingSettingAdmin(admin.ModelAdmin):
-    """Budget limits, and the policies beside them. Every way to write one leaves its history."""
+    """Budget limits and policies, changed through the functions that also write the history."""
 
     form = BudgetSettingForm
     fields = ["project", "limit", "note", "policy"]
@@ -97,7 +97,7 @@ class BudgetChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(PriceOverride)
 class PriceOverrideAdmin(admin.ModelAdmin):
-    """Prices of a product's own. Setting one changes no booked cost."""
+    """Price overrides. They change no cost that is already in the ledger."""
 
     fieldsets = [
         (None, {"fields": ["project", "model", "starts_on"]}),
@@ -108,8 +108,8 @@ class PriceOverrideAdmin(admin.ModelAdmin):
                     *("input_rate", "output_rate"),
                     *("cache_read_rate", "cache_write_rate", "cache_write_1h_rate"),
                 ],
-                "description": "Usage recorded from now on is priced so. What is booked keeps its cost; what "
-                "is unpriced gets it by manage.py price_unpriced.",
+                "description": "These prices apply to usage recorded from now on. Costs in the ledger stay "
+                "as they are. Run manage.py price_unpriced to price unpriced usage.",
             },
         ),
     ]
@@ -120,14 +120,14 @@ class PriceOverrideAdmin(admin.ModelAdmin):
     autocomplete_fields = ["project"]
 
     def save_model(self, request: HttpRequest, obj: PriceOverride, form: Any, change: bool) -> None:
-        overrides.keep(obj, by=request.user)
+        overrides.save(obj, by=request.user)
 
     def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
-        overrides.drop(obj, by=request.user)
+        overrides.remove(obj, by=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PriceOverride]) -> None:
         for override in queryset.select_related("project"):
-            overrides.drop(override, by=request.user)
+            overrides.remove(override, by=request.user)
 
 
 @admin.register(BudgetReservation)
@@ -187,7 +187,7 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="to")
     def to(self, delivery: AlertDelivery) -> str:
-        """Of a webhook its host: the rest of a URL is often a secret."""
+        """An email address, or a webhook's host: the rest of its URL is often a secret."""
         if delivery.channel == AlertDelivery.Channel.WEBHOOK:
             return urlsplit(delivery.target).hostname or ""
         return delivery.target

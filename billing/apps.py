@@ -8,21 +8,21 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 
 class BillingConfig(AppConfig):
-    """What it cost, and what is allowed."""
+    """The ledger, prices, budgets and alerts."""
 
     name = "billing"
 
     def ready(self) -> None:
         pre_migrate.connect(_lift_guards, sender=self)
         post_migrate.connect(_install_guards, sender=self)
-        _let_alerts_hear()
+        _connect_alerts()
         if settings.DISTRIBUTED:
             from billing.db.citus import queries
 
             queries.activate()
 
 
-def _let_alerts_hear() -> None:
+def _connect_alerts() -> None:
     from billing.alerts import crossings
     from billing.signals import budget_moved
 
@@ -40,7 +40,7 @@ def _install_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:
     from billing.db.triggers import install_billing
     from billing.models import CreditTransaction
 
-    # An empty plan (or none: `flush`) changed no table; one that goes back may have taken the tables away.
+    # Without a plan (as after `flush`) no table has changed. A backwards migration may have dropped it.
     present = connections[using].introspection.table_names
     if plan and CreditTransaction._meta.db_table in present():
         install_billing(connections[using])

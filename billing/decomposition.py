@@ -1,9 +1,9 @@
-"""Why a cost moved: more work, more tokens for the same work, or dearer tokens. Pure.
+"""Explain a change in cost: more jobs, more tokens per job, or a higher price per token. Pure.
 
-cost = jobs × tokens per job × price per token, and the change of a product of three factors is split
-among them by the complete decomposition of J. W. Sun ("Changes in energy consumption and energy
-intensity: a complete decomposition model", Energy Economics 20, 1998): what two or three factors did
-together is shared equally. The parts add up to the change, and swapping the periods swaps the signs.
+Cost = jobs × tokens per job × price per token. The change of this product is split among its factors by
+the complete decomposition of J. W. Sun ("Changes in energy consumption and energy intensity: a complete
+decomposition model", Energy Economics 20, 1998), which shares the joint effect of two or three factors
+equally among them. The parts add up to the change, and swapping the periods swaps the signs.
 """
 
 from collections.abc import Iterable
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Work:
-    """What one agent type did in a period. `jobs` finished in it; the cost is in nano-dollars."""
+    """An agent type's work in a period: jobs finished, tokens, and cost in nano-dollars."""
 
     jobs: int = 0
     tokens: int = 0
     cost: int = 0
 
     @classmethod
-    def together(cls, works: Iterable["Work"]) -> "Work":
-        return cls(*map(sum, zip(*((one.jobs, one.tokens, one.cost) for one in works), strict=True)))
+    def total(cls, works: Iterable["Work"]) -> "Work":
+        return cls(*map(sum, zip(*((work.jobs, work.tokens, work.cost) for work in works), strict=True)))
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Nano-dollars; the three are the whole change, to the last one."""
+    """The parts of a change in nano-dollars. They add up to it exactly."""
 
     jobs: int = 0
     tokens_per_job: int = 0
@@ -36,16 +36,16 @@ class Parts:
         return self.jobs + self.tokens_per_job + self.price_per_token
 
     @classmethod
-    def together(cls, parts: Iterable["Parts"]) -> "Parts":
-        each = ((one.jobs, one.tokens_per_job, one.price_per_token) for one in parts)
+    def total(cls, parts: Iterable["Parts"]) -> "Parts":
+        each = ((part.jobs, part.tokens_per_job, part.price_per_token) for part in parts)
         return cls(*map(sum, zip(*each, strict=True)))
 
 
 def split(before: Work, after: Work) -> Parts:
-    """The change from one period to the other by its causes."""
+    """Split the change of cost between two periods by its causes."""
     change = after.cost - before.cost
     if before == Work() or after == Work():
-        return Parts(jobs=change)  # it has come up, or is gone
+        return Parts(jobs=change)  # the agent type is new, or no longer used
     jobs, tokens, price = zip(*_factors(before, after), strict=True)
     by_jobs = round(_effect(jobs, tokens, price))
     by_tokens = round(_effect(tokens, jobs, price))
@@ -57,11 +57,11 @@ Pair = tuple[float, ...]
 
 
 def _factors(before: Work, after: Work) -> tuple[Factors, Factors]:
-    """Jobs, tokens per job and price per token of both periods, also where one of them can't be told."""
-    # Work of which no job has finished yet is that of one.
+    """Jobs, tokens per job and price per token of both periods, with substitutes for undefined ones."""
+    # Work without a finished job counts as one job.
     jobs = max(before.jobs, 1), max(after.jobs, 1)
     if any(work.cost and not work.tokens for work in (before, after)):
-        # A cost without tokens has a price per job only.
+        # A cost without tokens has only a price per job.
         return (jobs[0], 1.0, before.cost / jobs[0]), (jobs[1], 1.0, after.cost / jobs[1])
     prices = [work.cost / work.tokens if work.tokens else None for work in (before, after)]
     known = [price for price in prices if price is not None] or [0.0]
@@ -71,8 +71,8 @@ def _factors(before: Work, after: Work) -> tuple[Factors, Factors]:
     )
 
 
-def _effect(of: Pair, one: Pair, other: Pair) -> float:
-    """The part of the change of `of` × `one` × `other` that is due to `of`."""
-    alike = (one[0] * other[0] + one[1] * other[1]) / 3
-    crossed = (one[0] * other[1] + one[1] * other[0]) / 6
-    return (of[1] - of[0]) * (alike + crossed)
+def _effect(a: Pair, b: Pair, c: Pair) -> float:
+    """The part of the change of a × b × c that is due to a."""
+    same_period = (b[0] * c[0] + b[1] * c[1]) / 3
+    mixed_periods = (b[0] * c[1] + b[1] * c[0]) / 6
+    return (a[1] - a[0]) * (same_period + mixed_periods)

@@ -1,4 +1,4 @@
-"""The budget form: text as people type it, checked by the rules that hold at every door."""
+"""Forms for a budget's limit and policy. `billing.budgets.limits` has the rules."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,7 +20,7 @@ class BudgetForm(forms.Form):
         label="Note (optional)",
         max_length=200,
         required=False,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Why it changes"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Reason for the change"}),
     )
 
     def clean_limit(self) -> Decimal:
@@ -28,13 +28,13 @@ class BudgetForm(forms.Form):
         try:
             dollars = Decimal(text)
         except InvalidOperation:
-            raise ValidationError("A limit is a number of dollars, such as 250 or 99.50.") from None
+            raise ValidationError("Enter the limit as a number of dollars, such as 250 or 99.50.") from None
         limits.limit_nanos(dollars)
         return dollars
 
 
 class ClearBudgetForm(BudgetForm):
-    """Takes the limit away; only the note matters."""
+    """Removes the limit. Only the note is used."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,13 +45,13 @@ class ClearBudgetForm(BudgetForm):
 
 
 POLICIES = {
-    policies.DENY: "callers are told no where the limit would be passed",
-    policies.WARN: "callers are always told yes, and how the budget stands",
+    policies.DENY: "refuse spending that would exceed the limit",
+    policies.WARN: "always allow spending, and report the state of the budget",
 }
-"""What callers who ask before spending are told."""
+"""How budget checks answer callers who ask before they spend."""
 
 
 class PolicyForm(forms.Form):
     policy = forms.ChoiceField(
-        label="Who asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
+        label="When a caller asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
     )

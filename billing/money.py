@@ -10,7 +10,7 @@ BudgetState = Literal["green", "yellow", "red"]
 YELLOW_PERCENT = 80
 RED_PERCENT = 100
 
-# No amount that the ledger takes has more digits: a million dollars in nano-dollars has 16.
+# More digits than any amount of the ledger: a million dollars in nano-dollars has 16.
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _NANO = Decimal(1).scaleb(-9)
 
@@ -21,14 +21,14 @@ def nanos_from_dollars(dollars: Decimal) -> int:
 
 
 def nanos_from_credits(credits_: Decimal, credits_per_dollar: int) -> int:
-    """Whole nano-dollars, rounded once, half to even: the quotient is kept exact until then."""
+    """Whole nano-dollars, rounded once, half to even; the quotient is exact until then."""
     if credits_.adjusted() < -40:  # far below any rounding step; its exact fraction would be huge
         return 0
     return round(Fraction(credits_) * NANOS_PER_DOLLAR / credits_per_dollar)
 
 
 def dollars(nanos: int) -> float:
-    """Dollars as the edge shows them (JSON). Correctly rounded: one division of whole numbers."""
+    """Dollars as JSON has them. Correctly rounded, being one division of integers."""
     return nanos / NANOS_PER_DOLLAR
 
 
@@ -44,7 +44,7 @@ def plain(amount: Decimal) -> str:
 
 
 def text(nanos: int) -> str:
-    """`$1,234.56`; below a dollar as many digits as it takes not to read as nothing. The minus is U+2212."""
+    """`$1,234.56`; amounts below a dollar have enough digits not to read as zero. The minus is U+2212."""
     amount = _rounded(abs(decimal_dollars(nanos)))
     places = 2 if amount == round(amount, 2) else -int(amount.as_tuple().exponent)
     sign = "\u2212" if nanos < 0 else ""
@@ -52,18 +52,18 @@ def text(nanos: int) -> str:
 
 
 def _rounded(dollars: Decimal) -> Decimal:
-    """To cents from a dollar on, to 4 decimals below, and to two digits where these would say nothing."""
+    """Cents from a dollar upwards, else 4 decimals, or more where these would not show two digits."""
     places = 2 if dollars >= 1 or not dollars else min(max(4, 1 - dollars.adjusted()), 9)
     return dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
 
 
 def percent(part: int, whole: int) -> float:
-    """`part` as percent of `whole`; 0 where the whole is not positive."""
+    """`part` as a percentage of `whole`; 0 if the whole is not positive."""
     return part * 100 / whole if whole > 0 else 0.0
 
 
 def budget_percent(spend: int, limit: int) -> float:
-    """Percent of the limit that is spent; both in nano-dollars, the limit positive."""
+    """The percentage of the limit that is spent. Both are in nano-dollars, and the limit is positive."""
     return spend * 100 / limit
 
 
@@ -75,6 +75,6 @@ def budget_state(spend: int, limit: int) -> BudgetState:
 
 
 def cut_percent(spend: int, limit: int) -> Decimal:
-    """Percent with one decimal, cut towards zero: 99.97 % reads 99.9 and never pretends to be 100."""
+    """A percentage with one decimal, cut towards zero, so that 99.97 % reads 99.9 and not 100."""
     tenths = abs(spend) * 1000 // limit
     return Decimal(tenths if spend >= 0 else -tenths).scaleb(-1)

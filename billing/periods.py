@@ -1,4 +1,4 @@
-"""Calendar months and days in a billing zone. A month is the `date` of its first day."""
+"""Calendar months and days in a billing zone. A month is the `date` of its first day. Pure."""
 
 import calendar
 import re
@@ -25,10 +25,11 @@ def day_of(instant: datetime, tz: ZoneInfo) -> date:
 
 
 def part_of_day(instant: datetime, tz: ZoneInfo) -> float:
-    """How much of its calendar day in `tz` has elapsed, from 0 to 1; days may have 23 or 25 hours."""
+    """The elapsed part of the instant's calendar day in `tz`, from 0 to 1. Days may have 23 or 25 hours."""
     day = day_of(instant, tz)
     start, end = (
-        datetime.combine(one, time.min, tz).astimezone(UTC) for one in (day, day + timedelta(days=1))
+        datetime.combine(midnight, time.min, tz).astimezone(UTC)
+        for midnight in (day, day + timedelta(days=1))
     )
     return (instant - start) / (end - start)
 
@@ -50,7 +51,7 @@ def month_text(month: date) -> str:
 
 
 def shift(month: date, months: int) -> date:
-    """The month that many months later (earlier where negative)."""
+    """The month `months` later, or earlier if negative."""
     index = month.year * 12 + month.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
 
@@ -76,9 +77,10 @@ def days_between(first: date, last: date) -> Iterator[date]:
 
 
 def same_days_before(month: date, today: date) -> tuple[date, date]:
-    """The days of the month before that a KPI is compared with, both included.
+    """The first and last day of the previous month's part that a KPI is compared with.
 
-    Days 1…d, where d is today's day, at most that month's last; for a past month the whole month.
+    In the current month, these are day 1 and today's day of the month, or the last day if the previous month
+    is shorter. For a past month, the whole previous month.
     """
     before = shift(month, -1)
     end = last_day(before)

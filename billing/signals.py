@@ -1,4 +1,4 @@
-"""What others may hear of once it is committed. Hearing it can neither undo it nor fail its sender."""
+"""Signals sent after a commit. A receiver can neither undo the change nor make its request fail."""
 
 from collections.abc import Collection
 from datetime import date
@@ -9,14 +9,14 @@ from django.dispatch import Signal
 from products.models import Project
 
 budget_moved = Signal()
-"""Money was booked, or what it is held against has changed: `project`, and the `months` (None: any)."""
+"""Spend, a limit or alert settings changed. Arguments: `project`, and the affected `months` (None: any)."""
 
 
 def announce(project: Project, months: Collection[date] | None = None) -> None:
-    """Tell the hearers after the commit, and never if there is none. What they raise is logged."""
+    """Send `budget_moved` after the commit, if there is one. Errors of receivers are only logged."""
 
-    def tell() -> None:  # not a partial: Django asks for the name of what has raised
+    def send() -> None:  # not a partial: Django logs the function's name with an error
         budget_moved.send(Project, project=project, months=months)
 
     if months is None or months:
-        transaction.on_commit(tell, robust=True)
+        transaction.on_commit(send, robust=True)

@@ -1,4 +1,4 @@
-"""Raw SQL past the door, as a careless person with a database console would write it."""
+"""Raw SQL that bypasses the ledger writer, as from a careless person with a database console."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tests import citus
 
 
 def sql(statement: str, *params: Any) -> int:
-    """How many rows it changed."""
+    """Execute a statement; return how many rows it changed."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return int(cursor.rowcount)
@@ -21,10 +21,10 @@ def sql(statement: str, *params: Any) -> int:
 
 @contextmanager
 def refused(match: str) -> Iterator[None]:
-    """By the database; the test's own transaction goes on.
+    """The database refuses the statements inside; the test's own transaction continues.
 
-    A cluster passes on what another machine says of a COPY in an error of its own, and refuses by
-    itself to move a row from one project to another, or to MERGE what lies on several machines.
+    A cluster wraps another machine's error about a COPY in an error of its own. It also refuses, for its own
+    reasons, to move a row from one project to another and to MERGE rows on several machines.
     """
     error: type[DatabaseError] = IntegrityError
     if citus.in_use():
@@ -35,7 +35,7 @@ def refused(match: str) -> Iterator[None]:
 
 @contextmanager
 def guards_lifted() -> Iterator[None]:
-    """Inside a transaction: triggers and foreign keys that the database keeps are not there."""
+    """Switch off triggers and foreign keys inside the current transaction."""
     if connection.vendor == "postgresql":
         sql("SET LOCAL session_replication_role = replica")
         yield

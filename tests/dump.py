@@ -1,4 +1,4 @@
-"""Everything that stands in the database, as a dump would hold it."""
+"""The whole contents of the database, as in a dump."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.db import connection
 
 
 def everything() -> dict[str, list[Any]]:
-    """Each row of each table, as the driver gives it."""
+    """All rows of all tables, as the database driver returns them."""
     with connection.cursor() as cursor:
         return {table: _rows(cursor, table) for table in connection.introspection.table_names(cursor)}
 

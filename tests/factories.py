@@ -1,4 +1,4 @@
-"""People and projects by factory_boy; usage by the ledger's own door."""
+"""Create people and projects with factory_boy, and usage with the ledger writer."""
 
 from datetime import timedelta
 from itertools import count
@@ -58,30 +58,30 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def fields(**told: Any) -> dict[str, Any]:
-    """A whole usage event as a sender puts it; a field given as None is left out."""
-    kind = told.get("kind", "deduction")
-    own_id = {} if kind == "job" else {"eventId": f"event-{next(_numbers)}"}
-    stated = {**own_id, "occurredAt": NOW.isoformat(), **DEFAULTS.get(kind, RUN_AND_COST)}
-    if told.get("credits") is not None:
-        stated.pop("costDollars", None)
-    return {name: value for name, value in {**stated, **told}.items() if value is not None}
+def fields(**given: Any) -> dict[str, Any]:
+    """A complete usage event as a sender writes it. A field given as None is left out."""
+    kind = given.get("kind", "deduction")
+    event_id = {} if kind == "job" else {"eventId": f"event-{next(_numbers)}"}
+    defaults = {**event_id, "occurredAt": NOW.isoformat(), **DEFAULTS.get(kind, RUN_AND_COST)}
+    if given.get("credits") is not None:
+        defaults.pop("costDollars", None)
+    return {name: value for name, value in {**defaults, **given}.items() if value is not None}
 
 
-def event(**told: Any) -> UsageEvent:
-    """A usage event read from camelCase fields. `NOW` is never in its future, whatever the clock says."""
+def event(**given: Any) -> UsageEvent:
+    """A usage event from camelCase fields. `NOW` is accepted even if the test's clock is before it."""
     now = max(timezone.now(), NOW + timedelta(days=1))
-    return read(fields(**told), now=now, credits_per_dollar=settings.CREDITS_PER_DOLLAR)
+    return read(fields(**given), now=now, credits_per_dollar=settings.CREDITS_PER_DOLLAR)
 
 
 def send(project: Project, *events: Any, atomic: bool = False) -> list[str]:
-    """Record events; what became of each."""
+    """Record events; return the status of each."""
     return [outcome.status for outcome in ledger.record(project, events, atomic=atomic)]
 
 
-def usage(project: Project, **told: Any) -> CreditTransaction:
-    """Record one event; its line of the ledger."""
-    one = event(**told)
-    [outcome] = ledger.record(project, [one])
+def usage(project: Project, **given: Any) -> CreditTransaction:
+    """Record one event; return its transaction."""
+    recorded = event(**given)
+    [outcome] = ledger.record(project, [recorded])
     assert outcome.status == "recorded", outcome
-    return CreditTransaction.objects.get(project=project, event_id=one.event_id)
+    return CreditTransaction.objects.get(project=project, event_id=recorded.event_id)

@@ -1,7 +1,7 @@
-"""What a set of usage events amounts to, computed from the whole set each time, in plain Python.
+"""A reference model: what a set of usage events amounts to, recomputed from the whole set each time.
 
-An independent reading of the definition of usage events: it shares no code with the product, and
-does everything the slow and obvious way.
+It is an independent implementation of the rules for usage events. It shares no code with the product, and
+does everything in the slow and obvious way.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Raw = dict[str, Any]
-"""An event as a sender puts it: camelCase, all of it sound."""
+"""A valid event as a sender writes it, with camelCase names."""
 
 TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
 STRENGTH = ["running", "succeeded", "cancelled", "failed"]
@@ -36,7 +36,7 @@ def job_of(raw: Raw) -> str | None:
 
 
 def content(raw: Raw) -> tuple[Any, ...]:
-    """What is booked: two events with one id are the same if this is."""
+    """What two events with one id must share to be the same event."""
     counts = [raw.get(name, 0) for name in TOKENS]
     return (
         *(raw.get("kind", "deduction"), instant(raw["occurredAt"]), raw.get("runId"), job_of(raw)),
@@ -50,36 +50,36 @@ def first(values: Iterable[Any], pick: Callable[[list[Any]], Any]) -> Any:
 
 
 def strongest(raws: list[Raw], name: str) -> str | None:
-    return first((raw.get(name) for raw in raws), lambda told: max(told, key=STRENGTH.index))
+    return first((raw.get(name) for raw in raws), lambda reported: max(reported, key=STRENGTH.index))
 
 
 def best_name(raws: list[Raw], name: str, default: str) -> str:
-    told = {raw[name].strip() for raw in raws if raw.get(name)}
-    return min(told - {"other"}, default="other" if told else default)
+    names = {raw[name].strip() for raw in raws if raw.get(name)}
+    return min(names - {"other"}, default="other" if names else default)
 
 
 @dataclass
-class Known:
-    """What a list of events, all of one run or all of one job, tells of it."""
+class State:
+    """The state of one run or one job, from all its events."""
 
     reported_status: str | None
-    told_start: datetime | None
-    told_finish: datetime | None
+    reported_start: datetime | None
+    reported_finish: datetime | None
     first: datetime | None
     last: datetime | None
     name: str
 
     @classmethod
-    def of(cls, raws: list[Raw], what: str, name: str, default: str) -> "Known":
+    def of(cls, raws: list[Raw], what: str, name: str, default: str) -> "State":
         happened = [
             instant(raw["occurredAt"]) for raw in raws if raw.get("kind", "deduction") in ("deduction", "job")
         ]
         return cls(
             reported_status=strongest(raws, f"{what}Status"),
-            told_start=first(
+            reported_start=first(
                 (instant(raw[f"{what}StartedAt"]) for raw in raws if f"{what}StartedAt" in raw), min
             ),
-            told_finish=first(
+            reported_finish=first(
                 (instant(raw[f"{what}FinishedAt"]) for raw in raws if f"{what}FinishedAt" in raw), max
             ),
             first=min(happened, default=None),
@@ -88,56 +88,56 @@ class Known:
         )
 
     def start(self) -> datetime | None:
-        return self.told_start or self.first
+        return self.reported_start or self.first
 
     def finish(self, status: str) -> datetime | None:
-        return None if status == "running" else self.told_finish or self.last
+        return None if status == "running" else self.reported_finish or self.last
 
 
 @dataclass
 class Model:
-    """A project: what is booked by event id, and everything that was heard."""
+    """A project: the recorded transactions by event id, and all accepted events."""
 
     zone: str
     price: Price
-    booked: dict[str, Raw] = field(default_factory=dict)
-    heard: list[Raw] = field(default_factory=list)
+    recorded: dict[str, Raw] = field(default_factory=dict)
+    accepted: list[Raw] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
-    """The costs that were booked later, by the id of their line."""
+    """The costs that were added later, by the id of the correction."""
 
     def send(self, raws: list[Raw], atomic: bool = False) -> list[str]:
-        """Take in a batch; what becomes of each event."""
-        statuses, booked = self._judge(raws)
+        """Record a batch; return the status of each event."""
+        statuses, recorded = self._judge(raws)
         if atomic and "conflict" in statuses:
             return [status if status == "conflict" else "withheld" for status in statuses]
-        self.booked = booked
+        self.recorded = recorded
         for position, raw in enumerate(raws):
             if statuses[position] == "conflict":
                 continue
-            before = self._knowledge(raw)
-            self.heard.append(raw)
+            before = self._state_of(raw)
+            self.accepted.append(raw)
             if raw.get("kind") == "job":
-                statuses[position] = "duplicate" if self._knowledge(raw) == before else "recorded"
+                statuses[position] = "duplicate" if self._state_of(raw) == before else "recorded"
         return statuses
 
     def price_missing(self, price: Price) -> set[str]:
-        """Book the missing costs that `price` knows; the ids of the deductions that are priced now."""
+        """Add the missing costs that `price` knows; return the ids of the deductions priced now."""
         priced = {}
-        for event_id, raw in self.booked.items():
+        for event_id, raw in self.recorded.items():
             cost = price(
                 raw.get("model", ""), tuple(raw.get(n, 0) for n in TOKENS), instant(raw["occurredAt"])
             )
             if (
                 self._is_unpriced(event_id)
                 and cost is not None
-                and self._line_of(event_id) not in self.booked
+                and self._line_of(event_id) not in self.recorded
             ):
                 priced[event_id] = cost
         for event_id, cost in priced.items():
-            raw = self.booked[event_id]
-            told = {name: raw[name] for name in ("occurredAt", "runId", "model") if name in raw}
-            line = {**told, "eventId": self._line_of(event_id), "jobId": job_of(raw)}
-            self.booked[line["eventId"]] = line
+            raw = self.recorded[event_id]
+            shared = {name: raw[name] for name in ("occurredAt", "runId", "model") if name in raw}
+            line = {**shared, "eventId": self._line_of(event_id), "jobId": job_of(raw)}
+            self.recorded[line["eventId"]] = line
             self.missing[line["eventId"]] = cost
         return set(priced)
 
@@ -146,36 +146,36 @@ class Model:
         return f"{event_id}+priced"
 
     def _is_unpriced(self, event_id: str) -> bool:
-        unpriced = self._cost(self.booked[event_id])[1] == "unpriced"
+        unpriced = self._cost(self.recorded[event_id])[1] == "unpriced"
         return unpriced and self._line_of(event_id) not in self.missing
 
     def _judge(self, raws: list[Raw]) -> tuple[list[str], dict[str, Raw]]:
-        statuses, booked = [], dict(self.booked)
+        statuses, recorded = [], dict(self.recorded)
         for raw in raws:
             if raw.get("kind") == "job":
-                statuses.append("told")
-            elif raw["eventId"] not in booked:
-                booked[raw["eventId"]] = raw
+                statuses.append("job")
+            elif raw["eventId"] not in recorded:
+                recorded[raw["eventId"]] = raw
                 statuses.append("recorded")
             else:
-                same = content(booked[raw["eventId"]]) == content(raw)
+                same = content(recorded[raw["eventId"]]) == content(raw)
                 statuses.append("duplicate" if same else "conflict")
-        return statuses, booked
+        return statuses, recorded
 
     def _of_run(self, run: str) -> list[Raw]:
-        return [raw for raw in self.heard if raw.get("runId") == run]
+        return [raw for raw in self.accepted if raw.get("runId") == run]
 
     def _of_job(self, run: str, job: str | None) -> list[Raw]:
         return [raw for raw in self._of_run(run) if job_of(raw) == job]
 
-    def _knowledge(self, raw: Raw) -> Any:
-        """All that is known of the run and the job that an event names."""
+    def _state_of(self, raw: Raw) -> Any:
+        """The states of the run and the job that an event names."""
         if "runId" not in raw:
             return None
         run, job = self._of_run(raw["runId"]), self._of_job(raw["runId"], job_of(raw))
         return (
-            *(bool(run), Known.of(run, "run", "trigger", "")),
-            *(bool(job), Known.of(job, "job", "agentType", "other"), self._has_deduction(job)),
+            *(bool(run), State.of(run, "run", "trigger", "")),
+            *(bool(job), State.of(job, "job", "agentType", "other"), self._has_deduction(job)),
         )
 
     @staticmethod
@@ -187,9 +187,9 @@ class Model:
 
     def jobs(self) -> dict[tuple[str, str], tuple[Any, ...]]:
         table = {}
-        for run, job in {(raw["runId"], job_of(raw)) for raw in self.heard if "runId" in raw}:
+        for run, job in {(raw["runId"], job_of(raw)) for raw in self.accepted if "runId" in raw}:
             raws = self._of_job(run, job)
-            known, deduction = Known.of(raws, "job", "agentType", "other"), self._has_deduction(raws)
+            known, deduction = State.of(raws, "job", "agentType", "other"), self._has_deduction(raws)
             status = known.reported_status or ("succeeded" if deduction else "running")
             finish = known.finish(status)
             table[run, job] = (
@@ -202,7 +202,7 @@ class Model:
         jobs = self.jobs()
         table = {}
         for run in {run for run, _ in jobs}:
-            known = Known.of(self._of_run(run), "run", "trigger", "api")
+            known = State.of(self._of_run(run), "run", "trigger", "api")
             statuses = [row[0] for (of, _), row in jobs.items() if of == run]
             running, failed = statuses.count("running"), statuses.count("failed")
             status = known.reported_status or ("running" if running else "failed" if failed else "succeeded")
@@ -224,13 +224,13 @@ class Model:
 
     def ledger(self) -> dict[str, tuple[Any, ...]]:
         table = {}
-        for event_id, raw in self.booked.items():
-            *booked, _ = content(raw)
-            table[event_id] = (*booked, *self._cost(raw), self._day(instant(raw["occurredAt"])))
+        for event_id, raw in self.recorded.items():
+            *compared, _ = content(raw)
+            table[event_id] = (*compared, *self._cost(raw), self._day(instant(raw["occurredAt"])))
         return table
 
     def state(self) -> dict[str, dict[Any, Any]]:
-        """Everything that a database should hold; `tests.stored` reads the same from one."""
+        """Everything that the database should hold, in the shape in which `tests.stored` reads it."""
         jobs = self.jobs()
         sums = Sums()
         for event_id, (kind, _, run, job, model, *counts, cost, _, day) in self.ledger().items():
@@ -242,7 +242,7 @@ class Model:
             spend = [-cost if kind == "refund" else cost, fresh + read + written, output, 1]
             status, _, _, agent, _, _ = jobs[run, job]
             unpriced = self._is_unpriced(event_id)
-            wasted = [spend[0] if status == one else 0 for one in ("failed", "cancelled")]
+            wasted = [spend[0] if status == end else 0 for end in ("failed", "cancelled")]
             sums.add("by_agent_type", (month, agent), [*spend, int(unpriced), 0, 0, 0, *wasted])
             sums.add("by_month", month, [*spend, 0])
             sums.add("by_day", day, [*spend, 0])
@@ -252,7 +252,7 @@ class Model:
                 sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
         for status, _, _, agent, day, _ in jobs.values():
             if day:
-                ends = [int(status == one) for one in ("succeeded", "failed", "cancelled")]
+                ends = [int(status == end) for end in ("succeeded", "failed", "cancelled")]
                 sums.add("by_agent_type", (day.replace(day=1), agent), [0, 0, 0, 0, 0, *ends, 0, 0])
                 sums.add("by_month", day.replace(day=1), [0, 0, 0, 0, 1])
                 sums.add("by_day", day, [0, 0, 0, 0, 1])

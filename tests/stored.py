@@ -1,4 +1,4 @@
-"""All that a database holds of a project's usage, in plain values that can be compared."""
+"""Everything that the database holds of a project's usage, as plain values to compare."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ State = dict[str, dict[Any, Any]]
 
 
 def stored(project: Project) -> State:
-    """The same shape as `Model.state()`."""
+    """In the same shape as `tests.model.Model.state()`."""
     return {
         "ledger": _table(
             CreditTransaction,

@@ -1,4 +1,4 @@
-"""Django admin as a product: budgets through the one function, tokens once, the ledger untouchable."""
+"""Django admin: budgets change through their functions, tokens show once, the ledger is read-only."""
 
 import re
 from datetime import date
@@ -44,9 +44,9 @@ WEBHOOK = "https://hooks.example.com/services/secret-part"
 
 @pytest.fixture
 def full(project, owner, django_capture_on_commit_callbacks):
-    """One of whatever the admin shows: spend that passed its limit, and the message about it."""
-    told = {"thresholds": [80], "email_people": False, "email_more": [], "webhook_url": WEBHOOK}
-    channels.change(project, **told)
+    """A row of every kind that the admin shows, such as an alert and its message."""
+    settings = {"thresholds": [80], "email_people": False, "email_more": [], "webhook_url": WEBHOOK}
+    channels.change(project, **settings)
     checks.reserve(project, 10**9, by=owner)
     with django_capture_on_commit_callbacks(execute=True):
         limits.set_limit(project, Decimal(1), by=owner)
@@ -65,7 +65,7 @@ def test_every_list_and_form_opens(admin, full, owner, model):
 
 
 @pytest.mark.parametrize("model", READ_ONLY)
-def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, full, model):
+def test_the_ledger_and_what_follows_from_it_are_read_only(admin, full, model):
     pk = model._default_manager.get().pk
     before = model._default_manager.values().get()
     assert admin.get(address(model, "add")).status_code == 403
@@ -78,12 +78,12 @@ def test_the_ledger_and_what_it_tells_can_only_be_looked_at(admin, full, model):
     assert model._default_manager.values().get() == before
 
 
-def test_of_a_webhook_the_admin_shows_the_host_alone(admin, full):
+def test_the_admin_shows_only_the_host_of_a_webhook(admin, full):
     delivery = AlertDelivery.objects.get()
     for page, args in (("changelist", []), ("change", [delivery.pk])):
-        shown = admin.get(address(AlertDelivery, page, *args)).content.decode()
-        assert "hooks.example.com" in shown
-        assert "secret-part" not in shown
+        content = admin.get(address(AlertDelivery, page, *args)).content.decode()
+        assert "hooks.example.com" in content
+        assert "secret-part" not in content
 
 
 def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, superuser):
@@ -105,7 +105,7 @@ def test_a_limit_is_set_changed_and_cleared_with_its_history(admin, project, sup
     ]
 
 
-def test_limits_deleted_in_a_selection_leave_their_history(admin, project, owner):
+def test_deleting_selected_limits_keeps_their_history(admin, project, owner):
     limits.set_limit(project, Decimal(100), by=owner)
     setting = BillingSetting.objects.get()
     selected = {"action": "delete_selected", "_selected_action": [setting.pk], "post": "yes"}
@@ -114,14 +114,14 @@ def test_limits_deleted_in_a_selection_leave_their_history(admin, project, owner
     assert BudgetChange.objects.first().new_limit_nanos is None
 
 
-def test_adding_a_limit_where_there_is_one_changes_it(admin, project, owner):
+def test_adding_a_second_limit_changes_the_first(admin, project, owner):
     limits.set_limit(project, Decimal(100), by=owner)
     admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "200"})
     assert BillingSetting.objects.get().value == "200"
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "NaN", "0.001", "1000000001", "", "ten"])
-def test_a_wrong_limit_is_refused_by_name_and_nothing_stored(admin, project, wrong):
+def test_an_invalid_limit_is_refused_and_nothing_stored(admin, project, wrong):
     response = admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": wrong})
     assert response.status_code == 200
     assert "limit" in response.context["adminform"].form.errors
@@ -129,7 +129,7 @@ def test_a_wrong_limit_is_refused_by_name_and_nothing_stored(admin, project, wro
     assert not BudgetChange.objects.exists()
 
 
-def test_the_policy_is_set_beside_the_limit_and_left_where_nothing_is_chosen(admin, project, superuser):
+def test_the_policy_is_set_with_the_limit_and_kept_if_none_is_chosen(admin, project, superuser):
     admin.post(address(BillingSetting, "add"), {"project": project.pk, "limit": "250", "policy": "warn"})
     assert policies.policy_of(project) == "warn"
     assert BudgetChange.objects.values_list("changed_by", "policy").first() == (superuser.pk, "warn")
@@ -156,21 +156,21 @@ def test_a_token_is_shown_once(admin, project, owner):
     assert token.token_hash not in again
 
 
-def test_a_token_that_its_user_may_not_have_is_refused(admin, project, viewer):
+def test_a_token_that_its_user_is_not_allowed_is_refused(admin, project, viewer):
     form = {"user": viewer.pk, "project": project.pk, "scope": "ingest"}
     response = admin.post(address(ApiToken, "add"), form)
     assert b"Only the owner or a manager" in response.content
     assert not ApiToken.objects.exists()
 
 
-def test_tokens_are_revoked_and_never_deleted(admin, owner):
+def test_tokens_can_be_revoked_but_not_deleted(admin, owner):
     token, text = tokens.issue(owner)
     admin.post(address(ApiToken, "changelist"), {"action": "revoke", "_selected_action": [token.pk]})
     assert tokens.find(text) is None
     assert admin.post(address(ApiToken, "delete", token.pk), {"post": "yes"}).status_code == 403
 
 
-def test_a_product_with_usage_is_archived_not_deleted(admin, project):
+def test_a_product_with_usage_can_be_archived_but_not_deleted(admin, project):
     usage(project)
     assert admin.post(address(Project, "delete", project.pk), {"post": "yes"}).status_code == 403
     admin.post(address(Project, "changelist"), {"action": "archive", "_selected_action": [project.pk]})
@@ -184,21 +184,21 @@ def test_a_product_with_usage_is_archived_not_deleted(admin, project):
     assert project.archived_at is None
 
 
-def test_a_person_with_transactions_is_not_deleted(admin, project, owner):
+def test_a_person_whose_product_has_usage_cannot_be_deleted(admin, project, owner):
     usage(project)
     admin.post(reverse("admin:auth_user_delete", args=[owner.pk]), {"post": "yes"})
     owner.refresh_from_db()
     assert Project.objects.get(pk=project.pk).owner == owner
 
 
-def test_the_billing_zone_is_read_only_once_there_is_usage(admin, project):
+def test_the_billing_zone_is_read_only_after_the_first_usage(admin, project):
     page = address(Project, "change", project.pk)
     assert b'name="time_zone"' in admin.get(page).content
     usage(project)
     assert b'name="time_zone"' not in admin.get(page).content
 
 
-def test_a_product_and_its_members_are_made(admin, owner, viewer):
+def test_a_product_and_its_members_are_created(admin, owner, viewer):
     form = {
         "name": "Harbour",
         "owner": owner.pk,
@@ -224,7 +224,7 @@ def test_a_label_and_colour_can_be_used_everywhere(admin, project, other_project
     assert (other.label, other.color) == ("QA", "plum")
 
 
-def test_staff_see_what_they_are_permitted_and_nothing_else(client, project, staff):
+def test_staff_see_only_what_they_have_permission_for(client, project, staff):
     usage(project)
     client.force_login(staff)
     assert client.get(address(CreditTransaction, "changelist")).status_code == 403
@@ -236,11 +236,11 @@ def test_staff_see_what_they_are_permitted_and_nothing_else(client, project, sta
 PRICE = {"model": "ours", "starts_on": "2026-03-01", "input_rate": "2.5", "output_rate": "10"}
 
 
-def test_a_price_override_is_set_and_prices_what_comes_after(admin, project):
+def test_a_price_override_applies_to_later_usage(admin, project):
     posted = admin.post(address(PriceOverride, "add"), {"project": project.pk, **PRICE})
     assert posted.status_code == 302, posted.context["errors"]
-    told = usage(project, costDollars=None, model="ours", inputTokens=1_000_000, outputTokens=100_000)
-    assert told.amount_nanos == 3_500_000_000
+    line = usage(project, costDollars=None, model="ours", inputTokens=1_000_000, outputTokens=100_000)
+    assert line.amount_nanos == 3_500_000_000
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_price_override_is_set_and_prices_what_comes_after(admin, project):
         ("model", ""),
     ],
 )
-def test_a_wrong_price_override_is_refused_by_name_and_not_stored(admin, project, field, wrong):
+def test_an_invalid_price_override_is_refused_and_not_stored(admin, project, field, wrong):
     page = admin.post(address(PriceOverride, "add"), {"project": project.pk, **PRICE, field: wrong})
     assert page.status_code == 200
     assert list(page.context["adminform"].form.errors) == [field]

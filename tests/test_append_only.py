@@ -1,4 +1,4 @@
-"""The ledger can only grow: in Python, in the database, and through its parents."""
+"""The ledger is append-only: in Python, in the database, and through its parents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +67,7 @@ WAYS: dict[str, Callable[[CreditTransaction], Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_way_of_the_orm_writes_the_ledger(project: Project, line: CreditTransaction, way: str) -> None:
+def test_the_orm_cannot_write_the_ledger(project: Project, line: CreditTransaction, way: str) -> None:
     before = stored(project)
     with pytest.raises(LedgerIsAppendOnly):
         WAYS[way](line)
@@ -84,7 +84,7 @@ COLUMNS = (
 
 
 def copy(insert: str = "INSERT", **changes: str) -> str:
-    """A statement that puts in a copy of each line, with some columns changed."""
+    """A statement that inserts a copy of each line, with some columns changed."""
     values = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **changes}
     return f"{insert} INTO {LEDGER} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {LEDGER}"
 
@@ -123,14 +123,14 @@ def forbidden() -> list[str]:
 
 def test_no_statement_changes_or_removes_a_line(project: Project, line: CreditTransaction) -> None:
     before = stored(project)
-    connection.check_constraints()  # PostgreSQL refuses a TRUNCATE for deferred checks before it asks us
+    connection.check_constraints()  # otherwise PostgreSQL refuses TRUNCATE because of pending deferred checks
     for statement in forbidden():
         with refused("append-only"):
             sql(statement)
         assert stored(project) == before, statement
 
 
-def test_a_line_put_in_by_hand_can_never_be_taken_back(project: Project, line: CreditTransaction) -> None:
+def test_a_line_inserted_by_hand_cannot_be_deleted(project: Project, line: CreditTransaction) -> None:
     assert sql(copy(event_id="'e2'")) == 1
     with refused("append-only"):
         sql(f"DELETE FROM {LEDGER} WHERE event_id = 'e2'")
@@ -155,7 +155,7 @@ def test_a_line_put_in_by_hand_can_never_be_taken_back(project: Project, line: C
         ({"event_id": "'e1'"}, "(?i)unique"),
     ],
 )
-def test_the_database_refuses_lines_that_make_no_sense(
+def test_the_database_refuses_invalid_lines(
     line: CreditTransaction, change: dict[str, str], rule: str
 ) -> None:
     with refused(rule):
@@ -178,12 +178,12 @@ def test_parents_of_the_ledger_are_protected(project: Project, line: CreditTrans
 @pytest.mark.parametrize(
     "table", ["products_agentjob", "products_pipelinerun", "products_agenttype", "products_project"]
 )
-def test_the_database_keeps_parents_that_have_children(line: CreditTransaction, table: str) -> None:
+def test_the_database_refuses_to_delete_parents_of_the_ledger(line: CreditTransaction, table: str) -> None:
     with refused("(?i)foreign key"):
         sql(f"DELETE FROM {table}")
 
 
-def test_a_project_with_incoming_credits_alone_is_kept_by_the_database(project: Project) -> None:
+def test_the_database_refuses_to_delete_a_project_with_only_incoming_credits(project: Project) -> None:
     usage(project, kind="grant")
     with refused("(?i)foreign key"):
         sql("DELETE FROM products_project WHERE id = %s", project.pk)
@@ -222,7 +222,7 @@ def test_a_line_on_another_projects_job_is_refused(line: CreditTransaction, fore
 
 
 @pytest.mark.parametrize("table", ["products_agentjob", "products_pipelinerun", "products_agenttype"])
-def test_no_parent_moves_to_another_project(
+def test_no_parent_can_move_to_another_project(
     line: CreditTransaction, foreign: AgentJob, project: Project, table: str
 ) -> None:
     job = AgentJob.objects.get(pk=line.job_id)
@@ -239,7 +239,7 @@ PARENTS = ["products_agentjob", "products_pipelinerun", "products_agenttype", "p
 
 
 @pytest.mark.parametrize("table", PARENTS)
-def test_no_parent_changes_its_id(line: CreditTransaction, table: str) -> None:
+def test_no_parent_can_change_its_id(line: CreditTransaction, table: str) -> None:
     with refused("(?i)foreign key"):
         sql(f"UPDATE {table} SET id = id + 1000000")
 
@@ -256,7 +256,7 @@ def test_the_billing_zone_is_fixed_once_there_is_usage(project: Project) -> None
     assert sql("UPDATE products_project SET name = 'Renamed' WHERE id = %s", project.pk) == 1
 
 
-def test_a_project_read_before_its_first_usage_cannot_undo_it(project: Project) -> None:
+def test_saving_a_stale_project_cannot_reset_its_first_usage(project: Project) -> None:
     stale = Project.objects.get(pk=project.pk)
     usage(project)
     stale.name = "Renamed"
@@ -269,7 +269,7 @@ def test_a_project_read_before_its_first_usage_cannot_undo_it(project: Project) 
 
 
 def check_guards(project: Project, other: Project) -> None:
-    """Both have a line `e1` on a job `job-1`."""
+    """Both projects have a line `e1` on a job `job-1`."""
     check_guards_of_the_ledger()
     with refused("billing zone"):
         sql("UPDATE products_project SET time_zone = 'Europe/Berlin'")
@@ -303,7 +303,7 @@ ALTERED = [
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("model", "field"), ALTERED)
 def test_guards_survive_a_migration_that_alters_a_table(model: Any, field: str) -> None:
-    """SQLite makes the table anew for it, without its triggers."""
+    """SQLite creates the table again for it, without its triggers."""
     projects = with_usage()
     before, after = model._meta.get_field(field), model._meta.get_field(field).clone()
     after.max_length = before.max_length + 1
@@ -321,9 +321,9 @@ def test_guards_survive_a_migration_that_alters_a_table(model: Any, field: str) 
 @pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("app", ["billing", "products"])
-def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
+def test_guards_survive_migrating_backwards_and_forwards(app: str) -> None:
     projects = with_usage()
-    # Back, which takes along what depends on it; and everything forth again.
+    # Backwards, with everything that depends on the app, and forwards again.
     for target in ((app, "0001"), ()):
         call_command("migrate", *target, verbosity=0)
         check_guards_of_the_ledger()
@@ -332,7 +332,7 @@ def test_guards_survive_a_migration_back_and_forth(app: str) -> None:
 
 @pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
-def test_usage_from_before_the_newest_rollups_is_counted_by_their_migrations() -> None:
+def test_migrations_fill_new_rollups_from_existing_usage() -> None:
     project, _ = with_usage()
     usage(project, costDollars=None, model="ours", inputTokens=7, jobStatus="failed")
     usage(project, costDollars="2", jobStatus="cancelled", agentType="testing")
@@ -349,7 +349,7 @@ def check_guards_of_the_ledger() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_tests_own_flush_puts_the_guards_back() -> None:
+def test_flush_in_tests_restores_the_guards() -> None:
     with_usage()
     call_command("flush", interactive=False, verbosity=0)
     assert not CreditTransaction.objects.exists()

@@ -22,7 +22,7 @@ from billing.budgets import checks, limits, policies
 from billing.ledger import corrections
 from billing.models import MonthlySpend
 from billing.money import NANOS_PER_DOLLAR
-from billing.rollups import updates
+from billing.rollups import rebuilding
 from products.models import AgentType, Project
 from tests.calls import trpc
 from tests.conftest import NOW
@@ -222,7 +222,7 @@ def end_reservation(project: Any) -> None:
 
 
 def price(project: Any) -> None:
-    assert list(corrections.book_missing(project, lambda one: 5 * 10**9))
+    assert list(corrections.add_missing_costs(project, lambda one: 5 * 10**9))
 
 
 def rename(project: Any) -> None:
@@ -243,7 +243,7 @@ def relabel_everywhere(project: Any) -> None:
 
 
 def mend(project: Any) -> None:
-    updates.rebuild(project)
+    rebuilding.rebuild(project)
 
 
 CHANGES: list[Callable[[Any], None]] = [

@@ -1,4 +1,4 @@
-"""Senders at the same time: nothing lost, nothing twice, nobody waits for ever."""
+"""Concurrent senders: nothing is lost or recorded twice, and nobody waits for ever."""
 
 import random
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from billing.models import CreditTransaction
-from billing.rollups import updates, verification
+from billing.rollups import rebuilding, verification
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, event, send
 from tests.stored import stored
@@ -19,16 +19,16 @@ from tests.stored import stored
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE = 120
-"""Seconds after which a test gives a deadlock up; no sender needs a tenth of it."""
+"""Seconds after which a test assumes a deadlock. No sender needs a tenth of it."""
 
 
 def senders() -> int:
-    """SQLite has one writer at a time, and each waits for its turn by polling."""
+    """SQLite has one writer at a time; the others wait for the lock by polling."""
     return 8 if connection.vendor == "postgresql" else 4
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """Run acts in threads of their own that start together; their results."""
+    """Run each act in a thread of its own, all starting at once; return their results."""
     start = Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
@@ -43,12 +43,12 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
 
 
 def history(count: int) -> list[Any]:
-    """Events that share runs, jobs, days and agent types, and tell of one another's jobs."""
+    """Events that share runs, jobs, days and agent types, and report on one another's jobs."""
     rng = random.Random(count)
     agents = ["testing", "research", "Zed", "other", None]
     statuses = [None, None, "running", "succeeded", "failed"]
 
-    def told(n: int) -> dict[str, Any]:
+    def report(n: int) -> dict[str, Any]:
         return {
             "runId": f"run-{n % 5}",
             "jobId": f"job-{n % 11}",
@@ -58,17 +58,17 @@ def history(count: int) -> list[Any]:
             "trigger": rng.choice(["push", "manual", None]),
         }
 
-    deductions = [event(eventId=f"e{n}", inputTokens=n, **told(n)) for n in range(count)]
+    deductions = [event(eventId=f"e{n}", inputTokens=n, **report(n)) for n in range(count)]
     refunds = [
-        event(eventId=f"r{n}", kind="refund", costDollars="0.25", **told(n)) for n in range(count // 10)
+        event(eventId=f"r{n}", kind="refund", costDollars="0.25", **report(n)) for n in range(count // 10)
     ]
-    jobs = [event(kind="job", **told(n)) for n in range(count // 10)]
+    jobs = [event(kind="job", **report(n)) for n in range(count // 10)]
     grants = [event(eventId=f"g{n}", kind="grant") for n in range(count // 20)]
     return [*deductions, *refunds, *jobs, *grants]
 
 
 def overlapping_batches(events: list[Any], seed: int) -> list[list[Any]]:
-    """All the events in an order of one's own, in batches of several sizes, some sent twice."""
+    """All events in a random order, in batches of several sizes, some events twice."""
     rng = random.Random(seed)
     shuffled = [*events, *rng.sample(events, len(events) // 4)]
     rng.shuffle(shuffled)
@@ -99,39 +99,39 @@ def test_overlapping_senders_of_one_project_count_each_event_once() -> None:
         *(lambda seed=seed: send_all(project, overlapping_batches(events, seed)) for seed in range(senders()))
     )
 
-    booked = [one for one in events if one.kind != "job"]
+    transactions = [usage for usage in events if usage.kind != "job"]
     assert {status for each in outcomes for status in each} == {"recorded", "duplicate"}
-    assert CreditTransaction.objects.filter(project=project).count() == len(booked)
+    assert CreditTransaction.objects.filter(project=project).count() == len(transactions)
     assert stored(project) == stored(alone)
     check_sound(project)
 
 
-def test_one_event_sent_by_all_at_once_is_recorded_once() -> None:
+def test_an_event_sent_by_all_at_once_is_recorded_once() -> None:
     project = ProjectFactory()
-    one = event(eventId="e1")
-    outcomes = at_once(*[lambda: send(project, one)] * 16)
+    same = event(eventId="e1")
+    outcomes = at_once(*[lambda: send(project, same)] * 16)
     assert Counter(status for [status] in outcomes) == {"recorded": 1, "duplicate": 15}
     check_sound(project)
 
 
-def test_of_contradicting_senders_one_wins_and_the_others_hear_of_it() -> None:
+def test_of_conflicting_senders_one_wins_and_the_others_get_conflicts() -> None:
     project = ProjectFactory()
     rivals = [event(eventId="e1", costDollars=cost) for cost in range(1, senders() + 1)]
-    outcomes = at_once(*(lambda one=one: send(project, one) for one in rivals))
+    outcomes = at_once(*(lambda rival=rival: send(project, rival) for rival in rivals))
     assert Counter(status for [status] in outcomes) == {"recorded": 1, "conflict": senders() - 1}
     winner = rivals[outcomes.index(["recorded"])]
     assert CreditTransaction.objects.get(project=project).amount_nanos == winner.stated_nanos
     check_sound(project)
 
 
-def test_new_agent_types_told_at_once_are_added_once() -> None:
+def test_an_agent_type_first_reported_by_many_at_once_is_added_once() -> None:
     project = ProjectFactory()
     at_once(*(lambda n=n: send(project, event(agentType="new", jobId=f"j{n}")) for n in range(senders())))
     assert project.agent_types.filter(slug="new").count() == 1
     check_sound(project)
 
 
-def test_projects_do_not_mix() -> None:
+def test_concurrent_projects_do_not_mix() -> None:
     owner = UserFactory()
     events = history(60)
     projects = [ProjectFactory(owner=owner) for _ in range(senders())]
@@ -142,7 +142,7 @@ def test_projects_do_not_mix() -> None:
         check_sound(each)
 
 
-def test_a_rebuild_amid_senders_loses_nothing() -> None:
+def test_a_rebuild_during_sending_loses_nothing() -> None:
     owner = UserFactory()
     project, alone = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
     events = history(120)
@@ -150,7 +150,7 @@ def test_a_rebuild_amid_senders_loses_nothing() -> None:
 
     def rebuild() -> None:
         for _ in range(10):
-            updates.rebuild(project)
+            rebuilding.rebuild(project)
 
     at_once(
         rebuild,
@@ -163,23 +163,23 @@ def test_a_rebuild_amid_senders_loses_nothing() -> None:
     check_sound(project)
 
 
-def test_the_proof_is_silent_amid_senders() -> None:
-    """It reads one snapshot: a batch is in it with its rollups, or not at all."""
+def test_verification_during_sending_finds_no_differences() -> None:
+    """Verification reads a snapshot, which contains a batch with its rollups or not at all."""
     project = ProjectFactory()
     events = history(120)
 
-    def prove() -> list[str]:
+    def verify() -> list[str]:
         found: list[str] = []
         for _ in range(10):
             with verification.snapshot():
                 found += verification.differences(project)
         return found
 
-    proofs = at_once(
-        prove,
+    results = at_once(
+        verify,
         *(
             lambda seed=seed: send_all(project, overlapping_batches(events, seed))
             for seed in range(senders() - 1)
         ),
     )
-    assert proofs[0] == []
+    assert results[0] == []

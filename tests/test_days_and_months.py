@@ -1,4 +1,4 @@
-"""From the door to every answer: each event counts in exactly one day and one month of the zone."""
+"""In every answer, each event counts in exactly one day and one month of the billing zone."""
 
 import json
 from collections import Counter
@@ -29,13 +29,13 @@ FIRST_DAYS = (
 )
 TICK = timedelta(microseconds=1)
 MONTHS = [f"{year}-{month:02}" for year in (2024, 2025, 2026) for month in range(1, 13)][1:27]
-"""From the month of the first event to the present one."""
+"""From the first event's month to the current one."""
 
 
 def events(zone: str) -> list[tuple[date, dict[str, Any]]]:
-    """The last microsecond before each of the days and its first, with the day that each is of.
+    """Events at the last microsecond before each of `FIRST_DAYS` and at its first, with their days.
 
-    Each costs twice the one before, so that a sum tells which are in it.
+    Each costs twice as much as the one before, so that a sum shows which events it contains.
     """
     found: list[tuple[date, dict[str, Any]]] = []
     for first in FIRST_DAYS:
@@ -46,9 +46,9 @@ def events(zone: str) -> list[tuple[date, dict[str, Any]]]:
     return found
 
 
-def sums(told: list[tuple[date, dict[str, Any]]], key: Callable[[date], str]) -> Counter[str]:
+def sums(events: list[tuple[date, dict[str, Any]]], key: Callable[[date], str]) -> Counter[str]:
     costs: Counter[str] = Counter()
-    for day, event in told:
+    for day, event in events:
         costs[key(day)] += round(float(event["costDollars"]) * 100)
     return costs
 
@@ -62,14 +62,14 @@ def project(request: pytest.FixtureRequest, owner: Any) -> Project:
     return ProjectFactory(owner=owner, time_zone=request.param)
 
 
-def test_an_event_is_in_one_day_and_one_month_of_every_answer(project: Project, client: Client) -> None:
-    told = events(project.time_zone)
+def test_each_event_is_in_one_day_and_one_month_of_every_answer(project: Project, client: Client) -> None:
+    sent = events(project.time_zone)
     ingest = tokens.issue(project.owner, project=project, scope="ingest")[1]
-    body = json.dumps([event for _, event in told])
-    sent = client.post(
+    body = json.dumps([event for _, event in sent])
+    response = client.post(
         "/api/v1/usage", body, content_type="application/json", headers={"Authorization": f"Bearer {ingest}"}
     )
-    assert sent.json()["recorded"] == len(told)
+    assert response.json()["recorded"] == len(sent)
     client.force_login(project.owner)
 
     def ask(name: str, **given: Any) -> Any:
@@ -78,22 +78,22 @@ def test_an_event_is_in_one_day_and_one_month_of_every_answer(project: Project, 
     def cents(cost: float) -> int:
         return round(cost * 100)
 
-    by_month, by_day = sums(told, month_of), sums(told, date.isoformat)
+    by_month, by_day = sums(sent, month_of), sums(sent, date.isoformat)
     assert {month: cents(ask("getMonthlySummary", month=month)["totalCost"]) for month in MONTHS} == {
         month: by_month[month] for month in MONTHS
     }
     for last in MONTHS[5::6]:
-        for one in ask("getMonthlyTrend", month=last):
-            assert cents(one["cost"]) == by_month[one["month"]]
-    days = {one["date"]: one for month in MONTHS[1::2] for one in ask("getDailySpend", days=90, month=month)}
-    assert {day: cents(one["cost"]) for day, one in days.items() if one["cost"]} == by_day
+        for row in ask("getMonthlyTrend", month=last):
+            assert cents(row["cost"]) == by_month[row["month"]]
+    days = {row["date"]: row for month in MONTHS[1::2] for row in ask("getDailySpend", days=90, month=month)}
+    assert {day: cents(row["cost"]) for day, row in days.items() if row["cost"]} == by_day
     for month in by_month:
-        names = [event["eventId"] for day, event in told if month_of(day) == month]
+        names = [event["eventId"] for day, event in sent if month_of(day) == month]
         assert ledger_of(client, project, month) == names
 
 
 def ledger_of(client: Client, project: Project, month: str) -> list[str]:
-    """The ids in a month's export, in order of time."""
+    """The event ids in a month's export, by time."""
     response = client.get(reverse("export-ledger", args=[project.pk]), {"month": month})
     lines = b"".join(response.streaming_content).decode().splitlines()
     return [line.partition(",")[0] for line in lines[1:-1]]

@@ -1,4 +1,4 @@
-"""The change of a cost by its causes: parts that add up, whatever the periods hold."""
+"""Splitting a change in cost by its causes. The parts always add up."""
 
 import pytest
 from hypothesis import given
@@ -17,24 +17,24 @@ works = st.builds(
 )
 
 
-def test_twice_the_jobs_at_the_same_tokens_and_price_is_all_by_jobs() -> None:
+def test_twice_the_jobs_at_the_same_tokens_and_price_is_due_to_jobs() -> None:
     assert split(Work(10, 1_000, 500), Work(20, 2_000, 1_000)) == Parts(jobs=500)
 
 
-def test_twice_the_tokens_a_job_is_all_by_tokens() -> None:
+def test_twice_the_tokens_per_job_is_due_to_tokens() -> None:
     assert split(Work(10, 1_000, 500), Work(10, 2_000, 1_000)) == Parts(tokens_per_job=500)
 
 
-def test_twice_the_price_is_all_by_price() -> None:
+def test_twice_the_price_is_due_to_price() -> None:
     assert split(Work(10, 1_000, 500), Work(10, 1_000, 1_000)) == Parts(price_per_token=500)
 
 
-def test_what_the_factors_did_together_is_shared_equally() -> None:
-    # All three doubled: 8 times the cost, and each has the same part of it.
+def test_joint_effects_are_shared_equally() -> None:
+    # All three factors doubled: 8 times the cost, and each has the same share of the change.
     assert split(Work(3, 3, 3_000), Work(6, 12, 24_000)) == Parts(7_000, 7_000, 7_000)
 
 
-def test_an_agent_type_that_came_up_or_is_gone_is_all_by_jobs() -> None:
+def test_a_new_or_vanished_agent_type_is_due_to_jobs() -> None:
     assert split(Work(), Work(2, 10, 100)) == Parts(jobs=100)
     assert split(Work(2, 10, 100), Work()) == Parts(jobs=-100)
 
@@ -44,17 +44,17 @@ def test_a_cost_without_tokens_is_a_price_per_job() -> None:
     assert split(Work(2, 0, 100), Work(2, 50, 300)) == Parts(price_per_token=200)
 
 
-def test_jobs_that_cost_nothing_before_had_no_tokens_a_job() -> None:
+def test_jobs_without_cost_before_had_no_tokens_per_job() -> None:
     assert split(Work(2, 0, 0), Work(2, 100, 300)) == Parts(tokens_per_job=300)
 
 
-def test_work_whose_jobs_still_run_counts_as_one_job() -> None:
+def test_work_without_finished_jobs_counts_as_one_job() -> None:
     assert split(Work(1, 100, 300), Work(0, 100, 300)) == Parts()
     assert split(Work(0, 100, 300), Work(2, 200, 600)) == Parts(jobs=300)
 
 
 @given(works, works)
-def test_the_parts_add_up_to_the_change_to_the_last_nano_dollar(before: Work, after: Work) -> None:
+def test_the_parts_add_up_exactly_to_the_change(before: Work, after: Work) -> None:
     assert split(before, after).whole == after.cost - before.cost
 
 
@@ -64,14 +64,14 @@ def test_without_a_change_there_are_no_parts(work: Work) -> None:
 
 
 @given(works, works)
-def test_the_other_way_round_the_signs_swap(before: Work, after: Work) -> None:
+def test_swapping_the_periods_swaps_the_signs(before: Work, after: Work) -> None:
     there, back = split(before, after), split(after, before)
-    slack = max(abs(before.cost), abs(after.cost)) // 10**12 + 2  # of floating point
+    slack = max(abs(before.cost), abs(after.cost)) // 10**12 + 2  # for floating-point errors
     assert abs(there.jobs + back.jobs) <= slack
     assert abs(there.tokens_per_job + back.tokens_per_job) <= slack
 
 
-def test_sums_of_nothing_are_nothing() -> None:
-    assert Parts.together([]) == Parts()
-    assert Work.together([]) == Work()
-    assert Work.together([Work(1, 2, 3), Work(10, 20, 30)]) == Work(11, 22, 33)
+def test_totals() -> None:
+    assert Parts.total([]) == Parts()
+    assert Work.total([]) == Work()
+    assert Work.total([Work(1, 2, 3), Work(10, 20, 30)]) == Work(11, 22, 33)

@@ -1,8 +1,8 @@
-"""What a usage event may be: the reader's rules, field by field."""
+"""The rules for each field of a usage event."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,6 +12,7 @@ from billing.events.usage_event import (
     FIELDS,
     LATEST_AHEAD,
     NO_TOKENS,
+    STATUSES,
     EventError,
     Tokens,
     UsageEvent,
@@ -47,33 +48,38 @@ RUN_AND_JOB = {
 INSTANTS = ("occurredAt", "runStartedAt", "runFinishedAt", "jobStartedAt", "jobFinishedAt")
 
 
-def event(**told: Any) -> UsageEvent:
-    return read({**BASE, **told}, now=NOW, credits_per_dollar=100)
+def event(**fields: Any) -> UsageEvent:
+    return read({**BASE, **fields}, now=NOW, credits_per_dollar=100)
 
 
-def refusal(**told: Any) -> EventError:
+def refusal(**fields: Any) -> EventError:
     with pytest.raises(EventError) as caught:
-        event(**told)
+        event(**fields)
     return caught.value
 
 
 # Kinds
 
 
-def test_a_bare_event_is_a_deduction_of_a_job_of_its_own() -> None:
-    one = event()
-    assert (one.kind, one.job_id, one.tokens, one.stated_nanos) == ("deduction", "e1", NO_TOKENS, None)
-    assert (one.trigger, one.run_status, one.agent_type, one.job_status, one.model) == ("",) * 5
+def test_a_minimal_event_is_a_deduction_on_a_job_of_its_own() -> None:
+    usage = event()
+    assert (usage.kind, usage.job_id, usage.tokens, usage.stated_nanos) == (
+        "deduction",
+        "e1",
+        NO_TOKENS,
+        None,
+    )
+    assert (usage.trigger, usage.run_status, usage.agent_type, usage.job_status, usage.model) == ("",) * 5
 
 
-def test_none_means_not_told() -> None:
-    untold = dict.fromkeys(name for name in FIELDS if name not in BASE)
-    assert event(**untold) == event()
+def test_none_means_not_reported() -> None:
+    nones = dict.fromkeys(name for name in FIELDS if name not in BASE)
+    assert event(**nones) == event()
     assert event(kind=None) == event()
 
 
 @pytest.mark.parametrize("kind", ["Deduction", "", "spend", 1, True, ["deduction"], {}])
-def test_an_unknown_kind_is_refused(kind: Any) -> None:
+def test_an_unknown_kind_is_rejected(kind: Any) -> None:
     error = refusal(kind=kind)
     assert error.field == "kind"
     assert "deduction, refund, purchase, grant, job" in error.reason
@@ -81,18 +87,18 @@ def test_an_unknown_kind_is_refused(kind: Any) -> None:
 
 @pytest.mark.parametrize("missing", ["eventId", "occurredAt", "runId"])
 @pytest.mark.parametrize("kind", [{}, REFUND])
-def test_spend_needs_an_id_an_instant_and_a_run(missing: str, kind: dict[str, Any]) -> None:
+def test_deductions_and_refunds_need_an_id_an_instant_and_a_run(missing: str, kind: dict[str, Any]) -> None:
     error = refusal(**{**kind, missing: None})
     assert (error.field, error.reason) == (missing, "is required")
 
 
-def test_a_refund_names_its_job() -> None:
+def test_a_refund_must_name_its_job() -> None:
     assert refusal(**{**REFUND, "jobId": None}).field == "jobId"
     assert event(**REFUND).job_id == "j1"
 
 
 @pytest.mark.parametrize("kind", [REFUND, PURCHASE, GRANT])
-def test_only_a_deductions_cost_may_be_left_to_the_price(kind: dict[str, Any]) -> None:
+def test_only_deductions_may_omit_the_cost(kind: dict[str, Any]) -> None:
     assert refusal(**{**kind, "costDollars": None}).field == "costDollars"
     assert event(**{**kind, "costDollars": None, "credits": 5}).stated_nanos == 50_000_000
 
@@ -106,7 +112,7 @@ def test_only_deductions_have_tokens(kind: dict[str, Any], count: str) -> None:
 
 @pytest.mark.parametrize("field", RUN_AND_JOB)
 @pytest.mark.parametrize("kind", [PURCHASE, GRANT])
-def test_credits_coming_in_belong_to_no_run_or_job(kind: dict[str, Any], field: str) -> None:
+def test_incoming_credits_have_no_run_or_job(kind: dict[str, Any], field: str) -> None:
     assert refusal(**{**kind, field: RUN_AND_JOB[field]}).field == field
     assert event(**kind).run_id == event(**kind).job_id == ""
 
@@ -122,14 +128,14 @@ def test_a_job_event_needs_its_run_and_job_but_no_id() -> None:
     ("field", "value"),
     [("costDollars", "1"), ("credits", 1), ("model", "gpt-4o"), ("costDollars", Decimal("0.1"))],
 )
-def test_a_job_event_books_nothing(field: str, value: Any) -> None:
+def test_a_job_event_has_no_cost_and_no_model(field: str, value: Any) -> None:
     assert refusal(**JOB, **{field: value}).field == field
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("inputTokens", False), ("model", 0), ("costDollars", False), ("costDollars", "x")]
 )
-def test_a_job_events_fields_are_checked_like_any_others(field: str, value: Any) -> None:
+def test_a_job_events_fields_are_checked_like_those_of_other_events(field: str, value: Any) -> None:
     assert refusal(**JOB, **{field: value}).field == field
 
 
@@ -147,15 +153,15 @@ def test_a_job_events_fields_are_checked_like_any_others(field: str, value: Any)
         ("cacheWrite1HTokens", "cacheWrite1hTokens"),
     ],
 )
-def test_an_unknown_field_is_refused_and_the_nearest_named(name: str, nearest: str) -> None:
+def test_an_unknown_field_is_rejected_with_a_suggestion(name: str, nearest: str) -> None:
     error = refusal(**{name: 1})
     assert error.field == name
     assert error.reason.startswith("unknown field")
-    if name != "cost":  # too short to be near anything for sure
+    if name != "cost":  # too short to be sure to resemble a known field
         assert nearest in error.reason
 
 
-def test_a_field_like_none_is_refused_without_a_guess() -> None:
+def test_a_field_unlike_all_others_is_rejected_without_a_suggestion() -> None:
     assert refusal(zzzzzz=None).reason == "unknown field"
     assert "\n" not in str(refusal(**{"run\nId\x1b[31m": 1}))
     assert len(refusal(**{"x" * 10_000: 1}).field) <= 80
@@ -187,37 +193,37 @@ def test_ids_are_text(field: str, bad: Any) -> None:
 
 @pytest.mark.parametrize("field", [*IDS, "trigger", "agentType", "model"])
 @pytest.mark.parametrize("bad", ["\ud800", "a\udcffb", "\udfff\ud800"])
-def test_lone_surrogates_are_refused(field: str, bad: str) -> None:
+def test_lone_surrogates_are_rejected(field: str, bad: str) -> None:
     error = refusal(**{field: bad})
     assert error.field == field
     str(error).encode()
 
 
-def test_ids_are_kept_to_the_letter() -> None:
+def test_ids_are_stored_unchanged() -> None:
     odd = " É\u0065\u0301 \u2028\u202e'\"\\%_/ "
-    one = event(eventId=odd, runId=odd, jobId=odd, reservationId=odd)
-    assert one.event_id == one.run_id == one.job_id == one.reservation_id == odd
+    usage = event(eventId=odd, runId=odd, jobId=odd, reservationId=odd)
+    assert usage.event_id == usage.run_id == usage.job_id == usage.reservation_id == odd
 
 
 @pytest.mark.parametrize("kind", [{}, REFUND, JOB])
-def test_what_was_reserved_is_told_and_not_booked(kind: dict[str, Any]) -> None:
-    one = event(**kind, reservationId="s1")
-    assert (one.reservation_id, event(**kind).reservation_id) == ("s1", "")
-    assert one.content == event(**kind).content
+def test_a_reservation_is_not_part_of_the_content(kind: dict[str, Any]) -> None:
+    usage = event(**kind, reservationId="s1")
+    assert (usage.reservation_id, event(**kind).reservation_id) == ("s1", "")
+    assert usage.content == event(**kind).content
 
 
 # Other text
 
 
 @pytest.mark.parametrize(("field", "longest"), [("trigger", 100), ("model", 200)])
-def test_text_has_a_greatest_length_and_no_control_characters(field: str, longest: int) -> None:
+def test_text_has_a_maximum_length_and_no_control_characters(field: str, longest: int) -> None:
     event(**{field: "x" * longest})
     assert refusal(**{field: "x" * (longest + 1)}).field == field
     for bad in ("\0", "a\nb", "\x7f", 1, True):
         assert refusal(**{field: bad}).field == field
 
 
-def test_an_agent_type_is_refused_only_for_what_cannot_be_stored() -> None:
+def test_an_agent_type_is_rejected_only_if_it_cannot_be_stored() -> None:
     assert event(agentType="  x\ty " * 1000).agent_type
     assert refusal(agentType="a\0").field == "agentType"
     assert refusal(agentType=1).field == "agentType"
@@ -234,7 +240,7 @@ def test_an_agent_type_is_refused_only_for_what_cannot_be_stored() -> None:
         ("   ", ""),
     ],
 )
-def test_an_agent_types_slug_is_its_name_trimmed_and_cut(name: str, slug: str) -> None:
+def test_an_agent_types_slug_is_its_trimmed_and_shortened_name(name: str, slug: str) -> None:
     assert agent_types.slug_of(name) == slug
 
 
@@ -248,12 +254,12 @@ def test_an_agent_types_slug_is_its_name_trimmed_and_cut(name: str, slug: str) -
         ("ui_ux", "UI/UX"),
     ],
 )
-def test_an_unseen_agent_type_gets_a_readable_label_and_a_stable_colour(slug: str, label: str) -> None:
+def test_a_new_agent_type_gets_a_readable_label_and_a_stable_colour(slug: str, label: str) -> None:
     assert agent_types.label_and_color(slug)[0] == label
     assert agent_types.label_and_color(slug) == agent_types.label_and_color(slug)
 
 
-def test_known_agent_types_have_a_colour_each() -> None:
+def test_each_known_agent_type_has_its_own_colour() -> None:
     assert len({color for _, color in agent_types.KNOWN.values()}) == len(agent_types.KNOWN) == 14
 
 
@@ -314,24 +320,24 @@ def test_an_instant_is_iso_8601_with_an_offset(field: str, bad: Any) -> None:
         "2026-03-01T05:45:00.0+05:45",
     ],
 )
-def test_every_spelling_of_an_instant_is_the_same_in_utc(text: str) -> None:
+def test_instants_in_every_valid_form_are_converted_to_utc(text: str) -> None:
     at = event(occurredAt=text).occurred_at
     assert at == datetime(2026, 3, 1, tzinfo=UTC)
     assert at.tzinfo is UTC
 
 
-def test_an_instant_is_cut_not_rounded_to_microseconds() -> None:
+def test_an_instant_is_truncated_to_microseconds() -> None:
     assert event(occurredAt="2026-03-01T00:00:00.1234569Z").occurred_at.microsecond == 123456
     assert event(occurredAt="2026-02-28T23:59:59.999999999Z").occurred_at.day == 28
 
 
-def test_a_datetime_is_brought_to_utc_like_text() -> None:
+def test_a_datetime_is_converted_to_utc_like_text() -> None:
     at = datetime(2026, 3, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-    one = event(occurredAt=at, jobStartedAt=at)
-    assert one == event(occurredAt="2026-03-01T00:00:00Z", jobStartedAt="2026-03-01T00:00:00Z")
-    assert one.occurred_at.tzinfo is UTC
-    assert one.job_started_at is not None
-    assert one.job_started_at.tzinfo is UTC
+    usage = event(occurredAt=at, jobStartedAt=at)
+    assert usage == event(occurredAt="2026-03-01T00:00:00Z", jobStartedAt="2026-03-01T00:00:00Z")
+    assert usage.occurred_at.tzinfo is UTC
+    assert usage.job_started_at is not None
+    assert usage.job_started_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize("field", INSTANTS)
@@ -366,11 +372,11 @@ def test_counts_are_whole_numbers(field: str, good: Any) -> None:
         *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), float("nan")),
     ],
 )
-def test_anything_else_is_no_count(field: str, bad: Any) -> None:
+def test_other_values_are_not_counts(field: str, bad: Any) -> None:
     assert refusal(**{field: bad}).field == field
 
 
-def test_writes_for_an_hour_are_a_part_of_the_writes() -> None:
+def test_one_hour_cache_writes_are_part_of_the_cache_writes() -> None:
     tokens = event(
         inputTokens=1, cacheReadTokens=20, cacheWriteTokens=300, cacheWrite1hTokens=300, outputTokens=4000
     ).tokens
@@ -383,10 +389,10 @@ def test_writes_for_an_hour_are_a_part_of_the_writes() -> None:
 # Costs
 
 
-@pytest.mark.parametrize("one", [1, "1", "1.00", Decimal("1.0"), "1e0", "10E-1", Decimal("1E+0")])
-def test_equal_amounts_are_equal_however_written(one: Any) -> None:
-    assert event(costDollars=one).content == event(costDollars=1).content
-    assert event(credits=one).stated_nanos == 10_000_000
+@pytest.mark.parametrize("amount", [1, "1", "1.00", Decimal("1.0"), "1e0", "10E-1", Decimal("1E+0")])
+def test_equal_amounts_in_different_forms_are_equal(amount: Any) -> None:
+    assert event(costDollars=amount).content == event(costDollars=1).content
+    assert event(credits=amount).stated_nanos == 10_000_000
 
 
 @pytest.mark.parametrize(
@@ -401,7 +407,7 @@ def test_equal_amounts_are_equal_however_written(one: Any) -> None:
         (0, 0),
     ],
 )
-def test_a_stated_cost_is_booked_in_nano_dollars(amount: Any, nanos: int) -> None:
+def test_a_stated_cost_is_rounded_to_nano_dollars(amount: Any, nanos: int) -> None:
     assert event(costDollars=amount).stated_nanos == nanos
 
 
@@ -430,7 +436,7 @@ def test_a_stated_cost_is_booked_in_nano_dollars(amount: Any, nanos: int) -> Non
         *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1E+400"), Decimal("-1E-400")),
     ],
 )
-def test_anything_else_is_no_amount(field: str, bad: Any) -> None:
+def test_other_values_are_not_amounts(field: str, bad: Any) -> None:
     assert refusal(**{field: bad}).field == field
 
 
@@ -442,21 +448,21 @@ def test_a_cost_is_at_most_a_million_dollars() -> None:
     assert refusal(credits="100000000.1").field == "credits"
 
 
-def test_an_amount_of_thousands_of_digits_is_refused_like_any_other() -> None:
+def test_an_amount_with_thousands_of_digits_is_checked_like_any_other() -> None:
     assert refusal(costDollars=10**5000).field == "costDollars"
     assert refusal(costDollars="1" * 5000).field == "costDollars"
     assert event(costDollars="0." + "1" * 5000).stated_nanos == 111_111_111
 
 
-def test_a_cost_is_stated_once() -> None:
+def test_a_cost_may_be_stated_only_once() -> None:
     assert refusal(costDollars=1, credits=1).field == "credits"
     assert refusal(costDollars=0, credits=0).field == "credits"
 
 
 def test_json_numbers_are_read_as_decimals() -> None:
-    told = json_decoder.decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
-    one = event(**told)
-    assert (one.stated_nanos, one.tokens.input) == (100_000_000, 1)
+    fields = json_decoder.decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
+    usage = event(**fields)
+    assert (usage.stated_nanos, usage.tokens.input) == (100_000_000, 1)
     assert event(**json_decoder.decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
     assert refusal(**json_decoder.decode(b'{"costDollars": 1e400}')).field == "costDollars"
 
@@ -480,17 +486,17 @@ def test_json_numbers_are_read_as_decimals() -> None:
         ("costDollars", None),
     ],
 )
-def test_what_is_booked_is_content(field: str, value: Any) -> None:
-    told = {"jobId": "j1", "model": "gpt-4o", "costDollars": "1"}
-    assert event(**{**told, field: value}).content != event(**told).content
+def test_what_the_ledger_records_is_content(field: str, value: Any) -> None:
+    fields = {"jobId": "j1", "model": "gpt-4o", "costDollars": "1"}
+    assert event(**{**fields, field: value}).content != event(**fields).content
 
 
 @pytest.mark.parametrize("field", [name for name in RUN_AND_JOB if name not in ("runId", "jobId", "model")])
-def test_what_is_told_of_run_and_job_is_not_content(field: str) -> None:
+def test_reports_on_run_and_job_are_not_content(field: str) -> None:
     assert event(**{field: RUN_AND_JOB[field]}).content == event().content
 
 
-def test_spelling_and_defaults_are_not_content() -> None:
+def test_notation_and_defaults_are_not_content() -> None:
     plain = event(jobId="e1", inputTokens=0, kind="deduction", model="")
     assert plain.content == event(occurredAt="2026-03-01T02:00:00+02:00").content
     assert event(costDollars=0).content != event().content
@@ -516,13 +522,17 @@ ODD = {
 }
 
 
-def test_what_is_read_at_once_reads_the_same_field_by_field() -> None:
-    at_once = 0
+def test_the_fast_path_knows_every_status() -> None:
+    assert get_args(fast_path.StatusName) == STATUSES
+
+
+def test_the_fast_path_reads_the_same_as_the_field_by_field_reader() -> None:
+    fast = 0
     for field, values in ODD.items():
         for value in values:
-            told = {**BASE, **RUN_AND_JOB, field: value}
-            if event := fast_path.read(told, NOW + LATEST_AHEAD, 100):
-                assert event == read_fields(told, NOW + LATEST_AHEAD, 100)
-                at_once += 1
-    assert at_once >= 25
+            fields = {**BASE, **RUN_AND_JOB, field: value}
+            if usage := fast_path.read(fields, NOW + LATEST_AHEAD, 100):
+                assert usage == read_fields(fields, NOW + LATEST_AHEAD, 100)
+                fast += 1
+    assert fast >= 25
     assert fast_path.read(BASE, NOW + LATEST_AHEAD, 100) == read_fields(BASE, NOW + LATEST_AHEAD, 100)

@@ -1,4 +1,4 @@
-"""A database that fails at any step of a request, before or after it did what it was asked."""
+"""The database fails at any step of a request, before or after executing it."""
 
 import json
 from collections.abc import Callable
@@ -29,13 +29,13 @@ from tests.stored import stored
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
 LAST_MONTH = "2026-02-10T08:00:00Z"
-TOLD = {
-    # Gone for now, whatever the database calls it: the same again is recorded.
+ANSWERS = {
+    # Temporarily unavailable, whatever the database calls it: a retry is recorded.
     OperationalError: 503,
     InternalError: 503,
     ProgrammingError: 503,
     InterfaceError: 503,
-    # Refused for good: the same again is refused again.
+    # Refused permanently: a retry is refused again.
     IntegrityError: 422,
     DataError: 422,
 }
@@ -57,7 +57,7 @@ SPANS = [
     otlp.request(otlp.agent(1, "brand new"), otlp.agent(3, "testing", error=True), otlp.chat(5, parent=3)),
 ]
 UNANSWERED = ("BEGIN", "COMMIT")
-"""Whoever hears no answer to these has lost its connection; of a lost commit a test of its own tells."""
+"""Not to get a response to these means a lost connection. A lost commit has a test of its own."""
 Body = tuple[str, str, bytes]
 
 
@@ -69,11 +69,11 @@ def traces(message: Any) -> Body:
     return "/v1/traces", otlp.PROTOBUF, otlp.encoded(message, otlp.PROTOBUF)
 
 
-# What is in the ledger already, and the request that meets the faults.
+# Requests recorded before, and the request in which faults are injected.
 REQUESTS: dict[str, tuple[list[Body], Body]] = {
     "usage, the first of a product": ([], usage(LATER)),
     "usage, more of it": ([usage(EARLIER)], usage(LATER)),
-    "traces, whose agents come later": ([traces(SPANS[0])], traces(SPANS[1])),
+    "traces with agents that arrive later": ([traces(SPANS[0])], traces(SPANS[1])),
 }
 WRITTEN = {
     *("products_agenttype", "products_pipelinerun", "products_agentjob", "billing_credittransaction"),
@@ -82,7 +82,7 @@ WRITTEN = {
 
 
 class Sender:
-    """A product of its own with some usage, and who sends it more."""
+    """A sender with a product of its own, which has some usage already."""
 
     def __init__(self, owner: Any, before: list[Body]) -> None:
         self.project: Project = ProjectFactory(owner=owner)
@@ -90,7 +90,7 @@ class Sender:
         self.client = Client(headers={"Authorization": f"Bearer {token}"})
         for body in before:
             assert self.send(body).status_code == 200
-        # The token's use is noted at its first one: from now on every request takes the same steps.
+        # The token's first use is stored. After it, every request takes the same steps.
         self.send(usage([{}]))
 
     def send(self, body: Body) -> Any:
@@ -120,16 +120,16 @@ def new_sender() -> Callable[[list[Body]], Sender]:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_an_error_at_any_step_records_nothing_and_the_retry_records_once(
+def test_an_error_at_any_step_records_nothing_and_a_retry_records_once(
     name: str,
     new_sender: Callable[[list[Body]], Sender],
     monkeypatch: pytest.MonkeyPatch,
     record_property: Any,
 ) -> None:
     before, body = REQUESTS[name]
-    steps, unbroken = Steps(monkeypatch), new_sender(before)
-    assert steps.run(lambda: unbroken.send(body)).status_code == 200
-    whole, wanted = _recording(steps), unbroken.everything()
+    steps, undisturbed = Steps(monkeypatch), new_sender(before)
+    assert steps.run(lambda: undisturbed.send(body)).status_code == 200
+    whole, wanted = _recording(steps), undisturbed.everything()
     assert {table for table in WRITTEN if any(_writes(sql, table) for sql in whole)} == WRITTEN
     faults = [
         (at, when, error)
@@ -143,20 +143,20 @@ def test_an_error_at_any_step_records_nothing_and_the_retry_records_once(
     untouched = sender.everything()
     for at, when, error in faults:
         answer = steps.run(lambda: sender.send(body), at, when, error)
-        assert (answer.status_code, len(steps.seen) > at) == (TOLD[error], True), (whole[at], when, error)
+        assert (answer.status_code, len(steps.seen) > at) == (ANSWERS[error], True), (whole[at], when, error)
         assert answer.status_code != 503 or int(answer["Retry-After"]) > 0
         assert sender.everything() == untouched, (whole[at], when, error)
 
     for at in {at for at, when, _ in faults if when == AFTER}:
         sender = new_sender(before)
-        steps.run(lambda: sender.send(body), at, AFTER, OperationalError)  # noqa: B023  # run at once
+        steps.run(lambda: sender.send(body), at, AFTER, OperationalError)  # noqa: B023  # called immediately
         assert sender.send(body).status_code == 200
         assert sender.everything() == wanted, whole[at]
     record_property("faults", f"{len(faults)} injected at {len(whole)} steps; 0 lost, 0 doubled")
 
 
 def _recording(steps: Steps) -> list[str]:
-    """The steps up to the commit. What comes after it looks at the budget, and is nobody's loss."""
+    """The steps up to the commit. Those after it check the budget, and their failure loses nothing."""
     return steps.seen[: _commit(steps) + 1]
 
 
@@ -169,46 +169,46 @@ def _writes(sql: str, table: str) -> bool:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_commit_whose_answer_is_lost_is_a_duplicate_at_the_retry(
+def test_retrying_after_a_lost_commit_response_gives_duplicates(
     name: str, new_sender: Callable[[list[Body]], Sender], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, body = REQUESTS[name]
-    steps, unbroken, sender = Steps(monkeypatch), new_sender(before), new_sender(before)
-    steps.run(lambda: unbroken.send(body))
+    steps, undisturbed, sender = Steps(monkeypatch), new_sender(before), new_sender(before)
+    steps.run(lambda: undisturbed.send(body))
     answer = steps.run(lambda: sender.send(body), _commit(steps), AFTER, OperationalError)
     assert answer.status_code == 503
-    assert sender.everything() == unbroken.everything()
+    assert sender.everything() == undisturbed.everything()
     assert sender.send(body).status_code == 200
-    assert sender.everything() == unbroken.everything()
+    assert sender.everything() == undisturbed.everything()
     with verification.snapshot():
         assert list(verification.differences(sender.project)) == []
 
 
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
-def test_an_error_after_the_commit_is_not_the_senders(
+def test_an_error_after_the_commit_does_not_reach_the_sender(
     when: str, new_sender: Callable[[list[Body]], Sender], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, unbroken, sender = Steps(monkeypatch), new_sender([]), new_sender([])
-    steps.run(lambda: unbroken.send(usage(LATER)))
+    steps, undisturbed, sender = Steps(monkeypatch), new_sender([]), new_sender([])
+    steps.run(lambda: undisturbed.send(usage(LATER)))
     after = range(_commit(steps) + 1, len(steps.seen))
     assert after
     answer = steps.run(lambda: sender.send(usage(LATER)), after[0], when, OperationalError)
     assert (answer.status_code, len(steps.seen) > after[0]) == (200, True)
-    assert sender.everything() == unbroken.everything()
+    assert sender.everything() == undisturbed.everything()
 
 
-@pytest.mark.parametrize("error", TOLD)
-def test_a_sender_is_told_whether_the_same_again_can_succeed(
+@pytest.mark.parametrize("error", ANSWERS)
+def test_the_status_says_whether_a_retry_can_succeed(
     error: type[Exception],
     new_sender: Callable[[list[Body]], Sender],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
-        raise error("the words of the database")
+        raise error("text from the database")
 
     sender = new_sender([])
     monkeypatch.setattr(ledger, "record", broken)
     answer = sender.send(usage(LATER))
-    assert answer.status_code == TOLD[error]
-    assert ("Retry-After" in answer) == (TOLD[error] == 503)
-    assert b"the words" not in answer.content
+    assert answer.status_code == ANSWERS[error]
+    assert ("Retry-After" in answer) == (ANSWERS[error] == 503)
+    assert b"text from" not in answer.content

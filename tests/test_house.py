@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -28,6 +29,8 @@ NAMES_WITHOUT_A_SUBJECT = {
     "common",
     "misc",
 }
+MOST_MODULES = 14
+"""Per folder, without `__init__.py` and migrations, so that a reader can take it in at a glance."""
 ENTRY_POINTS = {"aicost.settings", "aicost.urls", "aicost.wsgi", "aicost.asgi"}
 
 
@@ -87,6 +90,15 @@ def test_nothing_imports_settings_or_entry_points() -> None:
 def test_modules_are_named_after_their_subject() -> None:
     parts = {part for path in modules() for part in path.relative_to(ROOT).with_suffix("").parts}
     assert parts & NAMES_WITHOUT_A_SUBJECT == set()
+
+
+def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
+    folders = Counter(
+        path.parent.relative_to(ROOT)
+        for path in modules()
+        if path.name != "__init__.py" and path.parent.name != "migrations"
+    )
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
 @pytest.mark.django_db

@@ -179,7 +179,7 @@ def test_a_conflict_is_named_and_exits_with_1(project, tmp_path):
     path = write(tmp_path / "usage.jsonl", line(eventId="x", costDollars=2))
     run = Run(path, project=project.pk)
     assert run.status == 1
-    assert f"conflict: {path}:1: event x: this id is recorded with another cost" in run.err
+    assert f"conflict: {path}:1: event x: this id is already recorded with a different cost" in run.err
     assert run.receipt["conflicts"] == 1
 
 

@@ -1,4 +1,4 @@
-"""Servers and databases that are killed amid the load: what was acknowledged is there, once, in full."""
+"""Servers and databases are killed under load. Everything acknowledged is recorded, once and completely."""
 
 import random
 from collections import Counter
@@ -16,7 +16,7 @@ from billing.events.parsing import read
 from billing.models import DailySpend
 from tests.factories import ProjectFactory, fields
 from tests.faults import books
-from tests.faults.load import Journal, Load, load, told
+from tests.faults.load import Journal, Load, load, summary
 from tests.faults.postgres import Crashing, crashing
 from tests.faults.server import running
 
@@ -25,7 +25,7 @@ FOUND = ("lost", "doubled", "unsent", "torn", "unlike the model", "unproved")
 
 @contextmanager
 def on_a_database(tmp_path: Path) -> Iterator[tuple[str, Crashing | None]]:
-    """One of the test's own, of the kind that the run is for."""
+    """A database of the test's own, of the kind that this test run is for."""
     if connection.vendor == "sqlite":
         yield f"sqlite:///{tmp_path / 'books.sqlite3'}", None
         return
@@ -43,7 +43,7 @@ def check_reconciled(database: str, journal: Journal, folder: Path) -> dict[str,
 
 
 @pytest.mark.django_db
-def test_the_reconciliation_finds_what_is_wrong() -> None:
+def test_the_reconciliation_finds_errors() -> None:
     project = ProjectFactory()
     first, second, third = (
         [fields(eventId="a"), fields(eventId="b")],
@@ -102,7 +102,7 @@ def run_with_kills(folder: Path, kills: Counter[str], record_property: Any) -> N
                 busy.wait_for(20)
             assert busy.journal.answers["no answer"] > 0
             report = check_reconciled(database, busy.journal, folder)
-    record_property("faults", told(busy.journal, report, kills))
+    record_property("faults", summary(busy.journal, report, kills))
 
 
 def kills(count: int) -> Counter[str]:
@@ -111,10 +111,12 @@ def kills(count: int) -> Counter[str]:
     return Counter({"server killed": count, "PostgreSQL killed": count, "backend killed": count // 2})
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path, record_property: Any) -> None:
+def test_events_acknowledged_before_a_kill_are_recorded_once(tmp_path: Path, record_property: Any) -> None:
     run_with_kills(tmp_path, kills(2), record_property)
 
 
 @pytest.mark.long
-def test_what_was_acknowledged_amid_many_kills_is_there_once(tmp_path: Path, record_property: Any) -> None:
+def test_events_acknowledged_during_many_kills_are_recorded_once(
+    tmp_path: Path, record_property: Any
+) -> None:
     run_with_kills(tmp_path, kills(20), record_property)

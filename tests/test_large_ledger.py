@@ -1,4 +1,4 @@
-"""The ledger that reads are measured in is one that the product could have written."""
+"""The generated ledger that benchmarks read is one that the product could have written."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ ASK = (
 
 @pytest.mark.long
 @pytest.mark.once
-def test_a_made_ledger_is_proved_and_answered_as_the_plain_join_answers() -> None:
+def test_a_generated_ledger_verifies_and_agrees_with_the_plain_join() -> None:
     with server() as url:
         command = [sys.executable, "-m", *MAKE, sys.executable, "-m", *ASK]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The one door: what it records, what it refuses, and that nothing is ever half done."""
+"""The ledger writer: what it records and rejects, and that it records a batch wholly or not at all."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,14 +80,14 @@ def test_a_deduction_is_one_line_of_the_ledger(project: Project, clock: Any) -> 
     assert (row.cost_nanos, row.input_tokens, row.output_tokens) == (1_500_000_000, 321, 4000)
 
 
-def test_an_empty_batch_is_no_usage(project: Project) -> None:
+def test_an_empty_batch_does_not_count_as_usage(project: Project) -> None:
     with nothing_changes(project):
         assert ledger.record(project, []) == []
     project.refresh_from_db()
     assert project.first_usage_at is None
 
 
-def test_a_refund_gives_back_and_moves_no_finish(project: Project) -> None:
+def test_a_refund_reduces_spend_and_does_not_change_the_jobs_times(project: Project) -> None:
     usage(project, jobId="job-1", costDollars="5", agentType="testing", occurredAt=LAST_MONTH)
     before = job_of(project)
     usage(project, kind="refund", jobId="job-1", costDollars="7")
@@ -96,7 +96,7 @@ def test_a_refund_gives_back_and_moves_no_finish(project: Project) -> None:
     assert (after.started_at, after.finished_at) == (before.started_at, before.finished_at)
 
 
-def test_a_refund_of_an_unknown_job_makes_a_job_that_is_running(project: Project) -> None:
+def test_a_refund_of_an_unknown_job_creates_a_running_job(project: Project) -> None:
     usage(project, kind="refund", jobId="job-1", costDollars="2")
     job = job_of(project)
     assert (job.status, job.started_at, job.finished_at, job.agent_type.slug) == (
@@ -109,7 +109,7 @@ def test_a_refund_of_an_unknown_job_makes_a_job_that_is_running(project: Project
     assert by_agent_type(project) == {(MARCH, "other"): -2}
 
 
-def test_credits_coming_in_have_a_sum_of_their_own(project: Project) -> None:
+def test_incoming_credits_have_sums_of_their_own(project: Project) -> None:
     usage(project, kind="purchase", costDollars="100")
     usage(project, kind="grant", credits="250")
     usage(project, kind="grant", costDollars="1", occurredAt=LAST_MONTH)
@@ -140,21 +140,28 @@ def test_usage_counts_on_the_day_of_the_projects_zone(owner: Any, zone: str, at:
 
 
 @pytest.mark.parametrize(
-    "odd", ["'\"\\", "\\N", "\\.", "{}", "NULL", "a,b\u2028", " é e\u0301 ", "%s %(x)s", "🧾\uffff"]
+    "text", ["'\"\\", "\\N", "\\.", "{}", "NULL", "a,b\u2028", " é e\u0301 ", "%s %(x)s", "🧾\uffff"]
 )
-def test_odd_text_is_kept_to_the_letter(project: Project, odd: str) -> None:
-    told = {"eventId": odd, "runId": odd, "jobId": odd, "model": odd, "trigger": odd, "agentType": odd}
-    usage(project, **told)
-    assert send(project, event(**told)) == ["duplicate"]
+def test_unusual_text_is_stored_unchanged(project: Project, text: str) -> None:
+    fields = {
+        "eventId": text,
+        "runId": text,
+        "jobId": text,
+        "model": text,
+        "trigger": text,
+        "agentType": text,
+    }
+    usage(project, **fields)
+    assert send(project, event(**fields)) == ["duplicate"]
     job = AgentJob.objects.select_related("run", "agent_type").get(project=project)
-    assert (job.job_id, job.run.run_id, job.run.trigger) == (odd, odd, odd)
-    assert job.agent_type.slug == odd.strip()
-    assert list(job.transactions.values_list("event_id", "model")) == [(odd, odd)]
+    assert (job.job_id, job.run.run_id, job.run.trigger) == (text, text, text)
+    assert job.agent_type.slug == text.strip()
+    assert list(job.transactions.values_list("event_id", "model")) == [(text, text)]
 
 
 def test_ids_that_differ_in_case_or_spaces_are_different(project: Project) -> None:
     ids = ["e", "E", " e", "e ", "é", "e\u0301"]
-    assert send(project, *(event(eventId=one, runId=one) for one in ids)) == ["recorded"] * 6
+    assert send(project, *(event(eventId=name, runId=name) for name in ids)) == ["recorded"] * 6
     assert PipelineRun.objects.filter(project=project).count() == 6
 
 
@@ -170,52 +177,53 @@ def counted() -> Iterator[list[str]]:
         yield statements
 
 
-def test_a_batch_of_thousands_takes_as_many_statements_as_one_of_a_hundred(project: Project) -> None:
+def test_the_number_of_statements_does_not_grow_with_the_batch(project: Project) -> None:
     def batch(name: str, size: int) -> list[Any]:
         return [event(eventId=f"{name}{n}", runId=f"{name}{n % 7}", jobId=f"j{n % 50}") for n in range(size)]
 
     usage(project)
     with counted() as few:
-        send(project, *batch("a", 100))  # fewer go into PostgreSQL by INSERT, which counts, and not by COPY
+        # More than 30 rows, so that PostgreSQL gets all batches by COPY, which is not counted.
+        send(project, *batch("a", 100))
     with counted() as many:
         assert set(send(project, *batch("b", 3000))) == {"recorded"}
     assert len(many) == len(few)
     assert CreditTransaction.objects.filter(project=project).count() == 1 + 100 + 3000
 
 
-# The same id again
+# Repeated ids
 
 
 def test_a_duplicate_changes_no_row(project: Project) -> None:
-    told = [event(jobId="job-1", agentType="testing"), event(kind="job", jobId="job-2"), event(kind="grant")]
-    send(project, *told)
+    batch = [event(jobId="job-1", agentType="testing"), event(kind="job", jobId="job-2"), event(kind="grant")]
+    send(project, *batch)
     with counted() as statements:
-        assert send(project, *told) == ["duplicate"] * 3
+        assert send(project, *batch) == ["duplicate"] * 3
     assert [sql for sql in statements if sql.startswith(("UPDATE", "DELETE"))] == []
 
 
 def test_the_same_event_again_is_a_duplicate(project: Project) -> None:
-    one = event(eventId="e1", costDollars="1.00", inputTokens=5)
-    assert send(project, one) == ["recorded"]
+    first = event(eventId="e1", costDollars="1.00", inputTokens=5)
+    assert send(project, first) == ["recorded"]
     with nothing_changes(project):
-        assert send(project, one) == ["duplicate"]
+        assert send(project, first) == ["duplicate"]
         assert send(project, event(eventId="e1", costDollars=1, inputTokens=5, outputTokens=0)) == [
             "duplicate"
         ]
 
 
 @pytest.mark.parametrize("kind", ["deduction", "refund", "purchase", "grant"])
-def test_every_kind_knows_its_duplicates(project: Project, kind: str) -> None:
-    told = {"kind": kind, "eventId": "e1", "costDollars": "3"}
-    assert send(project, event(**told), event(**told)) == ["recorded", "duplicate"]
-    assert send(project, event(**told)) == ["duplicate"]
+def test_duplicates_of_every_kind_are_recognized(project: Project, kind: str) -> None:
+    fields = {"kind": kind, "eventId": "e1", "costDollars": "3"}
+    assert send(project, event(**fields), event(**fields)) == ["recorded", "duplicate"]
+    assert send(project, event(**fields)) == ["duplicate"]
 
 
-@pytest.mark.parametrize("stated", [{"model": "gpt-4o"}, {"model": "no-such-model"}, {"model": None}])
-def test_a_computed_cost_is_no_content(project: Project, stated: dict[str, Any]) -> None:
-    told = {"eventId": "e1", "costDollars": None, "inputTokens": 1000, **stated}
-    usage(project, **told)
-    assert send(project, event(**told)) == ["duplicate"]
+@pytest.mark.parametrize("model", [{"model": "gpt-4o"}, {"model": "no-such-model"}, {"model": None}])
+def test_a_computed_cost_is_not_compared(project: Project, model: dict[str, Any]) -> None:
+    fields = {"eventId": "e1", "costDollars": None, "inputTokens": 1000, **model}
+    usage(project, **fields)
+    assert send(project, event(**fields)) == ["duplicate"]
 
 
 @pytest.mark.parametrize(
@@ -234,25 +242,25 @@ def test_a_computed_cost_is_no_content(project: Project, stated: dict[str, Any])
         ("costDollars", None, "cost"),
     ],
 )
-def test_other_content_under_the_same_id_is_a_conflict(
+def test_different_content_under_the_same_id_is_a_conflict(
     project: Project, field: str, value: Any, named: str
 ) -> None:
-    told = {"eventId": "e1", "occurredAt": "2026-03-01T00:00:00Z", "jobId": "job-1", "model": "gpt-4o"}
-    usage(project, **told)
+    fields = {"eventId": "e1", "occurredAt": "2026-03-01T00:00:00Z", "jobId": "job-1", "model": "gpt-4o"}
+    usage(project, **fields)
     with nothing_changes(project):
-        [outcome] = ledger.record(project, [event(**{**told, field: value})])
+        [outcome] = ledger.record(project, [event(**{**fields, field: value})])
     assert outcome.status == "conflict"
     assert outcome.event_id == "e1"
-    assert outcome.reason.endswith(f"another {named}")
+    assert outcome.reason.endswith(f"a different {named}")
 
 
-def test_a_conflict_names_every_field(project: Project) -> None:
+def test_a_conflict_names_every_field_that_differs(project: Project) -> None:
     usage(project, eventId="e1", jobId="job-1")
     [outcome] = ledger.record(project, [event(eventId="e1", jobId="job-2", outputTokens=1)])
     assert outcome.reason.endswith("jobId, outputTokens")
 
 
-def test_a_cost_once_computed_conflicts_with_the_same_cost_stated(project: Project) -> None:
+def test_a_stated_cost_conflicts_with_an_equal_computed_one(project: Project) -> None:
     line = usage(project, eventId="e1", model="gpt-4o", inputTokens=1_000_000, costDollars=None)
     stated = event(
         eventId="e1", model="gpt-4o", inputTokens=1_000_000, credits=line.amount_nanos // 10_000_000
@@ -261,15 +269,15 @@ def test_a_cost_once_computed_conflicts_with_the_same_cost_stated(project: Proje
     assert send(project, stated) == ["conflict"]
 
 
-def test_twice_in_a_batch_the_first_is_recorded(project: Project) -> None:
+def test_of_two_events_with_one_id_in_a_batch_the_first_is_recorded(project: Project) -> None:
     first, again, other = event(eventId="e1"), event(eventId="e1"), event(eventId="e1", costDollars="2")
     assert send(project, first, other, again) == ["recorded", "conflict", "duplicate"]
     assert by_agent_type(project) == {(MARCH, "other"): 1}
 
 
-def test_the_very_same_object_twice_in_a_batch_is_a_duplicate(project: Project) -> None:
-    one = event()
-    assert send(project, one, one) == ["recorded", "duplicate"]
+def test_the_same_object_twice_in_a_batch_is_a_duplicate(project: Project) -> None:
+    same = event()
+    assert send(project, same, same) == ["recorded", "duplicate"]
 
 
 def test_the_same_id_in_two_projects_is_two_events(project: Project, other_project: Project) -> None:
@@ -279,10 +287,10 @@ def test_the_same_id_in_two_projects_is_two_events(project: Project, other_proje
     assert by_agent_type(other_project) == {(MARCH, "other"): 2}
 
 
-def test_a_duplicates_telling_is_heard(project: Project) -> None:
-    told = {"eventId": "e1", "jobId": "job-1"}
-    usage(project, **told)
-    more = event(**told, jobStatus="failed", runStatus="cancelled", agentType="testing", trigger="push")
+def test_what_a_duplicate_reports_is_applied(project: Project) -> None:
+    fields = {"eventId": "e1", "jobId": "job-1"}
+    usage(project, **fields)
+    more = event(**fields, jobStatus="failed", runStatus="cancelled", agentType="testing", trigger="push")
     assert send(project, more) == ["duplicate"]
     job, run = job_of(project), run_of(project)
     assert (job.status, job.agent_type.slug, run.status, run.trigger) == (
@@ -295,17 +303,17 @@ def test_a_duplicates_telling_is_heard(project: Project) -> None:
     assert (row.agent_type.slug, row.succeeded_jobs, row.failed_jobs) == ("testing", 0, 1)
 
 
-def test_a_conflicts_telling_is_not_heard(project: Project) -> None:
+def test_what_a_conflict_reports_is_not_applied(project: Project) -> None:
     usage(project, eventId="e1", jobId="job-1")
-    told = {"jobStatus": "failed", "agentType": "testing", "trigger": "push", "runStartedAt": LAST_MONTH}
+    fields = {"jobStatus": "failed", "agentType": "testing", "trigger": "push", "runStartedAt": LAST_MONTH}
     with nothing_changes(project):
-        assert send(project, event(eventId="e1", jobId="job-1", costDollars="2", **told)) == ["conflict"]
+        assert send(project, event(eventId="e1", jobId="job-1", costDollars="2", **fields)) == ["conflict"]
 
 
-# Refusals and atomic batches
+# Rejections and atomic batches
 
 
-def test_rejections_pass_through_in_their_place(project: Project) -> None:
+def test_rejections_are_returned_in_their_position(project: Project) -> None:
     bad = Rejection(reason="must be text", field="runId", event_id="e2")
     first, second, third = ledger.record(project, [event(eventId="e1"), bad, event(eventId="e3")])
     assert (first.status, second.status, third.status) == ("recorded", "rejected", "recorded")
@@ -332,7 +340,7 @@ def test_an_atomic_batch_with_a_conflict_records_nothing(project: Project) -> No
     assert send(project, event(eventId="e1"), atomic=True) == ["recorded"]
 
 
-def test_an_atomic_batch_may_hold_duplicates(project: Project) -> None:
+def test_an_atomic_batch_may_contain_duplicates(project: Project) -> None:
     usage(project, eventId="known")
     assert send(project, event(eventId="known"), event(), atomic=True) == ["duplicate", "recorded"]
 
@@ -340,9 +348,9 @@ def test_an_atomic_batch_may_hold_duplicates(project: Project) -> None:
 # Job events
 
 
-def test_a_job_event_books_nothing_but_tells(project: Project) -> None:
-    told = {"kind": "job", "jobStatus": "failed", "agentType": "testing", "trigger": "schedule"}
-    assert send(project, event(**told)) == ["recorded"]
+def test_a_job_event_reports_but_records_no_transaction(project: Project) -> None:
+    fields = {"kind": "job", "jobStatus": "failed", "agentType": "testing", "trigger": "schedule"}
+    assert send(project, event(**fields)) == ["recorded"]
     job = job_of(project)
     assert (job.status, job.started_at, job.finished_at, job.finished_on) == ("failed", NOW, NOW, NOW.date())
     assert (run_of(project).status, run_of(project).trigger) == ("failed", "schedule")
@@ -353,34 +361,32 @@ def test_a_job_event_books_nothing_but_tells(project: Project) -> None:
 
 @pytest.mark.parametrize("agent", [None, "other", "testing", " testing "])
 @pytest.mark.parametrize("status", [None, "running", "succeeded"])
-def test_telling_the_same_again_is_a_duplicate(
-    project: Project, agent: str | None, status: str | None
-) -> None:
-    told = event(kind="job", agentType=agent, jobStatus=status, trigger="push", runStatus=status)
-    assert send(project, told) == ["recorded"]
+def test_a_repeated_report_is_a_duplicate(project: Project, agent: str | None, status: str | None) -> None:
+    report = event(kind="job", agentType=agent, jobStatus=status, trigger="push", runStatus=status)
+    assert send(project, report) == ["recorded"]
     with nothing_changes(project):
-        assert send(project, told) == ["duplicate"]
-        assert send(project, told, told) == ["duplicate", "duplicate"]
+        assert send(project, report) == ["duplicate"]
+        assert send(project, report, report) == ["duplicate", "duplicate"]
 
 
-def test_told_twice_in_a_batch_the_second_is_a_duplicate(project: Project) -> None:
-    told = event(kind="job", agentType="other")
-    assert send(project, told, told) == ["recorded", "duplicate"]
+def test_a_report_repeated_in_a_batch_is_a_duplicate(project: Project) -> None:
+    report = event(kind="job", agentType="other")
+    assert send(project, report, report) == ["recorded", "duplicate"]
 
 
-def test_telling_what_a_deduction_told_already_is_a_duplicate(project: Project) -> None:
+def test_a_report_that_a_deduction_made_already_is_a_duplicate(project: Project) -> None:
     usage(project, jobId="job-1", jobStatus="succeeded")
     assert send(project, event(kind="job", jobStatus="running")) == ["duplicate"]
     assert send(project, event(kind="job", jobStatus="failed")) == ["recorded"]
 
 
-def test_a_job_events_id_is_not_kept(project: Project) -> None:
+def test_a_job_events_id_is_not_stored(project: Project) -> None:
     assert send(project, event(kind="job", eventId="e1")) == ["recorded"]
     assert send(project, event(eventId="e1")) == ["recorded"]
     assert send(project, event(kind="job", eventId="e1", jobId="job-2")) == ["recorded"]
 
 
-def test_a_running_job_is_not_finished_anywhere(project: Project) -> None:
+def test_a_running_job_is_counted_as_finished_nowhere(project: Project) -> None:
     send(project, event(kind="job"), event(kind="job", jobId="job-2", jobStatus="running"))
     assert (run_of(project).status, run_of(project).job_count, run_of(project).finished_at) == (
         "running",
@@ -391,29 +397,29 @@ def test_a_running_job_is_not_finished_anywhere(project: Project) -> None:
     assert not DailySpend.objects.exists()
 
 
-def test_a_run_untold_is_what_its_jobs_are(project: Project) -> None:
-    def told(job: str, status: str) -> str:
+def test_a_run_without_a_reported_status_gets_it_from_its_jobs(project: Project) -> None:
+    def report(job: str, status: str) -> str:
         send(project, event(kind="job", jobId=job, jobStatus=status))
         return run_of(project).status
 
-    assert told("a", "succeeded") == "succeeded"
-    assert told("b", "cancelled") == "succeeded"
-    assert told("c", "running") == "running"
-    assert told("d", "failed") == "running"
-    assert told("c", "succeeded") == "failed"
+    assert report("a", "succeeded") == "succeeded"
+    assert report("b", "cancelled") == "succeeded"
+    assert report("c", "running") == "running"
+    assert report("d", "failed") == "running"
+    assert report("c", "succeeded") == "failed"
     send(project, event(kind="job", jobId="a", runStatus="succeeded"))
     assert run_of(project).status == "succeeded"
 
 
-# Jobs that turn out to be something else
+# Jobs that change
 
 
-def test_a_job_that_becomes_another_agents_takes_its_booked_sums_along(project: Project) -> None:
-    told = {"jobId": "job-1", "agentType": "testing"}
-    usage(project, **told, costDollars="5", inputTokens=10, outputTokens=3)
-    usage(project, **told, costDollars="3", occurredAt=LAST_MONTH)
-    usage(project, **told, kind="refund", costDollars="1")
-    usage(project, **told, costDollars=None, model="no-such-model", inputTokens=7)
+def test_the_recorded_sums_of_a_job_move_to_its_new_agent_type(project: Project) -> None:
+    fields = {"jobId": "job-1", "agentType": "testing"}
+    usage(project, **fields, costDollars="5", inputTokens=10, outputTokens=3)
+    usage(project, **fields, costDollars="3", occurredAt=LAST_MONTH)
+    usage(project, **fields, kind="refund", costDollars="1")
+    usage(project, **fields, costDollars=None, model="no-such-model", inputTokens=7)
     usage(project, agentType="testing", jobId="job-2", costDollars="100")
     before = list(DailySpend.objects.filter(project=project).order_by("day").values_list())
 
@@ -430,7 +436,7 @@ def test_a_job_that_becomes_another_agents_takes_its_booked_sums_along(project: 
     assert list(DailySpend.objects.filter(project=project).order_by("day").values_list()) == before
 
 
-def test_a_job_moves_in_the_batch_that_books_more_on_it(project: Project) -> None:
+def test_a_job_can_move_in_a_batch_that_adds_spend_to_it(project: Project) -> None:
     usage(project, jobId="job-1", agentType="testing", costDollars="5")
     send(
         project,
@@ -446,7 +452,7 @@ def test_the_lesser_agent_type_by_code_point_wins(project: Project) -> None:
     assert job_of(project).agent_type.slug == "Zed"
 
 
-def test_a_job_that_failed_later_moves_from_the_day_on_which_it_seemed_done(project: Project) -> None:
+def test_a_job_that_is_later_reported_as_failed_is_counted_on_the_new_day(project: Project) -> None:
     usage(project, jobId="job-1", agentType="testing", occurredAt=LAST_MONTH)
     later = event(kind="job", jobId="job-1", jobStatus="failed", jobFinishedAt="2026-03-02T00:00:00Z")
     assert send(project, later) == ["recorded"]
@@ -458,7 +464,7 @@ def test_a_job_that_failed_later_moves_from_the_day_on_which_it_seemed_done(proj
     assert (run_of(project).status, run_of(project).failed_jobs) == ("failed", 1)
 
 
-def test_a_row_that_counts_nothing_any_more_is_gone(project: Project) -> None:
+def test_rollup_rows_of_zeros_are_deleted(project: Project) -> None:
     send(project, event(kind="job", jobStatus="succeeded", agentType="testing", occurredAt=LAST_MONTH))
     send(project, event(kind="job", jobFinishedAt="2026-03-02T00:00:00Z", agentType="research"))
     assert [*by_agent_type(project)] == [(MARCH, "research")]
@@ -469,7 +475,7 @@ def test_a_row_that_counts_nothing_any_more_is_gone(project: Project) -> None:
 
 
 def fill_agent_types(project: Project, room: int) -> None:
-    """Leave so much room below the limit."""
+    """Add agent types until only `room` more are allowed."""
     present = AgentType.objects.filter(project=project).count()
     AgentType.objects.bulk_create(
         AgentType(project=project, slug=f"type-{n:03}", label=f"Type {n}", color="blue")
@@ -477,10 +483,13 @@ def fill_agent_types(project: Project, room: int) -> None:
     )
 
 
-def test_an_unseen_agent_type_is_added(project: Project) -> None:
+def test_a_new_agent_type_is_added(project: Project) -> None:
     usage(project, jobId="job-1", agentType=" Code_Review ")
-    made = job_of(project).agent_type
-    assert (made.slug, made.label, made.color) == ("Code_Review", *agent_types.label_and_color("Code_Review"))
+    added = job_of(project).agent_type
+    assert (added.slug, added.label, added.color) == (
+        "Code_Review",
+        *agent_types.label_and_color("Code_Review"),
+    )
 
 
 def test_names_that_trim_to_one_slug_are_one_agent_type(project: Project) -> None:
@@ -489,30 +498,30 @@ def test_names_that_trim_to_one_slug_are_one_agent_type(project: Project) -> Non
     assert AgentType.objects.filter(project=project).count() == len(agent_types.KNOWN) + 1
 
 
-def test_agent_types_beyond_200_are_booked_under_other(project: Project) -> None:
+def test_agent_types_over_the_limit_are_recorded_as_other(project: Project) -> None:
     fill_agent_types(project, room=1)
     batch = [event(agentType=name, jobId=f"job-{name}") for name in ("b", "a", "testing", "  c ")]
-    told = [outcome.booked_as_other for outcome in ledger.record(project, batch)]
-    assert told == ["b", None, None, "  c "]
+    replaced = [outcome.recorded_as_other for outcome in ledger.record(project, batch)]
+    assert replaced == ["b", None, None, "  c "]
     assert by_agent_type(project) == {(MARCH, "a"): 1, (MARCH, "other"): 2, (MARCH, "testing"): 1}
     assert AgentType.objects.filter(project=project).count() == agent_types.LIMIT
 
 
-def test_a_job_event_beyond_the_limit_says_so_once(project: Project) -> None:
+def test_a_job_event_over_the_limit_says_so_once(project: Project) -> None:
     fill_agent_types(project, room=0)
-    told = event(kind="job", agentType="new")
-    [first], [again] = ledger.record(project, [told]), ledger.record(project, [told])
-    assert (first.status, first.booked_as_other) == ("recorded", "new")
+    report = event(kind="job", agentType="new")
+    [first], [again] = ledger.record(project, [report]), ledger.record(project, [report])
+    assert (first.status, first.recorded_as_other) == ("recorded", "new")
     assert again.status == "duplicate"
 
 
-def test_other_is_there_even_where_it_was_deleted(project: Project) -> None:
+def test_the_agent_type_other_is_created_again_if_it_was_deleted(project: Project) -> None:
     AgentType.objects.filter(project=project, slug="other").delete()
     usage(project)
     assert by_agent_type(project) == {(MARCH, "other"): 1}
 
 
-def test_a_projects_agent_types_are_its_own(project: Project, other_project: Project) -> None:
+def test_projects_do_not_share_agent_types(project: Project, other_project: Project) -> None:
     usage(project, agentType="mine")
     assert not AgentType.objects.filter(project=other_project, slug="mine").exists()
 
@@ -526,7 +535,11 @@ def test_usage_without_a_known_price_is_unpriced_never_free(project: Project) ->
         event(eventId="e2", model=None, inputTokens=5, costDollars=None),
         event(eventId="e3", model="no-such-model", inputTokens=5, costDollars="0"),
     ]
-    assert [one.unpriced_model for one in ledger.record(project, batch)] == ["no-such-model", "", None]
+    assert [outcome.unpriced_model for outcome in ledger.record(project, batch)] == [
+        "no-such-model",
+        "",
+        None,
+    ]
     sources = (
         CreditTransaction.objects.filter(project=project).order_by("event_id").values_list("cost_source")
     )
@@ -539,7 +552,7 @@ def test_a_cost_is_computed_from_the_models_price(project: Project) -> None:
     assert (line.cost_source, line.amount_nanos) == ("computed", 12_500_000_000)
 
 
-def test_a_cost_computed_beyond_a_million_dollars_is_refused_alone(project: Project) -> None:
+def test_only_an_event_whose_computed_cost_exceeds_a_million_dollars_is_rejected(project: Project) -> None:
     absurd = event(eventId="e1", model="gpt-4o", outputTokens=10**12, costDollars=None)
     refused, recorded = ledger.record(project, [absurd, event()])
     assert (refused.status, refused.event_id, recorded.status) == ("rejected", "e1", "recorded")
@@ -566,14 +579,14 @@ def test_the_first_usage_fixes_the_billing_zone(project: Project, clock: Any) ->
         project.full_clean()
 
 
-@pytest.mark.parametrize("one", [{"kind": "job"}, {"kind": "grant"}])
-def test_job_events_and_grants_are_usage_too(project: Project, one: dict[str, Any]) -> None:
-    send(project, event(**one))
+@pytest.mark.parametrize("fields", [{"kind": "job"}, {"kind": "grant"}])
+def test_job_events_and_grants_count_as_usage(project: Project, fields: dict[str, Any]) -> None:
+    send(project, event(**fields))
     project.refresh_from_db()
     assert project.first_usage_at is not None
 
 
-def test_what_was_refused_is_no_usage(project: Project) -> None:
+def test_rejected_events_do_not_count_as_usage(project: Project) -> None:
     send(project, Rejection(reason="bad"))
     send(project, event(), Rejection(reason="bad"), atomic=True)
     project.refresh_from_db()
@@ -583,8 +596,8 @@ def test_what_was_refused_is_no_usage(project: Project) -> None:
 # Errors
 
 
-def test_a_row_that_the_database_refuses_takes_its_batch_along(project: Project) -> None:
-    """The error comes amid the rows that go in by COPY or `executemany`."""
+def test_a_row_that_the_database_refuses_fails_its_batch(project: Project) -> None:
+    """The error occurs in the middle of a COPY or `executemany`."""
     usage(project, jobId="job-1", agentType="testing")
     good = [event(eventId=f"a{n}", agentType="new", jobStatus="failed") for n in range(50)]
     bad = [_with_too_many_tokens(event(eventId=f"b{n}")) for n in range(2)]
@@ -593,15 +606,17 @@ def test_a_row_that_the_database_refuses_takes_its_batch_along(project: Project)
     assert send(project, *good) == ["recorded"] * 50
 
 
-def _with_too_many_tokens(one: Any) -> Any:
-    """No reader lets such an event through: both databases refuse its tokens."""
+def _with_too_many_tokens(usage_event: Any) -> Any:
+    """An event that the parser would reject: both databases refuse its token count."""
     import msgspec
 
-    return msgspec.structs.replace(one, tokens=msgspec.structs.replace(one.tokens, input=10**12 + 1))
+    return msgspec.structs.replace(
+        usage_event, tokens=msgspec.structs.replace(usage_event.tokens, input=10**12 + 1)
+    )
 
 
 @pytest.mark.parametrize("table", ["billing_monthlyspend", "billing_dailyspend", "billing_runspend"])
-def test_a_sum_beyond_its_range_is_refused_with_nothing_recorded(project: Project, table: str) -> None:
+def test_a_sum_out_of_range_fails_the_batch(project: Project, table: str) -> None:
     usage(project, jobId="job-1")
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET cost_nanos = 9000000000000000000")
@@ -610,42 +625,44 @@ def test_a_sum_beyond_its_range_is_refused_with_nothing_recorded(project: Projec
     assert send(project, event(kind="refund", costDollars="1")) == ["recorded"]
 
 
-def test_a_batch_whose_own_sum_needs_more_than_64_bits_is_refused(project: Project) -> None:
+def test_a_batch_whose_sum_exceeds_64_bits_fails(project: Project) -> None:
     batch = [event(costDollars=1_000_000, jobId="job-1") for _ in range(9224)]
     with nothing_changes(project), pytest.raises((DatabaseError, OverflowError)):
         ledger.record(project, batch)
 
 
 class Faults:
-    """Counts the steps in which the door writes to the database, and breaks one of them."""
+    """Counts the ledger writer's database operations, and makes one of them fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []
-        self.breaks_at: int | None = None
+        self.fails_at: int | None = None
         commit, copy = BaseDatabaseWrapper._commit, psycopg.Cursor.copy
-        monkeypatch.setattr(BaseDatabaseWrapper, "_commit", lambda own: self.step("COMMIT") or commit(own))
-        # COPY goes past Django's wrappers of cursors.
         monkeypatch.setattr(
-            psycopg.Cursor, "copy", lambda own, sql, *args: self.step(sql) or copy(own, sql, *args)
+            BaseDatabaseWrapper, "_commit", lambda wrapper: self.step("COMMIT") or commit(wrapper)
+        )
+        # COPY bypasses Django's cursor wrappers.
+        monkeypatch.setattr(
+            psycopg.Cursor, "copy", lambda cursor, sql, *args: self.step(sql) or copy(cursor, sql, *args)
         )
 
     def step(self, name: str) -> None:
         self.steps.append(name)
-        if len(self.steps) - 1 == self.breaks_at:
+        if len(self.steps) - 1 == self.fails_at:
             raise OperationalError(f"injected before {name}")
 
     def __call__(self, execute: Callable, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.step(sql)
         return execute(sql, params, many, context)
 
-    def record(self, project: Project, batch: list[Any], breaks_at: int | None = None) -> list[str]:
-        self.steps, self.breaks_at = [], breaks_at
+    def record(self, project: Project, batch: list[Any], fails_at: int | None = None) -> list[str]:
+        self.steps, self.fails_at = [], fails_at
         with connection.execute_wrapper(self):
             return send(project, *batch)
 
 
 def history(project: Project) -> list[Any]:
-    """Some usage in the project, and a batch that touches every table and every kind of change."""
+    """Record some usage; return a batch that writes every table and makes every kind of change."""
     send(
         project,
         event(eventId="known", jobId="job-1", agentType="testing", costDollars="5", occurredAt=LAST_MONTH),
@@ -669,16 +686,16 @@ WRITTEN = (
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_at_any_step_leaves_no_trace_and_the_retry_counts_once(
+def test_an_error_at_any_step_records_nothing_and_a_retry_records_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     owner = UserFactory()
-    project, unbroken = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
+    project, undisturbed = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
     batch = history(project)
     before = stored(project)
-    history(unbroken)
+    history(undisturbed)
     faults = Faults(monkeypatch)
-    assert faults.record(unbroken, batch) == EXPECTED
+    assert faults.record(undisturbed, batch) == EXPECTED
     steps = faults.steps
     assert steps[-1] == "COMMIT"
     for table in WRITTEN:
@@ -686,28 +703,28 @@ def test_an_error_at_any_step_leaves_no_trace_and_the_retry_counts_once(
 
     for position in range(len(steps)):
         with pytest.raises(OperationalError, match="injected"):
-            faults.record(project, batch, breaks_at=position)
+            faults.record(project, batch, fails_at=position)
         assert faults.steps == steps[: position + 1]
         assert stored(project) == before, steps[position]
     assert faults.record(project, batch) == EXPECTED
-    assert stored(project) == stored(unbroken)
+    assert stored(project) == stored(undisturbed)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_retry_after_a_lost_answer_counts_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commit went through; the sender was told of an error."""
+def test_a_retry_after_a_lost_response_records_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit succeeded, but the sender got an error."""
     project = ProjectFactory()
     batch = history(project)
 
     commit = BaseDatabaseWrapper._commit
 
-    def commit_and_break(own: Any) -> None:
-        commit(own)
-        raise OperationalError("the connection broke off")
+    def commit_and_fail(wrapper: Any) -> None:
+        commit(wrapper)
+        raise OperationalError("the connection was lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(BaseDatabaseWrapper, "_commit", commit_and_break)
-        with pytest.raises(OperationalError, match="broke off"):
+        patch.setattr(BaseDatabaseWrapper, "_commit", commit_and_fail)
+        with pytest.raises(OperationalError, match="was lost"):
             send(project, *batch)
     with nothing_changes(project):
         assert send(project, *batch) == ["duplicate"] * len(batch)

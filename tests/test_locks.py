@@ -1,4 +1,4 @@
-"""Senders that meet a lock: told to come again in time, with nothing recorded, and nothing lost."""
+"""Senders that meet a lock are asked to retry in time; nothing is recorded, and nothing is lost."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +9,13 @@ from django.db import OperationalError, connection, transaction
 
 from billing import ledger
 from billing.ledger import sqlite_lock
-from billing.rollups import updates
+from billing.rollups import rebuilding
 from products import tokens
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, event, fields, send
 from tests.faults import books
 from tests.faults.client import post
-from tests.faults.load import load, told
+from tests.faults.load import load, summary
 from tests.faults.server import Server, own_database, running
 from tests.stored import stored
 from tests.test_kills import check_reconciled
@@ -44,13 +44,13 @@ def hold_project(project: Project) -> None:
 
 
 def hold_rollups(project: Project) -> None:
-    """As a rebuild does, whichever product it is of."""
-    updates.lock_tables()
+    """As rebuilding does, for any product."""
+    rebuilding.lock_tables()
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("hold", [hold_project, hold_rollups])
-def test_a_sender_who_waits_too_long_is_told_to_come_again(
+def test_a_sender_who_waits_too_long_is_asked_to_retry(
     server: Server, projects: list[Project], hold: Callable[[Project], None]
 ) -> None:
     project, _ = projects
@@ -70,7 +70,7 @@ def test_a_sender_who_waits_too_long_is_told_to_come_again(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one lock for all products")
-def test_one_products_lock_holds_no_other_product_up(server: Server, projects: list[Project]) -> None:
+def test_a_products_lock_does_not_delay_other_products(server: Server, projects: list[Project]) -> None:
     locked, free = map(token, projects)
     with transaction.atomic():
         ledger.lock(projects[0])
@@ -82,12 +82,12 @@ def test_one_products_lock_holds_no_other_product_up(server: Server, projects: l
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_thread_whose_turn_does_not_come_gives_up_with_nothing_recorded(
+def test_a_thread_that_does_not_get_the_lock_gives_up_and_records_nothing(
     projects: list[Project], settings: Any
 ) -> None:
     settings.LOCK_TIMEOUT = 0.05
     project = projects[0]
-    with sqlite_lock._turn:  # as another thread would
+    with sqlite_lock._lock:  # as another thread would hold it
         if connection.vendor == "sqlite":
             with pytest.raises(OperationalError, match="locked"):
                 send(project, event(eventId="e1"))
@@ -98,12 +98,12 @@ def test_a_thread_whose_turn_does_not_come_gives_up_with_nothing_recorded(
     assert send(project, event(eventId="e1"), event(eventId="e2")) == ["recorded", "duplicate"]
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL lets writers of other products by")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL locks per product")
 @pytest.mark.parametrize(("processes", "settings"), [(1, {}), (2, {"LOCK_TIMEOUT": "0.01"})])
-def test_sixteen_senders_of_a_sqlite_lose_nothing(
+def test_sixteen_senders_on_sqlite_lose_nothing(
     tmp_path: Path, processes: int, settings: dict[str, str], record_property: Any
 ) -> None:
-    """One process of 4 threads takes them all; of more, that hardly wait, some answer 503."""
+    """A process of 4 threads serves them all. Of two processes with a short timeout, some answers are 503."""
     database = f"sqlite:///{tmp_path / 'books.sqlite3'}"
     owners = books.open_books(database, projects=2)
     with running(database, processes, **settings) as servers:
@@ -113,4 +113,4 @@ def test_sixteen_senders_of_a_sqlite_lose_nothing(
                 busy.wait_for(1, "503")
         report = check_reconciled(database, busy.journal, tmp_path)
     assert busy.journal.answers.keys() <= ({"200", "503"} if settings else {"200"})
-    record_property("faults", told(busy.journal, report, {"lock waits": busy.journal.answers["503"]}))
+    record_property("faults", summary(busy.journal, report, {"lock waits": busy.journal.answers["503"]}))

@@ -64,11 +64,11 @@ def test_credits_agree_with_exact_fractions(credits_: Decimal, per_dollar: int) 
 
 
 @given(st.integers(-(10**18), 10**18))
-def test_a_decimal_of_dollars_goes_back_and_forth_without_loss(nanos: int) -> None:
+def test_decimal_dollars_convert_back_without_loss(nanos: int) -> None:
     assert money.nanos_from_dollars(money.decimal_dollars(nanos)) == nanos
 
 
-def test_dollars_at_the_edge_are_the_nearest_floats() -> None:
+def test_dollars_are_the_nearest_floats() -> None:
     assert money.dollars(1) == 1e-9
     assert money.dollars(100_000_000) == 0.1
     assert money.dollars(-1_500_000_000) == -1.5
@@ -86,7 +86,7 @@ def test_dollars_at_the_edge_are_the_nearest_floats() -> None:
         ("100", "100"),
     ],
 )
-def test_a_plain_amount_has_no_exponent_and_no_idle_zeros(amount: str, text: str) -> None:
+def test_a_plain_amount_has_no_exponent_and_no_trailing_zeros(amount: str, text: str) -> None:
     assert money.plain(Decimal(amount)) == text
 
 
@@ -106,12 +106,12 @@ def test_a_plain_amount_has_no_exponent_and_no_idle_zeros(amount: str, text: str
         ("100000", "red"),
     ],
 )
-def test_the_budget_state_turns_exactly_at_80_and_100_percent(percent: str, state: str) -> None:
+def test_the_budget_state_changes_at_exactly_80_and_100_percent(percent: str, state: str) -> None:
     spend = money.nanos_from_dollars(Decimal(percent))
     assert money.budget_state(spend, LIMIT) == state
 
 
-def test_a_state_is_decided_on_integers_where_floats_would_round_up() -> None:
+def test_the_budget_state_is_decided_on_integers_where_floats_would_round_up() -> None:
     limit = 10**18
     spend = limit - 1
     assert spend * 100 / limit == 100.0
@@ -134,7 +134,7 @@ def test_a_state_is_decided_on_integers_where_floats_would_round_up() -> None:
         ("12345.67", "12345.6"),
     ],
 )
-def test_the_percent_beside_a_budget_is_cut_towards_zero(percent: str, cut: str) -> None:
+def test_a_budgets_percentage_is_cut_towards_zero(percent: str, cut: str) -> None:
     spend = money.nanos_from_dollars(Decimal(percent))
     assert str(money.cut_percent(spend, LIMIT)) == cut
 
@@ -150,6 +150,6 @@ def test_a_share_may_be_negative_or_above_100() -> None:
     assert money.percent(1, 3) == pytest.approx(100 / 3)
 
 
-def test_a_budgets_percent_is_not_capped() -> None:
+def test_a_budgets_percentage_is_not_capped() -> None:
     assert money.budget_percent(3 * LIMIT, LIMIT) == 300.0
     assert money.budget_percent(-LIMIT // 4, LIMIT) == -25.0

@@ -126,7 +126,7 @@ def test_invalid_spans_are_counted_and_named_and_the_others_recorded(post, kind)
     assert partial.rejected_spans == 3
     assert partial.error_message == (
         f"{event_id(2)}: gen_ai.usage.input_tokens must be a whole number from 0 to 10¹², not -1; "
-        f"{event_id(3)}: this id is recorded with another outputTokens; "
+        f"{event_id(3)}: this id is already recorded with a different outputTokens; "
         f"{event_id(4)}: end_time_unix_nano must not be before 2000-01-01"
     )
     assert recorded_ids() == {event_id(1), event_id(3)}

@@ -33,7 +33,7 @@ def utc(*parts: int) -> datetime:
         (utc(2026, 2, 1, 11), PAGO_PAGO, date(2026, 2, 1)),
         (utc(2024, 2, 29, 23, 59, 59, 999999), ZoneInfo("UTC"), date(2024, 2, 29)),
         (utc(2024, 3, 1), ZoneInfo("UTC"), date(2024, 3, 1)),
-        # New York's days of 23 and of 25 hours
+        # New York's days of 23 and 25 hours
         (utc(2026, 3, 8, 4, 59, 59, 999999), NEW_YORK, date(2026, 3, 7)),
         (utc(2026, 3, 8, 5), NEW_YORK, date(2026, 3, 8)),
         (utc(2026, 3, 9, 3, 59, 59, 999999), NEW_YORK, date(2026, 3, 8)),
@@ -69,7 +69,7 @@ def test_a_month_is_written_with_its_year() -> None:
         "2026/02",
     ],
 )
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_an_invalid_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="YYYY-MM"):
         periods.parse_month(text)
 
@@ -82,7 +82,7 @@ def test_shifting_crosses_years_both_ways() -> None:
 
 
 @given(months, st.integers(-500, 500))
-def test_shifting_there_and_back_ends_where_it_began(month: date, by: int) -> None:
+def test_shifting_back_returns_to_the_same_month(month: date, by: int) -> None:
     assert periods.shift(periods.shift(month, by), -by) == month
 
 
@@ -107,7 +107,7 @@ def test_a_daily_range_ends_with_its_last_day() -> None:
     assert len(periods.days_ending(date(2024, 3, 2), 90)) == 90
 
 
-def test_days_between_holds_both_ends() -> None:
+def test_days_between_includes_both_ends() -> None:
     assert list(periods.days_between(date(2024, 2, 28), date(2024, 3, 1))) == [
         *(date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1))
     ]
@@ -122,7 +122,7 @@ def test_days_between_holds_both_ends() -> None:
         (date(2026, 3, 1), date(2026, 3, 31), date(2026, 2, 1), date(2026, 2, 28)),
         (date(2024, 3, 1), date(2024, 3, 30), date(2024, 2, 1), date(2024, 2, 29)),
         (date(2026, 1, 1), date(2026, 1, 31), date(2025, 12, 1), date(2025, 12, 31)),
-        # a past month: the whole month before
+        # a past month is compared with the whole month before it
         (date(2026, 2, 1), date(2026, 3, 17), date(2026, 1, 1), date(2026, 1, 31)),
         (date(2025, 3, 1), date(2026, 3, 17), date(2025, 2, 1), date(2025, 2, 28)),
     ],
@@ -142,16 +142,16 @@ def test_a_month_is_compared_with_the_same_days_of_the_month_before(
         (date(2024, 2, 1), NEW_YORK, utc(2024, 3, 1, 5)),
         (date(2026, 3, 1), NEW_YORK, utc(2026, 4, 1, 4)),
         (date(2026, 12, 1), NEW_YORK, utc(2027, 1, 1, 5)),
-        # Paraguay's clocks went from 23:59 straight to 01:00 on the 1st of October 2017
+        # On 1 October 2017, Paraguay's clocks went from 23:59 straight to 01:00
         (date(2017, 9, 1), ASUNCION, utc(2017, 10, 1, 4)),
     ],
 )
-def test_a_month_ends_where_the_next_begins(month: date, zone: ZoneInfo, end: datetime) -> None:
+def test_a_month_ends_when_the_next_begins(month: date, zone: ZoneInfo, end: datetime) -> None:
     assert periods.month_end(month, zone) == end
 
 
 @given(months, st.sampled_from([KIRITIMATI, PAGO_PAGO, NEW_YORK, ASUNCION, ZoneInfo("Asia/Kathmandu")]))
-def test_no_instant_lies_between_two_months_or_in_both(month: date, zone: ZoneInfo) -> None:
+def test_each_instant_is_in_exactly_one_month(month: date, zone: ZoneInfo) -> None:
     end = periods.month_end(month, zone)
     assert periods.day_of(end - TICK, zone) == periods.last_day(month)
     assert periods.day_of(end, zone) == periods.shift(month, 1)

@@ -1,4 +1,4 @@
-"""Prices of a product's own, and costs that were missing at first."""
+"""Price overrides, and costs that are added later."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -41,43 +41,43 @@ def price_unpriced(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_every_count_has_its_own_rate() -> None:
+def test_each_token_count_has_its_own_rate() -> None:
     tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
     rates = Rates(*map(Decimal, ("1000", "1", "10", "100", "500")))
-    told = 1 * 1000 + 20 * 10 + 400 * 100 + 300 * 500 + 4_000 * 1
-    assert rates.nanos(tokens) == told * 1000
+    expected = 1 * 1000 + 20 * 10 + 400 * 100 + 300 * 500 + 4_000 * 1
+    assert rates.nanos(tokens) == expected * 1000
 
 
-def test_rates_left_out_are_those_of_input_and_of_other_writes() -> None:
+def test_omitted_rates_default_to_the_input_rate_and_the_write_rate() -> None:
     tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
     assert Rates(Decimal(3), Decimal(0)).nanos(tokens) == 721 * 3_000
     with_writes = Rates(Decimal(0), Decimal(0), cache_write=Decimal(2))
     assert with_writes.nanos(tokens) == 700 * 2_000
 
 
-def test_a_cost_below_a_nano_dollar_a_token_is_rounded_once() -> None:
+def test_a_token_price_below_a_nano_dollar_is_rounded_once_in_the_sum() -> None:
     rates = Rates(input=Decimal("0.0005"), output=Decimal("0.0005"))
     assert rates.nanos(Tokens(input=1, output=2)) == 2  # 1.5, half to even
     assert rates.nanos(Tokens(input=1)) == 0  # 0.5, half to even
 
 
-def test_what_was_booked_before_is_taken_off_by_the_same_rates() -> None:
+def test_recorded_tokens_are_subtracted_at_the_same_rates() -> None:
     rates = Rates(Decimal(2), Decimal(10))
     cost = price_list.cost_nanos("any", Tokens(output=5), NOW, Tokens(input=7, output=3), rates)
     assert cost == 5 * 10_000
 
 
-def test_an_own_price_goes_before_the_list_from_its_first_day_in_the_billing_zone(project: Any) -> None:
+def test_an_override_precedes_the_list_from_its_first_day_in_the_billing_zone(project: Any) -> None:
     project.time_zone = "Pacific/Auckland"  # UTC+13 in March
     project.save()
     model = "claude-haiku-4-5"
     listed = price_list.cost_nanos(model, Tokens(input=1_000_000), NOW)
     override(project, date(2026, 3, 10), model=model, input_rate=Decimal(7))
     override(project, date(2026, 3, 12), model=model, input_rate=Decimal(9))
-    told = {"costDollars": None, "model": model, "inputTokens": 1_000_000}
+    fields = {"costDollars": None, "model": model, "inputTokens": 1_000_000}
 
     def cost(at: datetime) -> int:
-        return usage(project, occurredAt=at.isoformat(), **told).amount_nanos
+        return usage(project, occurredAt=at.isoformat(), **fields).amount_nanos
 
     first_day = datetime(2026, 3, 9, 11, tzinfo=UTC)  # midnight in Auckland
     assert cost(first_day - timedelta(microseconds=1)) == listed
@@ -86,14 +86,14 @@ def test_an_own_price_goes_before_the_list_from_its_first_day_in_the_billing_zon
     assert cost(first_day + timedelta(days=2)) == 9 * 10**9
 
 
-def test_an_own_price_is_of_one_product_and_one_model_exactly(project: Any, other_project: Any) -> None:
+def test_an_override_applies_to_one_product_and_one_exact_model(project: Any, other_project: Any) -> None:
     override(project)
     assert usage(project, **UNKNOWN).amount_nanos == 3 * 10**9
     assert usage(project, **UNKNOWN | {"model": "Ours"}).cost_source == "unpriced"
     assert usage(other_project, **UNKNOWN).cost_source == "unpriced"
 
 
-def test_a_new_price_changes_no_booked_cost_and_a_stated_one_stands(project: Any) -> None:
+def test_an_override_changes_no_recorded_and_no_stated_cost(project: Any) -> None:
     first = usage(project, **UNKNOWN)
     override(project)
     stated = usage(project, **UNKNOWN | {"costDollars": "0.5"})
@@ -103,13 +103,13 @@ def test_a_new_price_changes_no_booked_cost_and_a_stated_one_stands(project: Any
     assert (stated.amount_nanos, stated.cost_source) == (5 * 10**8, "reported")
 
 
-def test_an_own_price_that_makes_one_event_absurd_refuses_that_event_alone(project: Any) -> None:
+def test_an_override_that_makes_a_cost_absurd_rejects_only_that_event(project: Any) -> None:
     override(project, input_rate=Decimal(100_000))
     batch = [event(**UNKNOWN | {"inputTokens": 10**12}), event(**UNKNOWN | {"inputTokens": 1})]
     assert send(project, *batch) == ["rejected", "recorded"]
 
 
-def test_prices_are_looked_up_only_where_a_cost_is_to_be_computed(project: Any) -> None:
+def test_overrides_are_read_only_if_a_cost_must_be_computed(project: Any) -> None:
     override(project)
     with connection.execute_wrapper(_refuse_price_overrides):
         usage(project)
@@ -121,30 +121,30 @@ def _refuse_price_overrides(execute: Any, sql: str, *rest: Any) -> Any:
     return execute(sql, *rest)
 
 
-def test_missing_costs_are_booked_beside_the_deductions_which_stay_as_they_are(project: Any) -> None:
+def test_missing_costs_are_added_and_the_deductions_stay_unchanged(project: Any) -> None:
     usage(project, eventId="a", agentType="testing", jobId="j", **UNKNOWN)
     usage(project, eventId="b", agentType="testing", jobId="j", occurredAt=DAY_BEFORE, **UNKNOWN)
     usage(project, eventId="c", agentType="testing", jobId="j", costDollars="1")
     usage(project, eventId="d", agentType="testing", jobId="j", **UNKNOWN | {"model": "another"})
     before = stored(project)["ledger"]
 
-    told = price_unpriced("--price", "ours=2/10")
+    output = price_unpriced("--price", "ours=2/10")
 
     after = stored(project)["ledger"]
     assert {key: after[key] for key in before} == before
     assert set(after) - set(before) == {"a+priced", "b+priced"}
-    booked = CreditTransaction.objects.get(event_id="b+priced")
+    correction = CreditTransaction.objects.get(event_id="b+priced")
     original = CreditTransaction.objects.get(event_id="b")
     same = ("project_id", "job_id", "kind", "model", "occurred_at", "billed_on")
-    assert [getattr(booked, name) for name in same] == [getattr(original, name) for name in same]
-    assert (booked.amount_nanos, booked.cost_source, booked.corrects_id) == (
+    assert [getattr(correction, name) for name in same] == [getattr(original, name) for name in same]
+    assert (correction.amount_nanos, correction.cost_source, correction.corrects_id) == (
         3 * 10**9,
         "computed",
         original.pk,
     )
-    assert (booked.input_tokens, booked.output_tokens) == (0, 0)
-    assert "priced                2   $6" in told
-    assert "another: 1 not priced, no price is known" in told
+    assert (correction.input_tokens, correction.output_tokens) == (0, 0)
+    assert "priced                2   $6" in output
+    assert "another: 1 not priced, no price is known" in output
 
     month = MonthlySpend.objects.get(project=project, month=date(2026, 3, 1))
     assert (month.cost_nanos, month.unpriced, month.transactions) == (7 * 10**9, 1, 6)
@@ -161,16 +161,16 @@ def test_missing_costs_are_booked_beside_the_deductions_which_stay_as_they_are(p
     assert list(differences(project)) == []
 
 
-def test_booking_again_changes_nothing(project: Any) -> None:
+def test_pricing_again_changes_nothing(project: Any) -> None:
     usage(project, **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
     once = stored(project)
-    told = price_unpriced("--price", "ours=5/50")
+    output = price_unpriced("--price", "ours=5/50")
     assert stored(project) == once
-    assert told.split()[:4] == ["priced", "0", "$0", "unpriced"]
+    assert output.split()[:4] == ["priced", "0", "$0", "unpriced"]
 
 
-def test_a_price_given_goes_before_an_own_one_and_that_before_the_list(project: Any) -> None:
+def test_a_given_price_precedes_an_override_which_precedes_the_list(project: Any) -> None:
     listed = {"costDollars": None, "inputTokens": 1_000_000}
     send(project, *(event(**listed, model="claude-haiku-4-5", eventId=f"e{n}") for n in range(2)))
     usage(project, eventId="own", **UNKNOWN)
@@ -184,7 +184,7 @@ def test_a_price_given_goes_before_an_own_one_and_that_before_the_list(project: 
     assert costs == {"own+priced": 3 * 10**9, "given+priced": 10**9}
 
 
-def test_a_newer_price_list_prices_what_the_older_did_not_know(
+def test_a_newer_price_list_prices_models_that_the_older_did_not_know(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"costDollars": None, "model": "claude-haiku-4-5", "inputTokens": 1_000_000}
@@ -192,16 +192,16 @@ def test_a_newer_price_list_prices_what_the_older_did_not_know(
         older.setattr(price_list, "_model", lambda name: None)
         usage(project, eventId="e", **known)
     price_unpriced("--project", str(project.pk))
-    booked = CreditTransaction.objects.get(event_id="e+priced")
-    assert booked.amount_nanos == price_list.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
+    correction = CreditTransaction.objects.get(event_id="e+priced")
+    assert correction.amount_nanos == price_list.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
 
 
-def test_a_dry_run_tells_and_books_nothing(project: Any) -> None:
+def test_a_dry_run_reports_and_records_nothing(project: Any) -> None:
     usage(project, **UNKNOWN)
     before = stored(project)
-    told = price_unpriced("--price", "ours=2/10", "--dry-run")
-    assert "ours: 1 priced, $3" in told
-    assert "Nothing was booked" in told
+    output = price_unpriced("--price", "ours=2/10", "--dry-run")
+    assert "ours: 1 priced, $3" in output
+    assert "Nothing was booked" in output
     assert stored(project) == before
 
 
@@ -221,20 +221,20 @@ def test_more_than_a_page_is_priced_in_pages(project: Any, monkeypatch: pytest.M
     assert list(differences(project)) == []
 
 
-def test_an_id_that_a_sender_has_taken_leaves_its_deduction_unpriced_and_says_so(project: Any) -> None:
+def test_a_correction_whose_id_is_taken_is_reported_and_left_out(project: Any) -> None:
     usage(project, eventId="a+priced")
     usage(project, eventId="a", **UNKNOWN)
-    assert "the id a+priced is a sender's already" in price_unpriced("--price", "ours=2/10")
+    assert "a sender has already used the id a+priced" in price_unpriced("--price", "ours=2/10")
     assert CreditTransaction.objects.unpriced().get().event_id == "a"
 
 
-def test_the_longest_id_has_room_for_the_suffix(project: Any) -> None:
+def test_the_suffix_fits_the_longest_id(project: Any) -> None:
     usage(project, eventId="é" * 200, **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
     assert CreditTransaction.objects.get(corrects__isnull=False).event_id == "é" * 200 + "+priced"
 
 
-def test_an_absurd_cost_is_not_booked(project: Any) -> None:
+def test_an_absurd_cost_is_not_recorded(project: Any) -> None:
     usage(project, **UNKNOWN | {"inputTokens": 10**12})
     assert "it would cost more than 1,000,000 dollars" in price_unpriced("--price", "ours=2/10")
     assert not CreditTransaction.objects.filter(corrects__isnull=False).exists()
@@ -253,20 +253,20 @@ def test_an_absurd_cost_is_not_booked(project: Any) -> None:
         ("ours=1/100001", "100001: a price is from 0 to"),
     ],
 )
-def test_a_wrong_price_is_refused_by_name_and_nothing_booked(project: Any, wrong: str, reason: str) -> None:
+def test_an_invalid_price_is_refused_and_nothing_recorded(project: Any, wrong: str, reason: str) -> None:
     usage(project, **UNKNOWN)
     with pytest.raises(CommandError, match=reason):
         price_unpriced("--price", wrong)
     assert CreditTransaction.objects.count() == 1
 
 
-def test_a_models_name_may_hold_slashes_and_equals_signs(project: Any) -> None:
+def test_a_model_name_may_contain_slashes_and_equals_signs(project: Any) -> None:
     usage(project, eventId="e", **UNKNOWN | {"model": "openai/ours=2"})
     price_unpriced("--price", "openai/ours=2=1/0")
     assert CreditTransaction.objects.get(event_id="e+priced").amount_nanos == 10**9
 
 
-def test_a_job_that_turns_out_to_be_anothers_takes_its_booked_costs_along(project: Any) -> None:
+def test_corrections_move_with_their_job_to_another_agent_type(project: Any) -> None:
     usage(project, jobId="j", **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
     usage(project, jobId="j", **UNKNOWN)
@@ -277,15 +277,15 @@ def test_a_job_that_turns_out_to_be_anothers_takes_its_booked_costs_along(projec
     assert list(differences(project)) == []
 
 
-def test_what_recent_lists_is_the_deduction_with_its_cost_as_it_is_known_now(project: Any) -> None:
+def test_recent_deductions_show_their_present_cost(project: Any) -> None:
     usage(project, eventId="a", **UNKNOWN)
     usage(project, eventId="b", **UNKNOWN | {"model": "another"})
     price_unpriced("--price", "ours=2/10")
-    shown = {one.event_id: (one.cost, one.unpriced) for one in queries.recent(project)}
-    assert shown == {"a": (3 * 10**9, False), "b": (0, True)}
+    found = {line.event_id: (line.cost, line.unpriced) for line in queries.recent(project)}
+    assert found == {"a": (3 * 10**9, False), "b": (0, True)}
 
 
-def test_the_ledgers_export_has_the_correcting_line_and_its_total(project: Any) -> None:
+def test_the_ledger_export_contains_corrections_and_totals_them(project: Any) -> None:
     usage(project, eventId="a", **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
     lines = list(dashboard_export.ledger_lines(project, date(2026, 3, 1)))
@@ -293,7 +293,7 @@ def test_the_ledgers_export_has_the_correcting_line_and_its_total(project: Any) 
     assert lines[-1].rstrip().endswith(",3")
 
 
-def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None:
+def test_the_database_refuses_a_second_correction_of_a_deduction(project: Any) -> None:
     original = usage(project, **UNKNOWN)
     price_unpriced("--price", "ours=2/10")
     decision = corrections.Decision(
@@ -304,10 +304,10 @@ def test_the_database_takes_one_correction_for_a_deduction(project: Any) -> None
         1,
     )
     with refused("(?i)unique"):
-        corrections._book(ledger.lock(project), [decision])
+        corrections._record(ledger.lock(project), [decision])
 
 
-def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
+def test_verification_reports_a_correction_of_a_priced_deduction(project: Any) -> None:
     priced = usage(project, eventId="a", jobId="j")
     decision = corrections.Decision(
         corrections.Unpriced(
@@ -317,13 +317,11 @@ def test_a_correction_of_what_is_not_unpriced_is_found(project: Any) -> None:
         1,
     )
     with transaction.atomic():
-        corrections._book(ledger.lock(project), [decision])
-    assert any(
-        "a+priced: it books the cost of no unpriced deduction" in line for line in differences(project)
-    )
+        corrections._record(ledger.lock(project), [decision])
+    assert any("a+priced: it corrects no unpriced deduction" in line for line in differences(project))
 
 
-def test_a_month_without_unpriced_usage_asks_for_no_names(
+def test_a_month_without_unpriced_usage_needs_no_query_for_models(
     project: Any, django_assert_num_queries: Any
 ) -> None:
     usage(project)

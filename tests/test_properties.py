@@ -1,4 +1,4 @@
-"""The door against an independent model, over histories that nobody would think of."""
+"""Property-based tests of the ledger writer against an independent model, over random histories."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -26,7 +26,7 @@ from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
 from tests.stored import stored
 
-# Shrinking a failing history takes minutes; `--long` does it.
+# Shrinking a failing history takes minutes, so only `--long` does it.
 QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
     max_examples=25,
@@ -46,7 +46,7 @@ LONG = settings(
 
 ZONES = ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-# The ends of months and years, a leap day and a day of 23 hours, each on both sides of the boundary.
+# Ends of months and years, a leap day and a day of 23 hours; instants lie on both sides of each boundary.
 BOUNDARIES = [
     datetime(2026, 1, 31, 10),
     datetime(2026, 2, 1),
@@ -58,7 +58,7 @@ BOUNDARIES = [
 
 
 def written(boundary: datetime, step: timedelta, offset: int) -> str:
-    """The instant as a sender some hours away from UTC writes it."""
+    """The instant as written by a sender whose clock is `offset` hours from UTC."""
     return (boundary.replace(tzinfo=UTC) + step).astimezone(timezone(timedelta(hours=offset))).isoformat()
 
 
@@ -74,7 +74,7 @@ statuses = st.sampled_from(["running", "succeeded", "cancelled", "failed"])
 counts = st.sampled_from([0, 1, 1000, 10**10])
 costs = st.sampled_from(["0", "0.000000001", "0.0000000005", "0.0000000015", "1.50", "1.5", 12, "1000000"])
 
-TOLD = {
+REPORTS = {
     "trigger": st.sampled_from(["push", "manual", "other", "Zeta"]),
     "runStatus": statuses,
     "runStartedAt": instants,
@@ -89,10 +89,10 @@ JOBS = st.sampled_from(["j1", "j2", "ev1"])
 EVENT_IDS = st.sampled_from([f"ev{n}" for n in range(1, 9)] + ["Ev1", "ev 1", "🧾", "ev1+priced"])
 
 
-def told(*required: str) -> st.SearchStrategy[Raw]:
+def report(*required: str) -> st.SearchStrategy[Raw]:
     return st.fixed_dictionaries(
-        {name: TOLD[name] for name in required},
-        optional={name: value for name, value in TOLD.items() if name not in required},
+        {name: REPORTS[name] for name in required},
+        optional={name: value for name, value in REPORTS.items() if name not in required},
     )
 
 
@@ -114,7 +114,7 @@ deductions = st.builds(
             "costDollars": costs,
         },
     ),
-    told(),
+    report(),
 )
 refunds = st.builds(
     merged,
@@ -128,12 +128,12 @@ refunds = st.builds(
             "costDollars": costs,
         }
     ),
-    told(),
+    report(),
 )
 job_events = st.builds(
     merged,
     st.fixed_dictionaries({"kind": st.just("job"), "occurredAt": instants, "runId": RUNS, "jobId": JOBS}),
-    told(),
+    report(),
 )
 incoming = st.fixed_dictionaries(
     {
@@ -156,7 +156,7 @@ def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:
 
 
 class History(RuleBasedStateMachine):
-    """One project's senders, of whom some are late, some repeat themselves and some are confused."""
+    """The senders of one project: some are late, some repeat events and some contradict themselves."""
 
     owner: Any
 
@@ -166,35 +166,35 @@ class History(RuleBasedStateMachine):
         self.model = Model(zone, price)
         self.sent: list[Raw] = []
 
-    def both(self, raws: list[Raw], atomic: bool = False) -> None:
+    def send_to_both(self, raws: list[Raw], atomic: bool = False) -> None:
         expected = self.model.send(raws, atomic)
         assert record(self.project, raws, atomic) == expected
         self.sent += raws
 
     @rule(raws=st.lists(events, min_size=1, max_size=6))
     def send(self, raws: list[Raw]) -> None:
-        self.both(raws)
+        self.send_to_both(raws)
 
     @rule(raws=st.lists(events, min_size=1, max_size=4))
     def send_all_or_nothing(self, raws: list[Raw]) -> None:
-        self.both(raws, atomic=True)
+        self.send_to_both(raws, atomic=True)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        self.both(data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=8)))
+        self.send_to_both(data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=8)))
 
     @precondition(lambda self: any("runId" in raw for raw in self.sent))
-    @rule(data=st.data(), more=told())
-    def tell_more(self, data: st.DataObject, more: Raw) -> None:
-        """An event again, which now tells other things of its run and job."""
+    @rule(data=st.data(), more=report())
+    def report_more(self, data: st.DataObject, more: Raw) -> None:
+        """Repeat an event with another report on its run and job."""
         raw = data.draw(st.sampled_from([raw for raw in self.sent if "runId" in raw]))
-        self.both([{**{name: value for name, value in raw.items() if name not in TOLD}, **more}])
+        self.send_to_both([{**{name: value for name, value in raw.items() if name not in REPORTS}, **more}])
 
-    @precondition(lambda self: self.model.booked)
-    @rule(data=st.data(), at=instants, more=told())
-    def refund_what_is_booked(self, data: st.DataObject, at: str, more: Raw) -> None:
-        spent = [raw for raw in self.model.booked.values() if "runId" in raw]
+    @precondition(lambda self: self.model.recorded)
+    @rule(data=st.data(), at=instants, more=report())
+    def refund_a_deduction(self, data: st.DataObject, at: str, more: Raw) -> None:
+        spent = [raw for raw in self.model.recorded.values() if "runId" in raw]
         if spent:
             raw = data.draw(st.sampled_from(spent))
             job = {"runId": raw["runId"], "jobId": raw.get("jobId", raw["eventId"])}
@@ -204,25 +204,25 @@ class History(RuleBasedStateMachine):
                 "occurredAt": at,
                 "costDollars": "0.5",
             }
-            self.both([{**more, **job, **refund}])
+            self.send_to_both([{**more, **job, **refund}])
 
-    @precondition(lambda self: self.model.booked)
+    @precondition(lambda self: self.model.recorded)
     @rule(data=st.data(), at=instants, others=st.lists(events, max_size=2), atomic=st.booleans())
     def contradict(self, data: st.DataObject, at: str, others: list[Raw], atomic: bool) -> None:
-        raw = data.draw(st.sampled_from(list(self.model.booked.values())))
-        self.both([*others, {**raw, "occurredAt": at}], atomic)
+        raw = data.draw(st.sampled_from(list(self.model.recorded.values())))
+        self.send_to_both([*others, {**raw, "occurredAt": at}], atomic)
 
     @rule(
         rate=st.sampled_from([0, 1, 7]), models=st.sampled_from([{""}, {"no-such-model"}, {"nor-such", ""}])
     )
-    def price_what_is_unpriced(self, rate: int, models: set[str]) -> None:
+    def price_unpriced(self, rate: int, models: set[str]) -> None:
         def found(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
             return rate * sum(tokens[:3]) if model in models else None
 
-        decisions = corrections.book_missing(
-            self.project, lambda one: found(one.model, structs.astuple(one.tokens), one.occurred_at)
+        decisions = corrections.add_missing_costs(
+            self.project, lambda line: found(line.model, structs.astuple(line.tokens), line.occurred_at)
         )
-        priced = {one.deduction.event_id for one in decisions if one.nanos is not None}
+        priced = {decision.deduction.event_id for decision in decisions if decision.nanos is not None}
         assert priced == self.model.price_missing(found)
 
     @invariant()
@@ -242,18 +242,18 @@ def run_histories(profile: settings) -> None:
 
 
 @pytest.mark.django_db
-def test_any_history_of_senders_leaves_what_the_model_says() -> None:
+def test_any_history_leaves_what_the_model_says() -> None:
     run_histories(QUICK)
 
 
 @pytest.mark.long
 @pytest.mark.django_db
-def test_any_long_history_of_senders_leaves_what_the_model_says() -> None:
+def test_any_long_history_leaves_what_the_model_says() -> None:
     run_histories(LONG)
 
 
 def without_conflicts(raws: list[Raw]) -> list[Raw]:
-    """Those that agree with the first of their id."""
+    """The events whose content agrees with the first event under their id."""
     first: dict[str, Raw] = {}
     return [
         raw

@@ -46,7 +46,7 @@ def hold(project: Project, dollars: str, **more: Any) -> budget_checks.Answer:
 
 def held(project: Project) -> dict[str, int]:
     """What counts against the budget now, by id."""
-    rows = reservations.standing().filter(project=project)
+    rows = reservations.active().filter(project=project)
     return dict(rows.values_list("reservation_id", "estimate_nanos"))
 
 

@@ -161,7 +161,7 @@ def test_a_command_queries_several_machines_only_for_its_list(
     used: Project, command: str, monkeypatch: Any
 ) -> None:
     # EXPLAIN runs on a second connection, which would wait for the locks of the first.
-    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.rebuilding.lock_tables", lambda: None)
     with capture_plans() as found:
         call_command(command, **COMMANDS[command], stdout=StringIO())
     check_routing(command, found)
@@ -171,7 +171,7 @@ def test_a_command_queries_several_machines_only_for_its_list(
 
 @pytest.mark.parametrize("command", ["verify_ledger", "rebuild_rollups", "price_unpriced"])
 def test_a_command_for_one_product_queries_one_machine(used: Project, command: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("billing.rollups.updates.lock_tables", lambda: None)
+    monkeypatch.setattr("billing.rollups.rebuilding.lock_tables", lambda: None)
     with capture_plans() as found:
         call_command(command, project=used.pk, **COMMANDS[command], stdout=StringIO())
     check_routing("", found)

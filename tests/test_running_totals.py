@@ -1,4 +1,4 @@
-"""A response whose log has grown is booked by its difference, once, whoever imports what when."""
+"""Only the difference of a grown response is recorded, once, however its log is imported."""
 
 from typing import Any
 
@@ -16,9 +16,15 @@ pytestmark = pytest.mark.usefixtures("clock")
 MODEL = "claude-sonnet-4-5-20250929"
 
 
-def response(output: int, **told: Any) -> Any:
-    stated = {"eventId": "msg:req", "model": MODEL, "inputTokens": 100, "jobId": "main", "costDollars": None}
-    return event(**{**stated, "outputTokens": output, **told})
+def response(output: int, **given: Any) -> Any:
+    defaults = {
+        "eventId": "msg:req",
+        "model": MODEL,
+        "inputTokens": 100,
+        "jobId": "main",
+        "costDollars": None,
+    }
+    return event(**{**defaults, "outputTokens": output, **given})
 
 
 def statuses(project: Any, *events: Any) -> list[str]:
@@ -30,7 +36,7 @@ def rows(project: Any) -> dict[str, tuple[int, int]]:
     return {row.event_id: (row.output_tokens, row.amount_nanos) for row in found}
 
 
-def test_the_difference_is_booked_under_an_id_of_its_own(project):
+def test_the_difference_is_recorded_under_an_id_of_its_own(project):
     assert statuses(project, response(10)) == ["recorded"]
     assert statuses(project, response(250)) == ["recorded"]
     assert rows(project) == {"msg:req": (10, 450_000), "msg:req+350": (240, 3_600_000)}
@@ -39,7 +45,7 @@ def test_the_difference_is_booked_under_an_id_of_its_own(project):
     assert not list(verification.differences(project))
 
 
-def test_a_smaller_or_equal_copy_is_a_duplicate_whatever_run_it_is_found_in(project):
+def test_a_smaller_or_equal_copy_is_a_duplicate_in_any_run(project):
     statuses(project, response(10))
     statuses(project, response(250))
     before = rows(project)
@@ -48,32 +54,32 @@ def test_a_smaller_or_equal_copy_is_a_duplicate_whatever_run_it_is_found_in(proj
     assert rows(project) == before
 
 
-def test_growth_in_one_step_or_several_comes_to_the_same_total(project, other_project):
+def test_growth_in_one_or_several_steps_has_the_same_total(project, other_project):
     for output in (10, 20, 250):
         statuses(project, response(output))
     statuses(other_project, response(250))
 
-    def total(one: Any) -> tuple[int, ...]:
-        return tuple(map(sum, zip(*rows(one).values(), strict=True)))
+    def total(of: Any) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*rows(of).values(), strict=True)))
 
     assert total(project) == total(other_project)
 
 
-def test_a_grown_copy_in_another_run_is_booked_on_the_job_that_has_the_response(project):
+def test_a_grown_copy_in_another_run_is_recorded_on_the_original_job(project):
     statuses(project, response(10))
     statuses(project, response(50, runId="resumed", jobId="other"))
     grown = CreditTransaction.objects.select_related("job__run").get(event_id="msg:req+150")
     assert (grown.job.run.run_id, grown.job.job_id) == ("run-1", "main")
 
 
-def test_a_count_that_shrank_is_not_given_back(project):
+def test_a_count_that_shrank_is_not_refunded(project):
     statuses(project, response(10))
     statuses(project, response(200, inputTokens=50))
     assert CreditTransaction.objects.get(event_id="msg:req+250").input_tokens == 0
 
 
-def test_the_price_is_that_of_the_whole_less_what_was_booked(project):
-    """Beyond 200,000 input tokens this model costs more for every token: the step is no price of its own."""
+def test_the_price_is_that_of_the_whole_call_less_what_was_recorded(project):
+    """Above 200,000 input tokens this model charges more for every token of the call."""
     statuses(project, response(10, inputTokens=190_000))
     statuses(project, response(10, inputTokens=210_000))
     whole = response(10, inputTokens=210_000)

@@ -1,4 +1,4 @@
-"""Every kind of damage that raw SQL can do is named by the proof, and rollups are mended."""
+"""`verify_ledger` reports every kind of damage that raw SQL can do, and a rebuild repairs the rollups."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from django.db import InternalError, connection, transaction
 
 from billing.models import CreditTransaction
-from billing.rollups import updates, verification
+from billing.rollups import rebuilding, verification
 from products.models import AgentJob, AgentType, PipelineRun, Project
 from tests import citus
 from tests.damage import guards_lifted, refused, sql
@@ -55,7 +55,7 @@ def test_an_empty_project_has_no_differences(project: Project) -> None:
 
 def test_a_rebuild_of_sound_rollups_changes_nothing(sound: Project) -> None:
     before = stored(sound)
-    updates.rebuild(sound)
+    rebuilding.rebuild(sound)
     assert stored(sound) == before
 
 
@@ -84,41 +84,41 @@ NAMES = {
 }
 
 
-def check_named_and_mended(project: Project, other: Project, before: Any, name: str, rows: int) -> list[str]:
+def check_reported_and_repaired(
+    project: Project, other: Project, before: Any, name: str, rows: int
+) -> list[str]:
     found = differences(project)
     assert len(found) == rows
     assert all(line.startswith(name) for line in found)
     assert differences(other) == []
-    updates.rebuild(project)
+    rebuilding.rebuild(project)
     assert differences(project) == []
     assert stored(project) == before
     return found
 
 
 @pytest.mark.parametrize(("table", "counter"), [(t, c) for t, counters in COUNTERS.items() for c in counters])
-def test_a_counter_that_was_changed_is_named_and_mended(
+def test_a_changed_counter_is_reported_and_repaired(
     sound: Project, other_project: Project, table: str, counter: str
 ) -> None:
     before = stored(sound)
     rows = sql(f"UPDATE {table} SET {counter} = {counter} + 1 WHERE project_id = %s", sound.pk)
     assert rows > 0
-    found = check_named_and_mended(sound, other_project, before, NAMES[table], rows)
+    found = check_reported_and_repaired(sound, other_project, before, NAMES[table], rows)
     assert all("no row" not in line for line in found)
 
 
 @pytest.mark.parametrize("table", COUNTERS)
-def test_rows_that_were_removed_are_named_and_mended(
-    sound: Project, other_project: Project, table: str
-) -> None:
+def test_deleted_rows_are_reported_and_repaired(sound: Project, other_project: Project, table: str) -> None:
     before = stored(sound)
     rows = sql(f"DELETE FROM {table} WHERE project_id = %s", sound.pk)
     assert rows > 0
-    found = check_named_and_mended(sound, other_project, before, NAMES[table], rows)
+    found = check_reported_and_repaired(sound, other_project, before, NAMES[table], rows)
     assert all("stored no row" in line for line in found)
 
 
 @pytest.mark.parametrize(("table", "key"), [(t, "day" if "daily" in t else "month") for t in COUNTERS])
-def test_rows_that_were_made_up_are_named_and_mended(
+def test_invented_rows_are_reported_and_repaired(
     sound: Project, other_project: Project, table: str, key: str
 ) -> None:
     before = stored(sound)
@@ -128,7 +128,7 @@ def test_rows_that_were_made_up_are_named_and_mended(
     copied = f"SELECT {', '.join(values)} FROM {table} WHERE project_id = %s AND {key} = %s"
     rows = sql(f"INSERT INTO {table} ({', '.join(columns)}) {copied}", sound.pk, known)
     assert rows > 0
-    found = check_named_and_mended(sound, other_project, before, NAMES[table], rows)
+    found = check_reported_and_repaired(sound, other_project, before, NAMES[table], rows)
     assert all("1999-01-01" in line and "the ledger says no row" in line for line in found)
 
 
@@ -140,7 +140,7 @@ def _columns(table: str) -> Any:
 def test_a_difference_names_the_row_and_both_sums(sound: Project) -> None:
     sql("UPDATE billing_dailyspend SET jobs = 9 WHERE project_id = %s AND day = '2026-02-10'", sound.pk)
     assert differences(sound) == [
-        "daily spend (2026-02-10): stored 3000000000 0 0 1 9, the ledger says 3000000000 0 0 1 1"
+        "daily spend (2026-02-10): stored 3000000000 0 0 1 9, but the ledger says 3000000000 0 0 1 1"
     ]
 
 
@@ -149,17 +149,17 @@ def test_a_difference_names_the_row_and_both_sums(sound: Project) -> None:
 SPEND = ["monthly spend", "month total", "daily spend", "daily agent spend", "run spend"]
 
 
-def test_a_line_put_in_by_hand_shows_in_every_rollup(sound: Project) -> None:
+def test_a_line_inserted_by_hand_shows_in_every_rollup(sound: Project) -> None:
     columns = [column.name for column in _columns(LEDGER) if column.name != "id"]
     values = ["'by hand'" if column == "event_id" else column for column in columns]
     into = f"INSERT INTO {LEDGER} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {LEDGER} "
     assert sql(into + "WHERE project_id = %s AND event_id = 'e1'", sound.pk) == 1
     assert [line.split(" (")[0] for line in differences(sound)] == SPEND
-    updates.rebuild(sound)
+    rebuilding.rebuild(sound)
     assert differences(sound) == []
 
 
-NO_DEDUCTION = "agent job job-1: whether it has a deduction"
+NO_DEDUCTION = "agent job job-1: has_deduction disagrees"
 LEDGER_DAMAGE = {
     "an amount": ("UPDATE {ledger} SET amount_nanos = 0", SPEND),
     "tokens": ("UPDATE {ledger} SET input_tokens = 11", SPEND),
@@ -168,19 +168,19 @@ LEDGER_DAMAGE = {
     "a day": (
         "UPDATE {ledger} SET billed_on = '2026-03-18'",
         [
-            "credit transaction e1: billed_on is 2026-03-18, in UTC it is 2026-03-17",
+            "credit transaction e1: billed_on is 2026-03-18, but in UTC it is 2026-03-17",
             *("daily spend", "daily spend", "daily agent spend", "daily agent spend"),
         ],
     ),
     "a time": (
         "UPDATE {ledger} SET occurred_at = '2026-03-18 00:00:00+00:00'",
-        ["credit transaction e1: billed_on is 2026-03-17, in UTC it is 2026-03-18"],
+        ["credit transaction e1: billed_on is 2026-03-17, but in UTC it is 2026-03-18"],
     ),
 }
 
 
 @pytest.mark.parametrize("what", LEDGER_DAMAGE)
-def test_a_ledger_that_was_changed_is_named(sound: Project, what: str) -> None:
+def test_a_changed_ledger_is_reported(sound: Project, what: str) -> None:
     statement, expected = LEDGER_DAMAGE[what]
     with guards_lifted():
         where = " WHERE project_id = %s AND event_id = 'e1'"
@@ -218,12 +218,12 @@ def test_a_ledger_that_was_changed_is_named(sound: Project, what: str) -> None:
             "pipeline run run-3: its status can't be cancelled",
         ),
         (JOB, "finished_on = '2026-03-18'", "job_id = 'job-3'", "agent job job-3: finished_on is 2026-03-18"),
-        (JOB, "has_deduction = true", "job_id = 'job-3'", "agent job job-3: whether it has a deduction"),
+        (JOB, "has_deduction = true", "job_id = 'job-3'", "agent job job-3: has_deduction disagrees"),
         (JOB, "has_deduction = false", "has_deduction", "agent job job-"),
         (JOB, "status = 'succeeded'", "job_id = 'job-3'", "agent job job-3: its status can't be succeeded"),
     ],
 )
-def test_a_run_or_job_that_was_changed_is_named(
+def test_a_changed_run_or_job_is_reported(
     sound: Project, table: str, change: str, where: str, start: str
 ) -> None:
     rows = sql(f"UPDATE {table} SET {change} WHERE project_id = %s AND {where}", sound.pk)
@@ -232,12 +232,12 @@ def test_a_run_or_job_that_was_changed_is_named(
     assert len(named) >= rows
 
 
-def test_a_job_that_was_removed_is_named(sound: Project) -> None:
+def test_a_deleted_job_is_reported(sound: Project) -> None:
     with guards_lifted():
         assert sql(f"DELETE FROM {JOB} WHERE project_id = %s AND job_id = 'job-1'", sound.pk) == 3
     found = differences(sound)
-    for one in ("e1", "e4"):
-        assert f"credit transaction {one}: its job is of another project, or missing" in found
+    for event_id in ("e1", "e4"):
+        assert f"credit transaction {event_id}: its job is missing or belongs to another product" in found
     assert any(line.startswith("pipeline run run-1: counts ") for line in found)
 
 
@@ -279,15 +279,15 @@ def move_agent_type(of: Project, to: Project) -> None:
 @pytest.mark.parametrize(
     ("move", "expected"),
     [
-        (move_job, "agent job job-3: its run is of another project, or missing"),
-        (move_job_with_lines, "credit transaction e3: its job is of another project, or missing"),
-        (move_to_other_run, "agent job job-3: its run is of another project, or missing"),
-        (move_run, "credit transaction e4: its job’s run is of another project, or missing"),
-        (move_lines, "credit transaction e1: its job is of another project, or missing"),
-        (move_agent_type, "agent job job-3: its agent type is of another project, or missing"),
+        (move_job, "agent job job-3: its run is missing or belongs to another product"),
+        (move_job_with_lines, "credit transaction e3: its job is missing or belongs to another product"),
+        (move_to_other_run, "agent job job-3: its run is missing or belongs to another product"),
+        (move_run, "credit transaction e4: its job’s run is missing or belongs to another product"),
+        (move_lines, "credit transaction e1: its job is missing or belongs to another product"),
+        (move_agent_type, "agent job job-3: its agent type is missing or belongs to another product"),
     ],
 )
-def test_what_was_moved_to_another_project_is_named(
+def test_rows_moved_to_another_project_are_reported(
     sound: Project, other_project: Project, move: Move, expected: str
 ) -> None:
     if citus.in_use() and move in (move_job, move_job_with_lines, move_run):
@@ -307,15 +307,15 @@ def test_days_are_those_of_the_projects_zone(owner: Any) -> None:
         sql("UPDATE products_project SET time_zone = 'UTC' WHERE id = %s", project.pk)
     project.refresh_from_db()
     assert differences(project) == [
-        "credit transaction e1: billed_on is 2026-03-01, in UTC it is 2026-02-28",
-        "agent job job-1: finished_on is 2026-03-01, in UTC it is 2026-02-28",
+        "credit transaction e1: billed_on is 2026-03-01, but in UTC it is 2026-02-28",
+        "agent job job-1: finished_on is 2026-03-01, but in UTC it is 2026-02-28",
     ]
 
 
 # Guards and the snapshot
 
 
-def test_missing_guards_are_named(project: Project) -> None:
+def test_missing_guards_are_reported(project: Project) -> None:
     with transaction.atomic():
         trigger = (connection.vendor == "postgresql" and f" ON {LEDGER}") or ""
         name = "billing_ledger_append_only" if trigger else "billing_ledger_delete"

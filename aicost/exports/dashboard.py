@@ -13,6 +13,7 @@ from aicost.queries import Spend
 from aicost.url_state.dashboard import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
+from billing.events.usage_event import DEDUCTION, REFUND
 from billing.models import CreditTransaction
 from billing.money import dollars
 from products.models import Project
@@ -150,8 +151,8 @@ def changes(state: DashboardState) -> Table:
         (one.agent_type, one.label, *_works(one.before, one.after), *_parts(one.parts))
         for one in found.agents
     ]
-    before = Work.together(one.before for one in found.agents)
-    after = Work.together(one.after for one in found.agents)
+    before = Work.total(one.before for one in found.agents)
+    after = Work.total(one.after for one in found.agents)
     total = ("total", None, *_works(before, after), *_parts(found.parts))
     return Table("changes", columns, rows, total)
 
@@ -212,7 +213,7 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
     tokens = [0, 0, 0, 0, 0]
     for row in _ledger(project, month).iterator(chunk_size=5_000):
         event_id, kind, at, day, run, job, agent, model, *counts, source, nanos = row
-        spend = {"deduction": nanos, "refund": -nanos}.get(kind, 0)
+        spend = {DEDUCTION: nanos, REFUND: -nanos}.get(kind, 0)
         spent += spend
         tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
         told = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)

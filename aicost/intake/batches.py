@@ -76,7 +76,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
         ("field", outcome.field or None),
         ("reason", outcome.reason or None),
         ("unpricedModel", outcome.unpriced_model),
-        ("bookedAsOther", outcome.booked_as_other),
+        ("bookedAsOther", outcome.recorded_as_other),
     ):
         if value is not None:
             result[name] = value

@@ -43,7 +43,7 @@ class Changes:
 
     @property
     def parts(self) -> Parts:
-        return Parts.together(agent.parts for agent in self.agents)
+        return Parts.total(agent.parts for agent in self.agents)
 
 
 def changes(project: Project, month: date | None = None) -> Changes:

@@ -10,6 +10,7 @@ from django.http import Http404
 
 from aicost.queries.transactions import Deduction, deductions
 from billing.clock import this_month
+from billing.events.usage_event import Kind
 from billing.models import CreditTransaction, LedgerQuerySet, RunSpend
 from products.models import AgentJob, PipelineRun, Project
 
@@ -178,7 +179,7 @@ class RunDetail:
 def run_detail(project: Project, run_id: str) -> RunDetail:
     """Raises `Http404` where the project has no such run."""
     run = run_named(project, run_id)
-    refunds = _ledger_of(run).filter(kind="refund").aggregate(total=Sum("amount_nanos", default=0))
+    refunds = _ledger_of(run).filter(kind=Kind.REFUND).aggregate(total=Sum("amount_nanos", default=0))
     return RunDetail(
         run=_with_spend(project, [run])[0],
         jobs=list(jobs_of(run, JOBS_SHOWN)),
@@ -209,7 +210,7 @@ def deductions_of(run: PipelineRun) -> LedgerQuerySet:
 
 def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
     """A run's jobs, the costliest first."""
-    deducted = Q(transactions__kind="deduction")
+    deducted = Q(transactions__kind=Kind.DEDUCTION)
     columns = (
         *("job_id", "agent_type__slug", "agent_type__label", "agent_type__color"),
         *("status", "started_at", "finished_at"),

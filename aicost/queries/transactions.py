@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Case, Subquery, When
 
 from billing import periods
-from billing.models import CreditTransaction, LedgerQuerySet, corrections
+from billing.models import CostSource, CreditTransaction, LedgerQuerySet, corrections
 from products.models import AgentJob, Project
 
 RECENT = 50
@@ -64,7 +64,7 @@ def each_deduction(project: int, rows: LedgerQuerySet) -> Iterator[Deduction]:
 def _columns(project: int, rows: LedgerQuerySet) -> Any:
     # Asked for where it can be: of what had no price. By its number, or a cluster would ask all machines.
     corrected_by = corrections().filter(project=project).values("amount_nanos")
-    booked_since = Case(When(cost_source="unpriced", then=Subquery(corrected_by)))
+    booked_since = Case(When(cost_source=CostSource.UNPRICED, then=Subquery(corrected_by)))
     return rows.annotate(booked_since=booked_since).values_list(
         *("job_id", "event_id", "model"),
         *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"),
@@ -86,6 +86,6 @@ def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]
 
 def _deduction(job: Sequence[str], row: Sequence[Any]) -> Deduction:
     event_id, model, into, read, write, out, cost, booked_since, source, at = row
-    unpriced = source == "unpriced" and booked_since is None
+    unpriced = source == CostSource.UNPRICED and booked_since is None
     paid = cost + (booked_since or 0)
     return Deduction(*[event_id, *job, model, into + read + write, out, paid, unpriced, at])

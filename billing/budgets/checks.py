@@ -74,7 +74,7 @@ def reserve(project: Project, estimate_nanos: int, *, by: Any, reservation_id: s
         most = f"{limits.MAX_LIMIT_DOLLARS:,}"
         raise ValidationError({"estimateDollars": f"no more than {most} dollars can be reserved at a time"})
     held = reservations.hold(project, reservation_id or secrets.token_urlsafe(16), estimate_nanos, by=by)
-    project.renew()
+    project.renew_version()
     return Answer(True, replace(others, held_nanos=others.held_nanos + estimate_nanos), held)
 
 
@@ -83,7 +83,7 @@ def _standing(project: Project, besides: str = "") -> Standing:
 
     `besides`: a reservation that is not counted.
     """
-    held = reservations.standing().filter(project=project).exclude(reservation_id=besides)
+    held = reservations.active().filter(project=project).exclude(reservation_id=besides)
     today = periods.day_of(timezone.now(), periods.zone(project.time_zone))
     spent = MonthlySpend.objects.filter(project=project, month=periods.month_of(today))
     figures = {

@@ -106,7 +106,7 @@ def set_limit(
     else:
         value = money.plain(money.decimal_dollars(new))
         BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": value})
-    project.renew()
+    project.renew_version()
     signals.announce(project)
     at = at or timezone.now()
     told = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"

@@ -41,7 +41,7 @@ def set_policy(project: Project, policy: str, *, by: Any) -> BudgetChange | None
     if policy_of(project) == policy:
         return None
     BillingSetting.objects.update_or_create(project=project, key=KEY, defaults={"value": policy})
-    project.renew()
+    project.renew_version()
     audit.record(audit.Kind.POLICY_CHANGED, by=by, project=project, detail=policy)
     limit = limits.limits_now([project]).get(project.pk)
     return BudgetChange.objects.create(

@@ -1,7 +1,7 @@
-"""Many rows in one statement, the same on SQLite and PostgreSQL.
+"""Read and write many rows in one statement, with one interface for SQLite and PostgreSQL.
 
-PostgreSQL takes rows by binary COPY (a fifth of the text's processor time), and sets as one joined string
-a column (psycopg dumps lists slowly, and thousands of parameters cost more than the write); SQLite takes
+PostgreSQL takes rows by binary COPY (a fifth of the processor time of text), and sets as one joined string
+per column (psycopg dumps lists slowly, and thousands of parameters cost more than the write). SQLite takes
 rows by `executemany` of one prepared statement, and sets as JSON.
 """
 
@@ -18,16 +18,16 @@ from billing.db.sql import Columns
 
 Row = Sequence[Any]
 _FEW = 30
-"""Rows that one statement takes faster than a COPY, which asks the server twice."""
+"""Up to this many rows one INSERT is faster than a COPY, which takes two round trips."""
 
-# Refused by the reader of events in every text that is written or looked up as part of a set.
+# `billing.events.fields` refuses both characters in every text that is written or looked up in a set.
 _SEPARATOR = "\x1f"
 _NULL = "\x1e"
 
 
 @models.CharField.register_lookup
 class Among(models.Lookup):
-    """`field__among=[…]`: `IN` for thousands of ids, as one parameter and one plan."""
+    """`field__among=[…]`: an `IN` for thousands of ids, with one parameter and one plan."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -46,7 +46,7 @@ def _json(value: Any) -> str:
 
 
 def next_ids(model: type[models.Model], count: int) -> Sequence[int]:
-    """Primary keys for `count` new rows. On SQLite the caller holds the write lock."""
+    """Primary keys for `count` new rows. On SQLite the caller must hold the write lock."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -61,7 +61,7 @@ def next_ids(model: type[models.Model], count: int) -> Sequence[int]:
 
 
 def insert(model: type[models.Model], columns: Columns, rows: Sequence[Row]) -> None:
-    """Append rows of Python values."""
+    """Insert rows of Python values."""
     if not rows:
         return
     with connection.cursor() as cursor:
@@ -71,7 +71,7 @@ def insert(model: type[models.Model], columns: Columns, rows: Sequence[Row]) -> 
             cursor.execute(sql.insert_set(model, columns), _joined(rows))
         else:
             text, types = sql.copy(model, columns)
-            # COPY goes past Django's cursor, which would make Django's errors of psycopg's.
+            # COPY bypasses Django's cursor, so psycopg's errors have to be turned into Django's here.
             with connection.wrap_database_errors, cursor.copy(text) as copy:
                 copy.set_types(types)
                 for row in rows:
@@ -79,10 +79,10 @@ def insert(model: type[models.Model], columns: Columns, rows: Sequence[Row]) -> 
 
 
 @contextmanager
-def without_waiting() -> Iterator[None]:
-    """Statements whose answers nobody reads are sent to PostgreSQL together, in one round trip.
+def pipelined() -> Iterator[None]:
+    """Send the statements inside to PostgreSQL in one round trip; their results can't be read.
 
-    Whatever one of them raises comes at the end at the latest. No COPY may be among them.
+    An error may be raised as late as at the end of the block. COPY is not allowed inside.
     """
     if connection.vendor != "postgresql":
         yield
@@ -92,10 +92,9 @@ def without_waiting() -> Iterator[None]:
 
 
 def add(model: type[models.Model], keys: Columns, sums: Columns, rows: Sequence[Row]) -> None:
-    """Add to counters of one project: new rows are inserted, present ones get `x = x + excluded.x`.
+    """Add to counters of one project: insert new rows, and increase existing ones by `x = x + excluded.x`.
 
-    The first of `keys` is the project. `rows` are sorted by key by the caller, so that two writers can't
-    lock each other out.
+    The first of `keys` is the project. The caller sorts `rows` by key, so that two writers can't deadlock.
     """
     if not rows:
         return
@@ -108,47 +107,48 @@ def add(model: type[models.Model], keys: Columns, sums: Columns, rows: Sequence[
 
 
 def update(model: type[models.Model], project: int, columns: Columns, rows: Sequence[Row]) -> None:
-    """Set `columns` of a project's rows known by their id, which each row has last."""
+    """Update `columns` of a project's rows. Each of `rows` has the new values and, last, the row's id."""
     if not rows:
         return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with _planned_anew():
+            with _unprepared():
                 cursor.execute(sql.update_set(model, columns), [*_joined(rows), project])
         else:
-            told = _adapted(model, columns, [(*row, project) for row in rows])
-            cursor.executemany(sql.update(model, columns), told)
+            values = _adapted(model, columns, [(*row, project) for row in rows])
+            cursor.executemany(sql.update(model, columns), values)
 
 
 def find(
     model: type[models.Model], project: int, key: Columns, wanted: Sequence[Row], columns: Columns
 ) -> list[tuple[Any, ...]]:
-    """`columns` of a project's rows that have one of the `wanted` values in a key that is unique in it.
+    """Return `columns` of the project's rows with one of the `wanted` keys. `key` is unique in a project.
 
-    Each is looked up by itself. Given them as a plain condition, PostgreSQL goes through everything that
-    the project has, wherever a table has grown since it last counted.
+    The statement looks each key up by itself. With a plain condition, PostgreSQL would read all rows of the
+    project whenever the table has grown much since its last ANALYZE.
     """
     if not wanted:
         return []
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor, _planned_anew():
+        with connection.cursor() as cursor, _unprepared():
             cursor.execute(sql.find_set(model, key, columns), [*_joined(wanted), project])
             return list(cursor.fetchall())
-    # As objects: SQLite's own values are texts where ours are instants.
+    # As model instances, because SQLite returns instants as text.
     text = sql.find(model, key, columns if "id" in columns else ("id", *columns))
     found = model._default_manager.raw(text, [_json(wanted), project])
-    return [tuple(getattr(one, column) for column in columns) for one in found]
+    return [tuple(getattr(row, column) for column in columns) for row in found]
 
 
 @contextmanager
-def _planned_anew() -> Iterator[None]:
-    """No plan of an import's first batches for its last: in a table of a page any index will do."""
-    at_psycopg = connection.connection
-    threshold, at_psycopg.prepare_threshold = at_psycopg.prepare_threshold, None
+def _unprepared() -> Iterator[None]:
+    """Don't prepare statements: a plan made for an import's first batches, on a table of one page where any
+    index will do, would be bad for its last batches."""
+    psycopg_connection = connection.connection
+    threshold, psycopg_connection.prepare_threshold = psycopg_connection.prepare_threshold, None
     try:
         yield
     finally:
-        at_psycopg.prepare_threshold = threshold
+        psycopg_connection.prepare_threshold = threshold
 
 
 def _joined(rows: Sequence[Row]) -> list[str]:
@@ -161,16 +161,16 @@ def _text(value: Any) -> str:
 
 
 def _adapted(model: type[models.Model], columns: Columns, rows: Iterable[Row]) -> Any:
-    """Rows with dates and times as Django writes them to SQLite; column by column, three times as fast."""
-    told: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    """Rows with dates and times as Django writes them to SQLite. By column: three times as fast as by row."""
+    values: list[Iterable[Any]] = list(zip(*rows, strict=True))
     for position, field in enumerate(sql.fields_of(model, columns)):
         if adapter := _ADAPTERS.get(type(field)):
-            told[position] = _texts(adapter, told[position])
-    return zip(*told, strict=True)
+            values[position] = _texts(adapter, values[position])
+    return zip(*values, strict=True)
 
 
 def _texts(adapter: Callable[[Any], str], column: Iterable[Any]) -> Iterator[str | None]:
-    """Neighbours are often one and the same, and an instant takes three microseconds to write."""
+    """Convert a column. Neighbouring values are often one object, and converting an instant takes 3 µs."""
     last, text = None, None
     for value in column:
         if value is not last:
@@ -179,7 +179,7 @@ def _texts(adapter: Callable[[Any], str], column: Iterable[Any]) -> Iterator[str
 
 
 def _instant_text(instant: datetime) -> str:
-    """In UTC, as all are that the product keeps."""
+    """All instants that the product stores are in UTC."""
     return instant.isoformat(" ")[: -len("+00:00")]
 
 

@@ -1,7 +1,7 @@
-"""The texts of the statements that `bulk` sends: each is made once for a model and its columns, and kept.
+"""The SQL that `bulk` sends, built once for each model and set of columns.
 
-To ask Django for names and types each time took as long as a small statement itself. They are those of
-the one database that a process has.
+Asking Django for names and types each time took as long as a small statement itself. A process has only one
+database, so the text can be cached.
 """
 
 from functools import cache
@@ -23,51 +23,52 @@ def fields_of(model: Model, columns: Columns) -> tuple[models.Field, ...]:
 
 @cache
 def insert(model: Model, columns: Columns) -> str:
-    """A parameter for each column of a row."""
+    """Parameters: one for each column."""
     return f"INSERT INTO {_into(model, columns)} VALUES ({', '.join(['%s'] * len(columns))})"
 
 
 @cache
 def insert_set(model: Model, columns: Columns) -> str:
-    """A set for each column (PostgreSQL)."""
+    """Parameters: a set for each column (PostgreSQL)."""
     return f"INSERT INTO {_into(model, columns)} SELECT * FROM {_unnest(model, columns)}"
 
 
 @cache
 def copy(model: Model, columns: Columns) -> tuple[str, list[str]]:
-    """With the types of the columns (PostgreSQL)."""
-    of_any_length = (_type(field).partition("(")[0] for field in fields_of(model, columns))
-    return f"COPY {_into(model, columns)} FROM STDIN (FORMAT BINARY)", list(of_any_length)
+    """The statement and the types of its columns (PostgreSQL)."""
+    types_without_length = (_type(field).partition("(")[0] for field in fields_of(model, columns))
+    return f"COPY {_into(model, columns)} FROM STDIN (FORMAT BINARY)", list(types_without_length)
 
 
 @cache
 def add(model: Model, keys: Columns, sums: Columns) -> str:
-    """A parameter for each column of a row; present rows get `x = x + excluded.x`."""
+    """Insert rows, or increase existing ones. Parameters: one for each column."""
     return f"{insert(model, keys + sums)} {_or_add(model, keys, sums)}"
 
 
 @cache
 def add_set(model: Model, keys: Columns, sums: Columns) -> str:
-    """A set for each column but the project's, which is the first, and then its id (PostgreSQL).
+    """`add` for many rows of one project (PostgreSQL).
 
-    Beside the project's own row: on a cluster the statement then goes as it is to the machine that has
-    it, in a third of the time; else the rows would first be gathered and sent on.
+    Parameters: a set for each column but the project's, which is the first, and then the project's id.
+    The join with the project's row lets a cluster send the statement unchanged to the machine that has the
+    row, which takes a third of the time; otherwise it would collect the rows first and send them on.
     """
     columns = keys + sums
-    beside = f"{_table(Project)} p, {_unnest(model, columns[1:])} u WHERE p.id = %s"
-    return f"INSERT INTO {_into(model, columns)} SELECT p.id, u.* FROM {beside} {_or_add(model, keys, sums)}"
+    joined = f"{_table(Project)} p, {_unnest(model, columns[1:])} u WHERE p.id = %s"
+    return f"INSERT INTO {_into(model, columns)} SELECT p.id, u.* FROM {joined} {_or_add(model, keys, sums)}"
 
 
 @cache
 def update(model: Model, columns: Columns) -> str:
-    """A parameter for each column of a row, then its id and its project's."""
+    """Parameters: one for each column, then the row's id and the project's id."""
     changes = ", ".join(f"{name} = %s" for name in _names(model, columns))
     return f"UPDATE {_table(model)} SET {changes} WHERE id = %s AND project_id = %s"
 
 
 @cache
 def update_set(model: Model, columns: Columns) -> str:
-    """A set for each column, one of ids, and then the project's id (PostgreSQL)."""
+    """Parameters: a set for each column, a set of row ids, and then the project's id (PostgreSQL)."""
     table, names = _table(model), _names(model, columns)
     changes = ", ".join(f"{name} = new.{name}" for name in names)
     source = f"{_unnest(model, (*columns, 'id'))} AS new({', '.join(names)}, id)"
@@ -76,7 +77,7 @@ def update_set(model: Model, columns: Columns) -> str:
 
 @cache
 def find(model: Model, key: Columns, columns: Columns) -> str:
-    """The values of the key as one JSON array of arrays, and then the project's id (SQLite)."""
+    """Parameters: the wanted keys as a JSON array of arrays, and then the project's id (SQLite)."""
     table = _table(model)
     wanted = (f"{table}.{name} = json_extract(value, '$[{n}]')" for n, name in enumerate(_names(model, key)))
     same = " AND ".join(wanted)
@@ -86,13 +87,13 @@ def find(model: Model, key: Columns, columns: Columns) -> str:
 
 @cache
 def find_set(model: Model, key: Columns, columns: Columns) -> str:
-    """A set for each column of the key, and then the project's id (PostgreSQL)."""
+    """Parameters: a set for each column of the key, and then the project's id (PostgreSQL)."""
     table = _table(model)
     names = _names(model, key)
     source = f"{_unnest(model, key)} AS wanted({', '.join(f'k{n}' for n in range(len(key)))})"
     same = " AND ".join(f"{table}.{name} = wanted.k{n}" for n, name in enumerate(names))
-    one = f"SELECT {_listed(model, columns)} FROM {table} WHERE project_id = %s AND {same} LIMIT 1"
-    return f"SELECT one.* FROM {source} CROSS JOIN LATERAL ({one}) AS one"
+    row = f"SELECT {_listed(model, columns)} FROM {table} WHERE project_id = %s AND {same} LIMIT 1"
+    return f"SELECT found.* FROM {source} CROSS JOIN LATERAL ({row}) AS found"
 
 
 def _table(model: Model) -> str:
@@ -117,7 +118,7 @@ def _or_add(model: Model, keys: Columns, sums: Columns) -> str:
 
 
 def _unnest(model: Model, columns: Columns) -> str:
-    # The first element is cut off again: a set of one empty text alone would read as an empty array.
+    # `bulk` puts an empty element first, cut off here: a set of one empty text would read as an empty array.
     sets = (
         f"(string_to_array(%s, E'\\x1f', E'\\x1e'))[2:]::{_type(field)}[]"
         for field in fields_of(model, columns)

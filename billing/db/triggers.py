@@ -1,4 +1,4 @@
-"""The ledger is append-only in the database, too: UPDATE, DELETE and TRUNCATE are refused."""
+"""Triggers that make the ledger append-only in the database: they refuse UPDATE, DELETE and TRUNCATE."""
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -22,13 +22,13 @@ def _refusing(name: str, events: str) -> list[str]:
 APPEND_ONLY: Statements = {
     "postgresql": [
         *_refusing("billing_ledger_append_only", "UPDATE OR DELETE"),
-        # One of its own: Citus has no trigger on TRUNCATE at the shards, and so no part of one there.
+        # A separate trigger, because Citus allows none on TRUNCATE at the shards.
         *_refusing("billing_ledger_truncate", "TRUNCATE"),
     ],
     "sqlite": [
         sqlite_trigger("billing_ledger_update", LEDGER, "UPDATE", "", REFUSAL),
         sqlite_trigger("billing_ledger_delete", LEDGER, "DELETE", "", REFUSAL),
-        # INSERT OR REPLACE deletes the row in its way without asking the trigger on DELETE.
+        # INSERT OR REPLACE deletes the existing row without firing the trigger on DELETE.
         sqlite_trigger(
             "billing_ledger_replace",
             LEDGER,
@@ -55,7 +55,7 @@ def install_billing(connection: BaseDatabaseWrapper) -> None:
 
 
 def _columns(connection: BaseDatabaseWrapper) -> set[str]:
-    """Of the ledger, which may be migrated to a state before its newest column."""
+    """The ledger's columns. A migration may have gone back to before the newest of them."""
     with connection.cursor() as cursor:
         described = connection.introspection.get_table_description(cursor, LEDGER)
     return {column.name for column in described}
@@ -65,4 +65,4 @@ TRIGGERS = {
     "postgresql": ["billing_ledger_append_only", "billing_ledger_truncate"],
     "sqlite": ["billing_ledger_update", "billing_ledger_delete", "billing_ledger_replace"],
 }
-"""Names to look for when a database is proved."""
+"""The names that `verify_ledger` looks for."""

@@ -1,4 +1,4 @@
-"""Single fields of a usage event: each checked and brought into form, or refused in words for its sender."""
+"""Check and normalize single fields of a usage event. Raises `EventError` with a reason for the sender."""
 
 import re
 from collections.abc import Callable
@@ -39,35 +39,35 @@ def _characters(field: str, value: Any) -> str:
 def identifier(field: str, value: Any) -> str:
     if value is None:
         raise EventError(field, "is required")
-    told = _characters(field, value)
-    if not 1 <= len(told) <= ID_LENGTH:
-        raise EventError(field, f"must have 1 to {ID_LENGTH} characters, this has {len(told)}")
-    return _without_controls(field, told)
+    characters = _characters(field, value)
+    if not 1 <= len(characters) <= ID_LENGTH:
+        raise EventError(field, f"must have 1 to {ID_LENGTH} characters, this has {len(characters)}")
+    return _without_controls(field, characters)
 
 
 def text(field: str, value: Any, longest: int) -> str:
     if value is None or value == "":
         return ""
-    told = _characters(field, value)
-    if len(told) > longest:
-        raise EventError(field, f"must have at most {longest} characters, this has {len(told)}")
-    return _without_controls(field, told)
+    characters = _characters(field, value)
+    if len(characters) > longest:
+        raise EventError(field, f"must have at most {longest} characters, this has {len(characters)}")
+    return _without_controls(field, characters)
 
 
-def _without_controls(field: str, told: str) -> str:
-    if not told.isprintable() and _CONTROL.search(told):
+def _without_controls(field: str, characters: str) -> str:
+    if not characters.isprintable() and _CONTROL.search(characters):
         raise EventError(field, "must not contain control characters")
-    return told
+    return characters
 
 
 def agent_type(value: Any) -> str:
-    """An agent's name is never refused for how it looks; only NUL can't be stored."""
+    """Accept any text without NUL, the one character that databases can't store."""
     if value is None:
         return ""
-    told = _characters("agentType", value)
-    if "\0" in told:
+    characters = _characters("agentType", value)
+    if "\0" in characters:
         raise EventError("agentType", "must not contain NUL")
-    return told
+    return characters
 
 
 def one_of(field: str, value: Any, allowed: tuple[str, ...]) -> str:
@@ -81,29 +81,29 @@ def status(field: str, value: Any) -> str:
 
 
 def required_instant(get: Get, latest: datetime) -> datetime:
-    told = instant("occurredAt", get("occurredAt"), latest)
-    if told is None:
+    occurred_at = instant("occurredAt", get("occurredAt"), latest)
+    if occurred_at is None:
         raise EventError("occurredAt", "is required")
-    return told
+    return occurred_at
 
 
 def instant(field: str, value: Any, latest: datetime) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, datetime):
-        told = value
+        at = value
     elif isinstance(value, str):
         try:
-            told = timestamps.parse(value)
+            at = timestamps.parse(value)
         except ValueError as error:
             raise EventError(field, f"{error}, not {printable(value)}") from None
     else:
-        raise EventError(field, f"must be an ISO 8601 time in text, not {printable(value)}")
-    if told < EARLIEST:
+        raise EventError(field, f"must be an ISO 8601 time as text, not {printable(value)}")
+    if at < EARLIEST:
         raise EventError(field, "must not be before 2000-01-01")
-    if told > latest:
+    if at > latest:
         raise EventError(field, "must not be more than 24 hours in the future")
-    return told.astimezone(UTC)
+    return at.astimezone(UTC)
 
 
 def tokens(get: Get) -> Tokens:
@@ -111,7 +111,7 @@ def tokens(get: Get) -> Tokens:
     if not any(counts):
         return NO_TOKENS
     if counts[3] > counts[2]:
-        raise EventError("cacheWrite1hTokens", "is a part of cacheWriteTokens and can't exceed it")
+        raise EventError("cacheWrite1hTokens", "is part of cacheWriteTokens and can't exceed it")
     return Tokens(*counts)
 
 
@@ -136,7 +136,7 @@ def _count(field: str, value: Any) -> int:
 def stated_nanos(dollars: Any, credits_: Any, credits_per_dollar: int) -> int | None:
     if dollars is not None:
         if credits_ is not None:
-            raise EventError("credits", "state costDollars or credits, not both")
+            raise EventError("credits", "send costDollars or credits, not both")
         return money.nanos_from_dollars(_amount("costDollars", dollars, MAX_DOLLARS))
     if credits_ is not None:
         amount = _amount("credits", credits_, MAX_DOLLARS * credits_per_dollar)
@@ -157,11 +157,11 @@ def _amount(field: str, value: Any, most: int) -> Decimal:
 def _decimal(field: str, value: Any, most: int) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if type(value) is int and abs(value) > most:  # before Decimal sees its digits
+    if type(value) is int and abs(value) > most:  # before it becomes a Decimal of that many digits
         raise EventError(field, f"must be from 0 to {most:,}")
     if type(value) is int or (isinstance(value, str) and _NUMBER.fullmatch(value)):
         try:
             return Decimal(value)
-        except InvalidOperation:  # an exponent beyond what a Decimal can hold
+        except InvalidOperation:  # an exponent that no Decimal can hold
             pass
     raise EventError(field, f"must be a decimal number, not {printable(value)}")

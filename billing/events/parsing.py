@@ -1,8 +1,8 @@
-"""What senders tell, checked and brought into the form that the ledger books.
+"""Check usage events and bring them into the form that the ledger records. Pure.
 
-One reader for every door: JSON, CSV and the agents' logs all become the same mapping of field
-names (`events.FIELDS`) to plain values, and `read` makes a `UsageEvent` of it or says which field
-is wrong. Names, ranges and defaults are those of the usage event's definition in README.
+Every endpoint and file format comes through here: JSON, CSV and the agents' logs all become a mapping of
+field names (`usage_event.FIELDS`) to plain values, and `read` turns that into a `UsageEvent` or says which
+field is wrong. README defines the names, ranges and defaults.
 """
 
 from collections.abc import Mapping
@@ -38,16 +38,16 @@ _FIELD_SET = frozenset(FIELDS)
 
 
 def read(raw: Mapping[str, Any], *, now: datetime, credits_per_dollar: int) -> UsageEvent:
-    """Make a `UsageEvent` of a mapping of field names to strings, integers and decimals.
+    """Make a `UsageEvent` from a mapping of field names to strings, integers and decimals.
 
-    None and a missing key both mean "not told". Raises `EventError` with the first wrong field.
+    None and a missing key both mean "not reported". Raises `EventError` for the first invalid field.
     """
     latest = now + LATEST_AHEAD
     return fast_path.read(raw, latest, credits_per_dollar) or read_fields(raw, latest, credits_per_dollar)
 
 
 def read_fields(raw: Mapping[str, Any], latest: datetime, credits_per_dollar: int) -> UsageEvent:
-    """`read`, field by field: knows every rule, and says which one is broken."""
+    """`read` field by field: checks every rule and reports the one that is broken."""
     if not _FIELD_SET.issuperset(raw):
         _refuse_unknown_field(raw)
     get = raw.get
@@ -57,11 +57,11 @@ def read_fields(raw: Mapping[str, Any], latest: datetime, credits_per_dollar: in
 
 
 def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
-    """A deduction or refund: money spent, or given back, on a job of a run."""
+    """A deduction or refund: money spent on a job of a run, or given back."""
     event_id = fields.identifier("eventId", get("eventId"))
     job_id = get("jobId")
     if job_id is None and kind == REFUND:
-        raise EventError("jobId", "a refund must name the job whose spend it gives back")
+        raise EventError("jobId", "a refund must name the job that it gives money back for")
     tokens = fields.tokens(get)
     stated = _stated_nanos(get, credits_per_dollar)
     if kind == REFUND:
@@ -75,34 +75,34 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
         model=fields.text("model", get("model"), TEXT_LENGTH),
         tokens=tokens,
         stated_nanos=stated,
-        **_told(get, latest),
+        **_report(get, latest),
     )
 
 
 def _read_job(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
-    """A `job` event: tells of a job and its run, books nothing."""
+    """A `job` event: reports on a job and its run, and records no transaction."""
     _refuse_tokens(kind, fields.tokens(get))
     if _stated_nanos(get, credits_per_dollar):
         raise EventError(
-            "credits" if get("credits") is not None else "costDollars", "a job event has no cost"
+            "credits" if get("credits") is not None else "costDollars", "a job event can't have a cost"
         )
     if fields.text("model", get("model"), TEXT_LENGTH):
-        raise EventError("model", "a job event books nothing and can't have it")
+        raise EventError("model", "a job event records no usage and can't have a model")
     event_id = get("eventId")
     return UsageEvent(
         kind=kind,
         event_id="" if event_id is None else fields.identifier("eventId", event_id),
         occurred_at=fields.required_instant(get, latest),
         job_id=fields.identifier("jobId", get("jobId")),
-        **_told(get, latest),
+        **_report(get, latest),
     )
 
 
 def _read_credit(kind: str, get: Get, latest: datetime, credits_per_dollar: int) -> UsageEvent:
-    """A purchase or grant: credits coming in, of no run or job."""
+    """A purchase or grant: incoming credits, without a run or job."""
     for field in (*RUN_AND_JOB_FIELDS, "model", "reservationId"):
         if get(field) is not None:
-            raise EventError(field, f"a {kind} belongs to no run or job and can't have it")
+            raise EventError(field, f"a {kind} has no run or job and can't have this field")
     _refuse_tokens(kind, fields.tokens(get))
     stated = _stated_nanos(get, credits_per_dollar)
     _require_cost(kind, stated)
@@ -123,9 +123,9 @@ _READERS = {
 }
 
 
-def _told(get: Get, latest: datetime) -> dict[str, Any]:
-    """What the event tells of its run and job, and of what was reserved for it."""
-    reserved = get("reservationId")
+def _report(get: Get, latest: datetime) -> dict[str, Any]:
+    """What the event reports on its run and job, and the reservation that it ends."""
+    reservation = get("reservationId")
     return {
         "run_id": fields.identifier("runId", get("runId")),
         "trigger": fields.text("trigger", get("trigger"), TRIGGER_LENGTH),
@@ -136,7 +136,7 @@ def _told(get: Get, latest: datetime) -> dict[str, Any]:
         "job_status": fields.status("jobStatus", get("jobStatus")),
         "job_started_at": fields.instant("jobStartedAt", get("jobStartedAt"), latest),
         "job_finished_at": fields.instant("jobFinishedAt", get("jobFinishedAt"), latest),
-        "reservation_id": "" if reserved is None else fields.identifier("reservationId", reserved),
+        "reservation_id": "" if reservation is None else fields.identifier("reservationId", reservation),
     }
 
 
@@ -150,7 +150,7 @@ def _refuse_unknown_field(raw: Mapping[str, Any]) -> NoReturn:
 
 
 def unknown_field(name: object) -> str:
-    """The reason for refusing a field that is not listed; names the nearest known one."""
+    """The reason for rejecting an unknown field; suggests the known field with the nearest name."""
     near = get_close_matches(str(name)[:TEXT_LENGTH], FIELDS, n=1, cutoff=0.6)
     return "unknown field" + (f", did you mean {near[0]}?" if near else "")
 
@@ -158,9 +158,9 @@ def unknown_field(name: object) -> str:
 def _refuse_tokens(kind: str, tokens: Tokens) -> None:
     if tokens is not NO_TOKENS:
         field = next(f for f, n in zip(TOKEN_FIELDS, msgspec.structs.astuple(tokens), strict=True) if n)
-        raise EventError(field, f"a {kind} has no tokens")
+        raise EventError(field, f"a {kind} can't have tokens")
 
 
 def _require_cost(kind: str, stated: int | None) -> None:
     if stated is None:
-        raise EventError("costDollars", f"a {kind} must state its costDollars or credits")
+        raise EventError("costDollars", f"a {kind} needs costDollars or credits")

@@ -1,16 +1,16 @@
-"""What is known of runs and jobs: lattices over the set of recorded events. Pure.
+"""The state of runs and jobs as a function of the set of recorded events. Pure.
 
-Hearing is commutative, associative and idempotent, so that late, repeated and parallel senders
-need no thought anywhere else (the rules are those of README's "What is known of a run").
+Applying an event is commutative, associative and idempotent, so late, repeated and parallel senders need
+no special treatment anywhere else. README's section on runs and jobs states the rules.
 """
 
 from datetime import date, datetime
 
 from billing.events.usage_event import DEDUCTION, JOB, STATUSES, UsageEvent
 from products.agent_types import OTHER
+from products.statuses import FAILED, RUNNING, SUCCEEDED
 
 _RANK = {status: rank for rank, status in enumerate(("", *STATUSES))}
-RUNNING, SUCCEEDED, CANCELLED, FAILED = STATUSES
 
 
 def earlier(a: datetime | None, b: datetime | None) -> datetime | None:
@@ -21,15 +21,15 @@ def later(a: datetime | None, b: datetime | None) -> datetime | None:
     return b if a is None or (b is not None and b > a) else a
 
 
-def better_name(known: str, told: str, weakest: str = OTHER) -> str:
-    """One told over none and over `other`; of two different ones the lesser by code point."""
-    if told in ("", known, weakest) and known:
-        return known
-    return told if known in ("", weakest) else min(known, told)
+def better_name(current: str, reported: str, weakest: str = OTHER) -> str:
+    """Any name beats "" and `other`; of two different names the lesser by code point wins."""
+    if reported in ("", current, weakest) and current:
+        return current
+    return reported if current in ("", weakest) else min(current, reported)
 
 
-class Known:
-    """The lattice that runs and jobs share. `pk` is None until the row is written."""
+class State:
+    """The part that runs and jobs share. `pk` is None until the row is written."""
 
     __slots__ = (
         *(
@@ -59,9 +59,10 @@ class Known:
         self.first_event_at = first_event_at
         self.last_event_at = last_event_at
         self.stored: tuple[object, ...] | None = None
-        """The columns as they stand in the database; None for a new row."""
+        """The columns as the database has them; None for a new row."""
 
     def apply_report(self, status: str, started: datetime | None, finished: datetime | None) -> bool:
+        """Apply a reported status, start and finish; return whether anything changed."""
         changed = False
         if _RANK[status] > _RANK[self.reported_status]:
             self.reported_status = status
@@ -76,8 +77,11 @@ class Known:
             changed = True
         return changed
 
-    def happened(self, instant: datetime) -> bool:
-        """A deduction or job event took place then; refunds move neither start nor finish."""
+    def apply_instant(self, instant: datetime) -> bool:
+        """Apply the instant of a deduction or job event; return whether anything changed.
+
+        Refunds are not applied: they move neither start nor finish.
+        """
         changed = False
         if self.first_event_at is None or instant < self.first_event_at:
             self.first_event_at = instant
@@ -100,7 +104,7 @@ class Known:
         return None if self.status == RUNNING else self.reported_finished_at or self.last_event_at
 
 
-class KnownRun(Known):
+class RunState(State):
     __slots__ = ("failed_jobs", "job_count", "reported_trigger", "run_id", "running_jobs")
 
     def __init__(
@@ -110,28 +114,28 @@ class KnownRun(Known):
         job_count: int = 0,
         running_jobs: int = 0,
         failed_jobs: int = 0,
-        *lattice: object,
+        *shared: object,
     ) -> None:
-        super().__init__(*lattice)  # type: ignore[arg-type]  # the columns of a row, in order
+        super().__init__(*shared)  # type: ignore[arg-type]  # the columns of a row, in order
         self.run_id = run_id
         self.reported_trigger = reported_trigger
         self.job_count = job_count
         self.running_jobs = running_jobs
         self.failed_jobs = failed_jobs
 
-    def hear(self, event: UsageEvent) -> bool:
-        """Take in what an event tells; says whether that changed anything."""
+    def apply(self, event: UsageEvent) -> bool:
+        """Apply what an event reports on its run; return whether anything changed."""
         changed = self.apply_report(event.run_status, event.run_started_at, event.run_finished_at)
         if event.trigger:
             trigger = better_name(self.reported_trigger, event.trigger)
             changed |= trigger != self.reported_trigger
             self.reported_trigger = trigger
         if event.kind in (DEDUCTION, JOB):
-            changed |= self.happened(event.occurred_at)
+            changed |= self.apply_instant(event.occurred_at)
         return changed
 
     def count_job(self, before: str | None, after: str) -> None:
-        """A job's status moved from `before` (None: the job is new) to `after`."""
+        """Count a job whose status changed from `before` (None: the job is new) to `after`."""
         self.job_count += before is None
         self.running_jobs += (after == RUNNING) - (before == RUNNING)
         self.failed_jobs += (after == FAILED) - (before == FAILED)
@@ -145,24 +149,27 @@ class KnownRun(Known):
         return FAILED if self.failed_jobs else SUCCEEDED
 
 
-class KnownJob(Known):
+class JobState(State):
     __slots__ = ("agent_type", "before", "has_deduction", "job_id", "run")
 
     def __init__(
-        self, run: KnownRun, job_id: str, agent_type: str = "", has_deduction: bool = False, *lattice: object
+        self, run: RunState, job_id: str, agent_type: str = "", has_deduction: bool = False, *shared: object
     ) -> None:
-        super().__init__(*lattice)  # type: ignore[arg-type]  # the columns of a row, in order
+        super().__init__(*shared)  # type: ignore[arg-type]  # the columns of a row, in order
         self.run = run
         self.job_id = job_id
         self.agent_type = agent_type
         self.has_deduction = has_deduction
-        self.before: JobBooking | None = None
-        """How the rollups hold the job; None for a new one."""
+        self.before: JobSnapshot | None = None
+        """The job before this batch, as the rollups count it; None for a new job."""
 
-    def hear(self, event: UsageEvent, agent_type: str) -> bool:
-        """Take in what an event tells (`agent_type`: its admitted slug); says whether anything changed."""
+    def apply(self, event: UsageEvent, agent_type: str) -> bool:
+        """Apply what an event reports on its job; return whether anything changed.
+
+        `agent_type` is the slug that the event's agent type is recorded under.
+        """
         changed = self.apply_report(event.job_status, event.job_started_at, event.job_finished_at)
-        if agent_type not in ("", OTHER):  # a job told `other` is stored, and read back, as one told none
+        if agent_type not in ("", OTHER):  # a reported `other` is stored, and read back, as no report
             better = better_name(self.agent_type, agent_type)
             changed |= better != self.agent_type
             self.agent_type = better
@@ -170,7 +177,7 @@ class KnownJob(Known):
             self.has_deduction = True
             changed = True
         if event.kind in (DEDUCTION, JOB):
-            changed |= self.happened(event.occurred_at)
+            changed |= self.apply_instant(event.occurred_at)
         return changed
 
     @property
@@ -178,8 +185,8 @@ class KnownJob(Known):
         return self.reported_status or (SUCCEEDED if self.has_deduction else RUNNING)
 
 
-class JobBooking:
-    """The part of a job that rollups hold: its agent type, and how and on which day it finished."""
+class JobSnapshot:
+    """What the rollups depend on of a job: its agent type, its status and the day on which it finished."""
 
     __slots__ = ("agent_type", "finished_on", "status")
 

@@ -1,8 +1,11 @@
-"""Usage events in the form that the ledger books, and the words in which senders tell them."""
+"""The usage event as the ledger records it, and the field names and limits of what senders send. Pure."""
 
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from django.db import models
+
+from products.statuses import Status
 
 ID_LENGTH = 200
 TEXT_LENGTH = 200
@@ -11,11 +14,25 @@ MAX_TOKENS = 10**12
 MAX_DOLLARS = 1_000_000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(hours=24)
+"""How far in the future an instant may lie."""
 
-DEDUCTION, REFUND, PURCHASE, GRANT, JOB = "deduction", "refund", "purchase", "grant", "job"
-KINDS = (DEDUCTION, REFUND, PURCHASE, GRANT, JOB)
-STATUSES = ("running", "succeeded", "cancelled", "failed")
-"""In the order in which one of two that were told wins: the later over the earlier."""
+
+class Kind(models.TextChoices):
+    """The kinds of credit transactions."""
+
+    DEDUCTION = "deduction"
+    REFUND = "refund"
+    PURCHASE = "purchase"
+    GRANT = "grant"
+
+
+# Plain strings for code that runs once an event: reading an enumeration's member takes longer.
+DEDUCTION, REFUND, PURCHASE, GRANT = Kind.values
+JOB = "job"
+"""The kind of an event that reports on a job and its run, and records no transaction."""
+KINDS = (*Kind.values, JOB)
+STATUSES = tuple(Status.values)
+"""Weakest first: of several reported ones, the last in this order holds."""
 
 TOKEN_FIELDS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
 RUN_AND_JOB_FIELDS = (
@@ -36,7 +53,7 @@ FIELDS = (
 
 
 class EventError(Exception):
-    """An event that can't be booked: which field, and why, in words for the sender."""
+    """An invalid event: which field is wrong, and why, in words for its sender."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
@@ -66,7 +83,7 @@ NO_TOKENS = Tokens()
 
 
 class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """An event in the form that is booked. Instants are UTC; "" and None mean "not told"."""
+    """A valid event in normal form. Instants are UTC; "" and None mean "not reported"."""
 
     kind: str
     occurred_at: datetime
@@ -84,29 +101,32 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     model: str = ""
     tokens: Tokens = NO_TOKENS
     stated_nanos: int | None = None
-    """The cost that the sender stated; None where it is to be computed."""
+    """The cost that the sender stated; None if it has to be computed."""
     reservation_id: str = ""
-    """What was reserved for this usage, and ends with it."""
-    booked_before: Tokens = NO_TOKENS
-    """Counts of the same model call that stand in the ledger already: the price is that of the
-    whole call less that of these."""
+    """The budget reservation made for this usage; recording the usage ends it."""
+    already_recorded: Tokens = NO_TOKENS
+    """Tokens of the same model call that are in the ledger already. The cost of this event is the
+    price of the whole call less the price of these."""
 
     @property
     def content(self) -> tuple[object, ...]:
-        told = (self.kind, self.occurred_at, self.run_id, self.job_id, self.model)
-        return content(*told, self.tokens, self.stated_nanos)
+        named = (self.kind, self.occurred_at, self.run_id, self.job_id, self.model)
+        return content(*named, self.tokens, self.stated_nanos)
 
 
 def content(
     kind: str, occurred_at: datetime, run: str, job: str, model: str, t: Tokens, stated_nanos: int | None
 ) -> tuple[object, ...]:
-    """What makes two events with one id the same: what is booked, not what is told or computed."""
+    """What two events with one id must share to be the same event.
+
+    Reports on the run and job, and a computed cost, are not part of it.
+    """
     counts = (t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output)
     return (kind, occurred_at, run, job, model, *counts, stated_nanos)
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """Something a sender sent that is no usage event: where it stood, which field, and why."""
+    """Input that is not a valid usage event: where it was found, which field is wrong, and why."""
 
     reason: str
     field: str = ""

@@ -54,7 +54,7 @@ class Receipt:
 
     counts: Counter[str] = field(default_factory=Counter)
     unpriced_models: Counter[str] = field(default_factory=Counter)
-    booked_as_other: Counter[str] = field(default_factory=Counter)
+    recorded_as_other: Counter[str] = field(default_factory=Counter)
     files: int = 0
 
     @property
@@ -169,5 +169,5 @@ def _count(receipt: Receipt, report: Report, item: Item, outcome: Outcome) -> No
         report(Problem(outcome.status, item.origin, about + reason))
     if outcome.unpriced_model is not None:
         receipt.unpriced_models[outcome.unpriced_model or "(no model told)"] += 1
-    if outcome.booked_as_other is not None:
-        receipt.booked_as_other[outcome.booked_as_other] += 1
+    if outcome.recorded_as_other is not None:
+        receipt.recorded_as_other[outcome.recorded_as_other] += 1

@@ -1,4 +1,4 @@
-"""The one writer of the ledger, with what it needs to write it."""
+"""The ledger writer, and what it needs to write."""
 
 from billing.ledger.recording import Outcome, count, lock, record
 

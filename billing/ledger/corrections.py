@@ -1,7 +1,7 @@
-"""Missing costs, booked: beside an unpriced deduction a second line with its cost.
+"""Add the missing costs of unpriced deductions: each gets a second transaction with its cost.
 
-The deduction itself never changes. The second line has no tokens, for they are counted already; it
-has the same instant, day and job, and the id `<event id>+priced`.
+The deduction itself never changes. The correction has no tokens, because the deduction's are counted
+already; it has the same instant, day and job, and the id `<event id>+priced`.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from billing import money, signals
 from billing.db import bulk
-from billing.events.run_state import KnownRun
+from billing.events.run_state import RunState
 from billing.events.usage_event import DEDUCTION, MAX_DOLLARS, Tokens
 from billing.ledger import recording
 from billing.ledger.unit_of_work import AgentTypes
-from billing.models import CreditTransaction
+from billing.models import CostSource, CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
@@ -26,11 +26,11 @@ SUFFIX = "+priced"
 PAGE = 1_000
 
 Price = Callable[["Unpriced"], int | None]
-"""Nano-dollars; None where the price is not known here either."""
+"""Returns nano-dollars; None if this price list doesn't know the price either."""
 
 
 class Unpriced(NamedTuple):
-    """An unpriced deduction, with the run and agent type that its cost is to be counted for."""
+    """An unpriced deduction, with the run and agent type that its cost counts for."""
 
     pk: int
     event_id: str
@@ -46,17 +46,17 @@ class Unpriced(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of an unpriced deduction: its cost in nano-dollars, or why it stays unpriced."""
+    """The result for an unpriced deduction: its cost in nano-dollars, or why it stays unpriced."""
 
     deduction: Unpriced
     nanos: int | None
     obstacle: str = ""
 
 
-def book_missing(project: Project, price: Price, *, dry_run: bool = False) -> Iterator[Decision]:
-    """Price every unpriced deduction of a project and book what was missing, a page a transaction.
+def add_missing_costs(project: Project, price: Price, *, dry_run: bool = False) -> Iterator[Decision]:
+    """Price every unpriced deduction of a project and record the costs, `PAGE` in a transaction.
 
-    Yields a decision for each, once its page is committed; a dry run decides and books nothing.
+    Yields a decision for each deduction, once its page is committed. A dry run decides and records nothing.
     """
     last = 0
     while True:
@@ -65,7 +65,7 @@ def book_missing(project: Project, price: Price, *, dry_run: bool = False) -> It
             page = _page(project, last)
             decisions = _decide(project, page, price)
             if not dry_run:
-                _book(project, [one for one in decisions if one.nanos is not None])
+                _record(project, [decision for decision in decisions if decision.nanos is not None])
         yield from decisions
         if len(page) < PAGE:
             return
@@ -89,60 +89,61 @@ def _page(project: Project, after: int) -> list[Unpriced]:
 
 
 def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
-    wanted = [(one.event_id + SUFFIX,) for one in page]
-    taken = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("event_id",))
-    told = {event_id for (event_id,) in taken}
-    return [_decision(one, price(one), told) for one in page]
+    wanted = [(deduction.event_id + SUFFIX,) for deduction in page]
+    found = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("event_id",))
+    taken = {event_id for (event_id,) in found}
+    return [_decision(deduction, price(deduction), taken) for deduction in page]
 
 
-def _decision(deduction: Unpriced, nanos: int | None, told: set[str]) -> Decision:
+def _decision(deduction: Unpriced, nanos: int | None, taken: set[str]) -> Decision:
     if nanos is None:
         return Decision(deduction, None, "no price is known")
     if nanos > MAX_DOLLARS * money.NANOS_PER_DOLLAR:
         return Decision(deduction, None, f"it would cost more than {MAX_DOLLARS:,} dollars")
-    if deduction.event_id + SUFFIX in told:
-        return Decision(deduction, None, f"the id {deduction.event_id}{SUFFIX} is a sender's already")
+    if deduction.event_id + SUFFIX in taken:
+        reason = f"a sender has already used the id {deduction.event_id}{SUFFIX}"
+        return Decision(deduction, None, reason)
     return Decision(deduction, nanos)
 
 
-def _book(project: Project, decisions: list[Decision]) -> None:
+def _record(project: Project, decisions: list[Decision]) -> None:
     if not decisions:
         return
     now = timezone.now()
     changes = updates.Changes()
-    runs: dict[int, KnownRun] = {}
+    runs: dict[int, RunState] = {}
     rows = []
-    for decision in sorted(decisions, key=lambda one: one.deduction.event_id):
-        one, nanos = decision.deduction, decision.nanos
+    for decision in sorted(decisions, key=lambda decision: decision.deduction.event_id):
+        deduction, nanos = decision.deduction, decision.nanos
         assert nanos is not None
         rows.append(
             (
-                *(project.pk, one.job_id, one.event_id + SUFFIX, DEDUCTION, nanos),
-                *(CreditTransaction.CostSource.COMPUTED.value, one.model, 0, 0, 0, 0, 0),
-                *(one.occurred_at, one.billed_on, now, one.pk),
+                *(project.pk, deduction.job_id, deduction.event_id + SUFFIX, DEDUCTION, nanos),
+                *(CostSource.COMPUTED.value, deduction.model, 0, 0, 0, 0, 0),
+                *(deduction.occurred_at, deduction.billed_on, now, deduction.pk),
             )
         )
-        run = runs.setdefault(one.run_id, _numbered_run(one.run_id))
-        changes.correct(
+        run = runs.setdefault(deduction.run_id, _run_with_id(deduction.run_id))
+        changes.add_correction(
             updates.Correction(
                 run=run,
-                agent_type=one.agent_type,
-                job_status=one.job_status,
-                day=one.billed_on,
+                agent_type=deduction.agent_type,
+                job_status=deduction.job_status,
+                day=deduction.billed_on,
                 nanos=nanos,
-                model=one.model,
-                input_tokens=one.tokens.all_input,
-                output_tokens=one.tokens.output,
+                model=deduction.model,
+                input_tokens=deduction.tokens.all_input,
+                output_tokens=deduction.tokens.output,
             )
         )
     bulk.insert(CreditTransaction, (*recording.COLUMNS, "corrects_id"), rows)
     updates.add(project, AgentTypes(project, ()), changes)
-    project.renew()
+    project.renew_version()
     signals.announce(project, changes.months_of_spend())
 
 
-def _numbered_run(pk: int) -> KnownRun:
-    """The rollups ask nothing but its number."""
-    run = KnownRun("")
+def _run_with_id(pk: int) -> RunState:
+    """The rollups need only its id."""
+    run = RunState("")
     run.pk = pk
     return run

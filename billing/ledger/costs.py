@@ -1,4 +1,4 @@
-"""What each event of a batch costs: stated by its sender, computed by a price, or not known."""
+"""The cost of each event of a batch: stated by its sender, computed from a price, or unknown."""
 
 from collections.abc import Sequence
 from typing import TypeGuard
@@ -6,46 +6,50 @@ from zoneinfo import ZoneInfo
 
 from billing import money, periods
 from billing.events.usage_event import JOB, MAX_DOLLARS, Rejection, UsageEvent
-from billing.models import CreditTransaction
+from billing.models import CostSource
 from billing.prices import price_list
-from billing.prices.overrides import OwnPrices
+from billing.prices.overrides import PriceOverrides
 from products.models import Project
 
 Cost = tuple[int, str]
-"""Nano-dollars, and where they come from (`CreditTransaction.CostSource`)."""
+"""Nano-dollars, and where they come from: a `CostSource`."""
 
-REPORTED = CreditTransaction.CostSource.REPORTED.value  # an enumeration takes its time to be asked
-COMPUTED = CreditTransaction.CostSource.COMPUTED.value
-UNPRICED = CreditTransaction.CostSource.UNPRICED.value
+# Plain strings: reading an enumeration's member takes longer, and this code runs once an event.
+REPORTED = CostSource.REPORTED.value
+COMPUTED = CostSource.COMPUTED.value
+UNPRICED = CostSource.UNPRICED.value
 _MAX_NANOS = MAX_DOLLARS * money.NANOS_PER_DOLLAR
 
 
 def find(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Cost]:
-    """One cost each. It needs no lock, and nobody should wait for it."""
+    """The cost of each event. Needs no lock, so call it before taking one."""
     zone = periods.zone(project.time_zone)
-    own = OwnPrices(project, {event.model for event in events if _is_to_be_priced(event)})
-    return [_cost(event, own, zone) for event in events]
+    overrides = PriceOverrides(project, {event.model for event in events if _needs_price(event)})
+    return [_cost(event, overrides, zone) for event in events]
 
 
-def _is_to_be_priced(event: UsageEvent | Rejection) -> TypeGuard[UsageEvent]:
+def _needs_price(event: UsageEvent | Rejection) -> TypeGuard[UsageEvent]:
     return isinstance(event, UsageEvent) and event.kind != JOB and event.stated_nanos is None
 
 
-def _cost(event: UsageEvent | Rejection, own: OwnPrices, zone: ZoneInfo) -> Cost:
+def _cost(event: UsageEvent | Rejection, overrides: PriceOverrides, zone: ZoneInfo) -> Cost:
     if isinstance(event, Rejection) or event.kind == JOB:
         return 0, ""
     if event.stated_nanos is not None:
         return event.stated_nanos, REPORTED
-    rates = own.rates(event.model, periods.day_of(event.occurred_at, zone)) if own else None
-    nanos = price_list.cost_nanos(event.model, event.tokens, event.occurred_at, event.booked_before, rates)
+    rates = overrides.rates(event.model, periods.day_of(event.occurred_at, zone)) if overrides else None
+    nanos = price_list.cost_nanos(event.model, event.tokens, event.occurred_at, event.already_recorded, rates)
     if nanos is None:
         return 0, UNPRICED
     return nanos, COMPUTED
 
 
-def unless_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
-    """Sound token counts can cost more than any one event may; it alone is refused, not its batch."""
+def reject_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
+    """Replace an event by a rejection if its computed cost is more than one event may cost.
+
+    Valid token counts can add up to that; only the event is rejected, not its batch.
+    """
     if cost[0] <= _MAX_NANOS or isinstance(event, Rejection):
         return event
-    reason = f"its tokens cost more than {MAX_DOLLARS:,} dollars by the price of {event.model}"
+    reason = f"its tokens would cost more than {MAX_DOLLARS:,} dollars at the price of {event.model}"
     return Rejection(event_id=event.event_id, field="model", reason=reason)

@@ -1,4 +1,4 @@
-"""What the ledger holds already under the ids of events."""
+"""Find the transactions that the ledger already holds under the ids of events."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from billing.db import bulk
 from billing.events.usage_event import Tokens, content
-from billing.models import CreditTransaction
+from billing.models import CostSource, CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
 
 class Line(NamedTuple):
-    """A transaction in its sender's terms. `run_id` and `job_id` are the names that senders gave, or ""."""
+    """A transaction in its sender's terms. `run_id` and `job_id` are the sender's ids, or ""."""
 
     event_id: str
     kind: str
@@ -21,11 +21,11 @@ class Line(NamedTuple):
     model: str
     tokens: Tokens
     stated_nanos: int | None
-    """None where the cost was not stated, but computed."""
+    """None if the cost was computed or is unknown."""
 
     @property
     def content(self) -> tuple[object, ...]:
-        """As `UsageEvent.content` has it."""
+        """Comparable with `UsageEvent.content`."""
         return content(*self[1:])
 
 
@@ -34,12 +34,13 @@ _COLUMNS = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source"),
 )
-_REPORTED = CreditTransaction.CostSource.REPORTED.value
+_REPORTED = CostSource.REPORTED.value
 
 
 def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
-    """In no order; an id that is not in the ledger has none."""
-    found = bulk.find(CreditTransaction, project.pk, ("event_id",), [(one,) for one in event_ids], _COLUMNS)
+    """The lines that exist under these ids, in no particular order."""
+    wanted = [(event_id,) for event_id in event_ids]
+    found = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, _COLUMNS)
     names = _names(project, {row[3] for row in found})
     return [
         Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
@@ -48,11 +49,11 @@ def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
 
 
 def _names(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:
-    """Run and job as their senders call them, by the job's key; a purchase has none."""
-    found = _by_id(AgentJob, project, jobs - {None}, ("id", "run_id", "job_id"))
-    runs = dict(_by_id(PipelineRun, project, {run for _, run, _ in found}, ("id", "run_id")))
+    """The senders' run id and job id by the job's primary key; "" for transactions without a job."""
+    found = _by_pk(AgentJob, project, jobs - {None}, ("id", "run_id", "job_id"))
+    runs = dict(_by_pk(PipelineRun, project, {run for _, run, _ in found}, ("id", "run_id")))
     return {None: ("", ""), **{pk: (runs[run], job_id) for pk, run, job_id in found}}
 
 
-def _by_id(model: Any, project: Project, ids: Iterable[Any], columns: tuple[str, ...]) -> list[Any]:
-    return bulk.find(model, project.pk, ("id",), [(one,) for one in sorted(ids)], columns)
+def _by_pk(model: Any, project: Project, pks: Iterable[Any], columns: tuple[str, ...]) -> list[Any]:
+    return bulk.find(model, project.pk, ("id",), [(pk,) for pk in sorted(pks)], columns)

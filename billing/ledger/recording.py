@@ -1,7 +1,7 @@
-"""The one door: records a batch of usage events, and is the only writer of runs, jobs and money.
+"""The ledger writer: records batches of usage events. Nothing else writes runs, jobs or transactions.
 
-Everything that it answers as recorded is in the ledger with its rollups; after an exception nothing
-of the batch is. The same event again changes nothing, whoever sends it, however often, in parallel.
+Every event that it reports as recorded is in the ledger and in the rollups; after an exception nothing of
+the batch is. Recording an event again changes nothing, even if several senders do so at the same time.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from billing import periods, signals
 from billing.db import bulk
-from billing.events.run_state import KnownJob
+from billing.events.run_state import JobState
 from billing.events.usage_event import JOB, Rejection, UsageEvent
 from billing.ledger import costs, lookup, reservations, sqlite_lock
 from billing.ledger.costs import Cost
@@ -26,66 +26,68 @@ from billing.models import CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
-Status = Literal["recorded", "duplicate", "conflict", "rejected", "withheld"]
+OutcomeStatus = Literal["recorded", "duplicate", "conflict", "rejected", "withheld"]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What became of one event. `withheld`: sound, but an atomic batch failed by another one."""
+    """The result for one event. `withheld`: valid, but another event made its atomic batch fail."""
 
-    status: Status
+    status: OutcomeStatus
     event_id: str = ""
     field: str = ""
     reason: str = ""
     unpriced_model: str | None = None
-    """The model whose price is not known, where the event was recorded as unpriced."""
-    booked_as_other: str | None = None
-    """The agent type beyond the project's limit that was booked under `other`."""
+    """The model without a known price, if the event was recorded as unpriced."""
+    recorded_as_other: str | None = None
+    """The reported agent type, if it was recorded as `other` because the project has too many."""
 
 
 def record(
     project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
 ) -> list[Outcome]:
-    """Record events in one transaction; one outcome each, in their order.
+    """Record events in one transaction; return an outcome for each, in the same order.
 
-    Rejections and conflicts are reported and the rest recorded together; with `atomic` nothing is
-    recorded if there are any. An exception (a lost connection, a sum beyond 64 bits) records nothing.
+    Rejections and conflicts are reported, and the other events recorded. With `atomic`, nothing is recorded
+    if there is a rejection or conflict. An exception (a lost connection, a sum over 64 bits) records nothing.
     """
     found = costs.find(project, events)
-    events = [costs.unless_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
+    events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():
         return _Batch(lock(project), events, found).record(atomic)
 
 
 def lock(project: Project) -> Project:
-    """The project's row, locked until the transaction ends: all writers of one project queue here.
+    """Lock the project's row until the transaction ends, and return the project as it is now.
 
-    It makes every look-up-then-write of the door race-free. On SQLite the transaction is IMMEDIATE
-    and holds the lock on the whole database already.
+    All writers of a project queue here, which makes every look-up-then-write of the ledger writer free of
+    races. On SQLite the transaction is IMMEDIATE and has locked the whole database already.
     """
     rows: QuerySet[Project] = Project.objects.all()
     if connection.vendor == "postgresql":
-        rows = _waiting_no_longer_than(settings.LOCK_TIMEOUT, rows).select_for_update(no_key=True)
+        rows = _with_lock_timeout(settings.LOCK_TIMEOUT, rows).select_for_update(no_key=True)
     return rows.get(pk=project.pk)
 
 
-def _waiting_no_longer_than(seconds: float, rows: QuerySet[Project]) -> QuerySet[Project]:
-    """SQLite's connections wait so long anyhow; PostgreSQL's would wait for ever, each with a worker.
+def _with_lock_timeout(seconds: float, rows: QuerySet[Project]) -> QuerySet[Project]:
+    """Limit how long PostgreSQL waits for the lock; it would wait for ever, and so would the worker.
 
-    A condition, because a row's conditions are asked before it is locked: it saves a round trip.
+    SQLite's connections have the same timeout from the settings. As a condition of the query it saves a round
+    trip, because PostgreSQL evaluates conditions before it locks the row. On a cluster the condition would
+    apply on the machine that has the row only, not to the locks that the coordinator takes.
     """
-    milliseconds = max(int(seconds * 1000), 1)  # 0 would be for ever
+    milliseconds = max(int(seconds * 1000), 1)  # 0 would mean no limit
     if settings.DISTRIBUTED:
         from billing.db.citus import locks
 
         locks.wait_at_most(milliseconds)
         return rows
     condition = "set_config('lock_timeout', %s, true) IS NOT NULL"
-    # Our own words.
+    # No input goes into this SQL.
     return rows.filter(RawSQL(condition, [str(milliseconds)], output_field=BooleanField()))  # noqa: S611
 
 
 class _Batch:
-    """One call of the door, under the project's lock."""
+    """One call of `record`, under the project's lock."""
 
     def __init__(
         self, project: Project, events: Sequence[UsageEvent | Rejection], costs: Sequence[Cost]
@@ -96,62 +98,65 @@ class _Batch:
         self.costs = costs
 
     def record(self, atomic: bool) -> list[Outcome]:
-        verdicts = self.judge()
-        if atomic and any(verdict.status in ("rejected", "conflict") for verdict in verdicts):
-            return [_withheld(verdict) for verdict in verdicts]
-        heard = [
+        outcomes = self.compare_with_ledger()
+        if atomic and any(outcome.status in ("rejected", "conflict") for outcome in outcomes):
+            return [_withheld(outcome) for outcome in outcomes]
+        accepted = [
             (position, event)
-            for position, (event, verdict) in enumerate(zip(self.events, verdicts, strict=True))
-            if isinstance(event, UsageEvent) and verdict.status in ("recorded", "duplicate")
+            for position, (event, outcome) in enumerate(zip(self.events, outcomes, strict=True))
+            if isinstance(event, UsageEvent) and outcome.status in ("recorded", "duplicate")
         ]
-        if not heard:
-            return verdicts
-        ended = reservations.end(self.project, (event for _, event in heard))
+        if not accepted:
+            return outcomes
+        ended = reservations.end(self.project, (event for _, event in accepted))
         new = [
             position
-            for position, event in heard
-            if event.kind != JOB and verdicts[position].status == "recorded"
+            for position, event in accepted
+            if event.kind != JOB and outcomes[position].status == "recorded"
         ]
-        changed = self.write(verdicts, heard, new)
+        changed = self.write(outcomes, accepted, new)
         if changed or ended:
-            self.project.renew()
-        return verdicts
+            self.project.renew_version()
+        return outcomes
 
-    def judge(self) -> list[Outcome]:
-        """Tell new events from known ones; a job event's verdict is settled when it is heard."""
-        known = _booked_content(self.project, self.events)
+    def compare_with_ledger(self) -> list[Outcome]:
+        """Outcomes by what the ledger holds. A job event is a duplicate here until `apply` finds a change."""
+        known = _recorded_content(self.project, self.events)
         first: dict[str, UsageEvent] = {}
-        verdicts = []
+        outcomes = []
         for event in self.events:
             if isinstance(event, Rejection):
-                verdicts.append(
+                outcomes.append(
                     Outcome(
                         status="rejected", event_id=event.event_id, field=event.field, reason=event.reason
                     )
                 )
             elif event.kind == JOB:
-                verdicts.append(Outcome(status="duplicate", event_id=event.event_id))
+                outcomes.append(Outcome(status="duplicate", event_id=event.event_id))
             else:
-                verdicts.append(_verdict(event, known.get(event.event_id), first))
-        return verdicts
+                outcomes.append(_compared(event, known.get(event.event_id), first))
+        return outcomes
 
-    def write(self, verdicts: list[Outcome], heard: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
-        """Whether anything is there now that was not before; what the events came to, into `verdicts`."""
-        of_runs = [event for _, event in heard if event.run_id]
+    def write(self, outcomes: list[Outcome], accepted: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
+        """Write runs, jobs, ledger and rollups, and complete `outcomes`; return whether anything changed.
+
+        `new` are the positions of the events that become transactions.
+        """
+        of_runs = [event for _, event in accepted if event.run_id]
         agent_types = AgentTypes(self.project, (event.agent_type for event in of_runs))
         runs = Runs(self.project, of_runs)
         jobs = Jobs(self.project, runs, of_runs, agent_types, self.zone)
-        job_of = self.hear(verdicts, heard, agent_types, runs, jobs)
+        job_of = self.apply(outcomes, accepted, agent_types, runs, jobs)
         for position in new:
-            verdicts[position] = self.noted(
-                verdicts[position], self.costs[position], self.events[position], agent_types
+            outcomes[position] = self.with_notes(
+                outcomes[position], self.costs[position], self.events[position], agent_types
             )
 
         changes = updates.Changes()
         for job, before, after in jobs.moved():
-            changes.move(jobs.booked_sums(job), before, after)
+            changes.move(jobs.recorded_sums(job), before, after)
         for job in jobs:
-            changes.count_job(job.before, jobs.booking(job))
+            changes.count_job(job.before, jobs.snapshot(job))
             job.run.count_job(job.before.status if job.before else None, job.status)
         changed = runs.write() + jobs.write() + len(new)
         self.write_ledger(new, job_of, changes)
@@ -160,42 +165,42 @@ class _Batch:
         self.note_first_usage()
         return changed > 0
 
-    def hear(
+    def apply(
         self,
-        verdicts: list[Outcome],
-        heard: list[tuple[int, UsageEvent]],
+        outcomes: list[Outcome],
+        accepted: list[tuple[int, UsageEvent]],
         agent_types: AgentTypes,
         runs: Runs,
         jobs: Jobs,
-    ) -> dict[int, KnownJob]:
-        """Let each event tell its run and job; returns the job of each event by its position."""
+    ) -> dict[int, JobState]:
+        """Apply each event to its run and job; return the job of each event by the event's position."""
         job_of = {}
-        for position, event in heard:
+        for position, event in accepted:
             if not event.run_id:
                 continue
             run, run_is_new = runs.of(event)
             job, job_is_new = jobs.of(run, event)
             job_of[position] = job
-            changed = run.hear(event)
-            changed |= job.hear(event, agent_types.admitted(event.agent_type))
+            changed = run.apply(event)
+            changed |= job.apply(event, agent_types.slug_for(event.agent_type))
             if event.kind == JOB and (changed or run_is_new or job_is_new):
-                verdicts[position] = self.noted(
+                outcomes[position] = self.with_notes(
                     Outcome(status="recorded", event_id=event.event_id), (0, ""), event, agent_types
                 )
         return job_of
 
-    def noted(
-        self, verdict: Outcome, cost: Cost, event: UsageEvent | Rejection, agent_types: AgentTypes
+    def with_notes(
+        self, outcome: Outcome, cost: Cost, event: UsageEvent | Rejection, agent_types: AgentTypes
     ) -> Outcome:
-        """The verdict with what the sender should know besides."""
+        """The outcome of a recorded event with what its sender should know about price and agent type."""
         assert isinstance(event, UsageEvent)
         unpriced = event.model if cost[1] == costs.UNPRICED else None
-        beyond = event.agent_type if agent_types.is_beyond_limit(event.agent_type) else None
-        if unpriced is None and beyond is None:
-            return verdict
-        return msgspec.structs.replace(verdict, unpriced_model=unpriced, booked_as_other=beyond)
+        replaced = event.agent_type if agent_types.is_over_limit(event.agent_type) else None
+        if unpriced is None and replaced is None:
+            return outcome
+        return msgspec.structs.replace(outcome, unpriced_model=unpriced, recorded_as_other=replaced)
 
-    def write_ledger(self, new: list[int], job_of: dict[int, KnownJob], changes: "updates.Changes") -> None:
+    def write_ledger(self, new: list[int], job_of: dict[int, JobState], changes: updates.Changes) -> None:
         now = timezone.now()
         rows = []
         for position in sorted(new, key=lambda position: self.events[position].event_id):
@@ -204,7 +209,7 @@ class _Batch:
             nanos, source = self.costs[position]
             billed_on = periods.day_of(event.occurred_at, self.zone)
             job = job_of.get(position)
-            changes.book(event, job, billed_on, nanos, source)
+            changes.add_transaction(event, job, billed_on, nanos, source)
             t = event.tokens
             rows.append(
                 (
@@ -217,7 +222,7 @@ class _Batch:
             bulk.insert(CreditTransaction, COLUMNS, rows)
 
     def note_first_usage(self) -> None:
-        """From now on the project's billing zone is fixed: days and months have been counted in it."""
+        """Fix the project's billing zone: from now on days and months are counted in it."""
         if self.project.first_usage_at is None:
             Project.objects.filter(pk=self.project.pk).update(first_usage_at=timezone.now())
 
@@ -236,14 +241,14 @@ COLUMNS = (
 )
 
 
-def _withheld(verdict: Outcome) -> Outcome:
-    if verdict.status in ("rejected", "conflict"):
-        return verdict
-    return Outcome(status="withheld", event_id=verdict.event_id)
+def _withheld(outcome: Outcome) -> Outcome:
+    if outcome.status in ("rejected", "conflict"):
+        return outcome
+    return Outcome(status="withheld", event_id=outcome.event_id)
 
 
-def _verdict(event: UsageEvent, known: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
-    """Compare with what is booked under the id, earlier or by the batch's `first` event with it."""
+def _compared(event: UsageEvent, known: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
+    """Compare an event with what its id already means: `known` in the ledger, or `first` in this batch."""
     if known is None:
         if event.event_id not in first:
             first[event.event_id] = event
@@ -255,7 +260,7 @@ def _verdict(event: UsageEvent, known: tuple[object, ...] | None, first: dict[st
     return Outcome(
         status="conflict",
         event_id=event.event_id,
-        reason=f"this id is recorded with another {_difference(known, content)}",
+        reason=f"this id is already recorded with a different {_difference(known, content)}",
     )
 
 
@@ -265,12 +270,12 @@ _CONTENT_NAMES = (
 )
 
 
-def _difference(known: tuple[object, ...], told: tuple[object, ...]) -> str:
-    names = [name for name, a, b in zip(_CONTENT_NAMES, known, told, strict=True) if a != b]
+def _difference(known: tuple[object, ...], sent: tuple[object, ...]) -> str:
+    names = [name for name, a, b in zip(_CONTENT_NAMES, known, sent, strict=True) if a != b]
     return ", ".join(names)
 
 
-def _booked_content(
+def _recorded_content(
     project: Project, events: Sequence[UsageEvent | Rejection]
 ) -> dict[str, tuple[object, ...]]:
     """The content that the ledger holds under the events' ids."""
@@ -279,5 +284,5 @@ def _booked_content(
 
 
 def count(outcomes: Iterable[Outcome]) -> Counter[str]:
-    """How many events came to each status."""
+    """The number of events by status."""
     return Counter(outcome.status for outcome in outcomes)

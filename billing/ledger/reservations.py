@@ -1,4 +1,4 @@
-"""Estimates that are held before they are spent: until usage under their id arrives, or they expire."""
+"""Budget reservations: estimates held until usage with their id arrives or they expire."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,34 +11,35 @@ from django.utils import timezone
 from billing.events.usage_event import DEDUCTION, UsageEvent
 from billing.models import BudgetReservation
 from products.models import Project
+from products.statuses import RUNNING
 
 LIFETIME = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a project's reservations hold together."""
+    """The sum of a project's active reservations."""
 
     nanos: int
     count: int
     last_ends_at: datetime | None
 
 
-def standing() -> QuerySet[BudgetReservation]:
-    """Those that have neither ended nor expired; expired ones stay in the table until the next writer."""
+def active() -> QuerySet[BudgetReservation]:
+    """Reservations that have not expired. Expired ones stay in the table until the next write."""
     return BudgetReservation.objects.filter(expires_at__gt=timezone.now())
 
 
 def held(project: Project) -> Held:
-    found = standing().filter(project=project)
+    found = active().filter(project=project)
     sums = found.aggregate(nanos=Sum("estimate_nanos"), count=Count("pk"), last=Max("expires_at"))
     return Held(sums["nanos"] or 0, sums["count"], sums["last"])
 
 
 def hold(project: Project, reservation_id: str, nanos: int, *, by: Any) -> BudgetReservation:
-    """Hold an estimate from now on, instead of what the id held before.
+    """Reserve an estimate, replacing an earlier reservation with the same id.
 
-    The caller holds the project's lock, under which it found that the budget allows it.
+    The caller holds the project's lock and has checked, under it, that the budget allows the estimate.
     """
     now = timezone.now()
     _remove(project, Q(expires_at__lte=now))
@@ -60,20 +61,20 @@ def hold(project: Project, reservation_id: str, nanos: int, *, by: Any) -> Budge
 
 
 def end(project: Project, events: Iterable[UsageEvent]) -> bool:
-    """The usage that they stood for has arrived and counts as spent. Called by the ledger's door alone.
+    """End the reservations whose usage is in `events`; return whether there were any.
 
-    Whether any has ended.
+    Called by the ledger writer alone, in the transaction that records the usage.
     """
-    told = {event.reservation_id for event in events if event.reservation_id and _is_usage(event)}
-    if not told:
+    ids = {event.reservation_id for event in events if event.reservation_id and _is_usage(event)}
+    if not ids:
         return False
-    arrived = Q(reservation_id__among=sorted(told))
+    arrived = Q(reservation_id__among=sorted(ids))
     return _remove(project, arrived | Q(expires_at__lte=timezone.now())) > 0
 
 
 def _is_usage(event: UsageEvent) -> bool:
-    """A job that only tells that it runs has yet to spend; one that finished may have cost nothing."""
-    return event.kind == DEDUCTION or event.job_status not in ("", "running")
+    """A job that is only reported as running has yet to spend; a finished one may have cost nothing."""
+    return event.kind == DEDUCTION or event.job_status not in ("", RUNNING)
 
 
 def _remove(project: Project, which: Q) -> int:

@@ -1,8 +1,8 @@
-"""Responses whose log has grown since they were booked: the difference is booked, never the whole again.
+"""Record responses whose token counts grow: only the difference to what is recorded already.
 
-An agent's log writes a response again and again while its counts grow, and an import may come in
-between. The ledger only appends, so what is missing of a response comes as a deduction of its own,
-`<event id>+<new total>`, at the same instant and job.
+An agent's log repeats a response while its counts grow, and an import may come in between. The ledger is
+append-only, so the difference becomes a deduction of its own with the id `<event id>+<new total>`, at the
+same instant and on the same job.
 """
 
 import re
@@ -25,7 +25,7 @@ _DIFFERENCE = re.compile(r"(.+)\+\d+", re.ASCII | re.DOTALL)
 
 
 @dataclass
-class Booked:
+class Recorded:
     """What the ledger holds of one response."""
 
     occurred_at: datetime
@@ -37,26 +37,25 @@ class Booked:
 def record(
     project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
 ) -> list[Outcome]:
-    """`ledger.record` for deductions that tell running totals of their responses, each response once."""
+    """`ledger.record` for deductions whose counts are running totals; each response occurs at most once."""
     with transaction.atomic():
         recording.lock(project)
-        booked = _booked(project, events)
-        settled = [_settle(event, booked) for event in events]
-        outcomes = iter(recording.record(project, [event for event in settled if event], atomic=atomic))
+        recorded = _recorded(project, events)
+        missing = [_missing(event, recorded) for event in events]
+        outcomes = iter(recording.record(project, [event for event in missing if event], atomic=atomic))
         return [
-            next(outcomes) if after else Outcome(status="duplicate", event_id=before.event_id)
-            for before, after in zip(events, settled, strict=True)
+            next(outcomes) if new else Outcome(status="duplicate", event_id=event.event_id)
+            for event, new in zip(events, missing, strict=True)
         ]
 
 
-def _settle(event: UsageEvent | Rejection, booked: dict[str, Booked]) -> UsageEvent | Rejection | None:
-    """The event as it is to be booked; None where the ledger holds as much of the response already."""
-    known = booked.get(event.event_id)
+def _missing(event: UsageEvent | Rejection, recorded: dict[str, Recorded]) -> UsageEvent | Rejection | None:
+    """The event to record; None if the ledger already holds as much of the response."""
+    known = recorded.get(event.event_id)
     if isinstance(event, Rejection) or event.kind != DEDUCTION or known is None:
         return event
     if event.tokens.total <= known.tokens.total:
         return None
-    missing = _combine(event.tokens, known.tokens, -1)
     return UsageEvent(
         kind=DEDUCTION,
         event_id=f"{event.event_id}+{event.tokens.total}",
@@ -64,44 +63,44 @@ def _settle(event: UsageEvent | Rejection, booked: dict[str, Booked]) -> UsageEv
         run_id=known.run_id,
         job_id=known.job_id,
         model=event.model,
-        tokens=missing,
-        booked_before=known.tokens,
+        tokens=_combine(event.tokens, known.tokens, -1),
+        already_recorded=known.tokens,
     )
 
 
 def _combine(a: Tokens, b: Tokens, sign: int) -> Tokens:
-    """a ± b, no count below zero (copies of a response need not grow in every count)."""
+    """a ± b, but no count below zero: a later copy may have a smaller count of one kind."""
     counts = [
         max(x + sign * y, 0)
         for x, y in zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True)
     ]
-    counts[3] = min(counts[3], counts[2])  # the 1-hour writes stay a part of the writes
+    counts[3] = min(counts[3], counts[2])  # 1-hour writes remain a part of the writes
     return Tokens(*counts)
 
 
-def _booked(project: Project, events: Sequence[UsageEvent | Rejection]) -> dict[str, Booked]:
-    """What the ledger holds of each response by its event id, with the differences booked since."""
+def _recorded(project: Project, events: Sequence[UsageEvent | Rejection]) -> dict[str, Recorded]:
+    """What the ledger holds of each response, by event id: the first record and the differences since."""
     wanted = {e.event_id: e for e in events if isinstance(e, UsageEvent) and e.kind == DEDUCTION}
     if not wanted:
         return {}
-    booked = {
-        line.event_id: Booked(line.occurred_at, line.run_id, line.job_id, line.tokens)
+    recorded = {
+        line.event_id: Recorded(line.occurred_at, line.run_id, line.job_id, line.tokens)
         for line in lines(project, sorted(wanted))
         if line.kind == DEDUCTION
     }
     grown = [
-        event_id for event_id, known in booked.items() if known.tokens.total < wanted[event_id].tokens.total
+        event_id for event_id, known in recorded.items() if known.tokens.total < wanted[event_id].tokens.total
     ]
     for start in range(0, len(grown), 100):
         for event_id, tokens in _differences_of(project, grown[start : start + 100]):
             base = _DIFFERENCE.fullmatch(event_id)
-            if base and base[1] in booked:
-                booked[base[1]].tokens = _combine(booked[base[1]].tokens, tokens, 1)
-    return booked
+            if base and base[1] in recorded:
+                recorded[base[1]].tokens = _combine(recorded[base[1]].tokens, tokens, 1)
+    return recorded
 
 
 def _differences_of(project: Project, event_ids: list[str]) -> Iterator[tuple[str, Tokens]]:
-    """Lines whose ids continue one of these with a plus sign: a range of the index by code point each."""
+    """Transactions with one of these ids followed by a plus sign: one range of the index per id."""
     condition = Q()
     for event_id in event_ids:
         condition |= Q(event_id__gt=f"{event_id}+", event_id__lt=f"{event_id},")

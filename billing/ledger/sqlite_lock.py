@@ -1,7 +1,8 @@
-"""Writers of one process take turns on SQLite, which knows no queue of its own.
+"""Lets the writers of one process take SQLite's write lock one after another.
 
-There whoever waits for the lock looks for it again after up to a tenth of a second, and whoever comes
-anew takes it before: of sixteen busy threads one wrote nearly all, and others waited until it had ended.
+SQLite has no queue of its own: a waiting connection tries again after up to a tenth of a second, and one
+that has just come may take the lock first. Of sixteen busy threads one did nearly all the writing, while
+the others waited until it had finished.
 """
 
 from collections.abc import Iterator
@@ -11,25 +12,25 @@ from threading import Lock
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-_turn = Lock()
+_lock = Lock()
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """A transaction, begun when it is this thread's turn."""
-    with _in_turn(), transaction.atomic():
+    """A transaction that begins once this thread may write."""
+    with _queued(), transaction.atomic():
         yield
 
 
 @contextmanager
-def _in_turn() -> Iterator[None]:
-    # Inside a transaction the lock is held already: to wait for a turn then could wait for ever.
+def _queued() -> Iterator[None]:
+    # Inside a transaction this connection has SQLite's lock already; waiting here could be a deadlock.
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
-    if not _turn.acquire(timeout=settings.LOCK_TIMEOUT):
-        raise OperationalError("database is locked: other threads of this process write")
+    if not _lock.acquire(timeout=settings.LOCK_TIMEOUT):
+        raise OperationalError("database is locked: another thread of this process is writing")
     try:
         yield
     finally:
-        _turn.release()
+        _lock.release()

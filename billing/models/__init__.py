@@ -2,7 +2,13 @@
 
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
-from billing.models.ledger import CreditTransaction, LedgerIsAppendOnly, LedgerQuerySet, corrections
+from billing.models.ledger import (
+    CostSource,
+    CreditTransaction,
+    LedgerIsAppendOnly,
+    LedgerQuerySet,
+    corrections,
+)
 from billing.models.prices import MAX_RATE, PriceOverride
 from billing.models.rollups import (
     INT64_SAFE,
@@ -25,6 +31,7 @@ __all__ = [
     "BudgetAlert",
     "BudgetChange",
     "BudgetReservation",
+    "CostSource",
     "CreditTransaction",
     "DailyAgentSpend",
     "DailySpend",

@@ -1,4 +1,4 @@
-"""What is kept of alerts: the choices of a product's people, what was crossed, what was sent."""
+"""Budget alerts: a product's settings, the thresholds that were crossed and the messages sent."""
 
 import uuid
 
@@ -11,16 +11,18 @@ DEFAULT_THRESHOLDS = "80,100"
 
 
 class AlertSettings(models.Model):
-    """Written by `billing.alerts.channels.change` alone. A product without a row has the defaults."""
+    """Only `billing.alerts.channels.change` writes it. A product without a row has the defaults."""
 
     project = models.OneToOneField(
         Project, on_delete=models.CASCADE, primary_key=True, related_name="alert_settings"
     )
     thresholds = models.CharField(
-        max_length=60, default=DEFAULT_THRESHOLDS, help_text="Whole percents, ascending, with commas between."
+        max_length=60,
+        default=DEFAULT_THRESHOLDS,
+        help_text="Whole percents in ascending order, separated by commas.",
     )
-    email_people = models.BooleanField(default=True, help_text="Tell the owner and the managers.")
-    email_more = models.TextField(blank=True, help_text="Other addresses, one a line.")
+    email_people = models.BooleanField(default=True, help_text="Send email to the owner and the managers.")
+    email_more = models.TextField(blank=True, help_text="Further addresses, one per line.")
     webhook_url = models.TextField(blank=True)
 
     class Meta:
@@ -39,12 +41,12 @@ class AlertSettings(models.Model):
 
 
 def percents(thresholds: str) -> list[int]:
-    """Of the stored text."""
+    """Parse the stored text, such as `80,100`."""
     return [int(percent) for percent in thresholds.split(",")]
 
 
 class BudgetAlert(models.Model):
-    """A threshold that was crossed. It stands until spend falls below it, which arms it again.
+    """A threshold that was crossed. The alert lasts until spend falls below it; then it can be crossed again.
 
     Only `billing.alerts.crossings` writes these, under the project's lock.
     """
@@ -54,12 +56,16 @@ class BudgetAlert(models.Model):
     )
     month = models.DateField(help_text="Its first day.")
     threshold = models.PositiveSmallIntegerField(help_text="Percent of the limit.")
-    crossing = models.PositiveIntegerField(help_text="Counted from 1 for this threshold in this month.")
+    crossing = models.PositiveIntegerField(
+        help_text="The number of this crossing of the threshold in this month, from 1."
+    )
     crossed_at = models.DateTimeField()
     spent_nanos = models.BigIntegerField()
     limit_nanos = models.BigIntegerField()
-    told = models.BooleanField(help_text="False where a higher threshold's message speaks for this one, too.")
-    ended_at = models.DateTimeField(null=True, help_text="When spend had fallen below it again.")
+    told = models.BooleanField(
+        help_text="False if the message about a higher threshold covers this one, too."
+    )
+    ended_at = models.DateTimeField(null=True, help_text="When spend fell below the threshold again.")
 
     class Meta:
         default_permissions = ("view",)
@@ -82,9 +88,9 @@ class BudgetAlert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """One message on its way to one address or webhook: the outbox, and the log that people read.
+    """One message to one address or webhook. The table is both the outbox and the log that people read.
 
-    The id goes with every attempt, so that a receiver can tell a repetition from news.
+    Every attempt carries the id, so that a receiver can recognise repetitions.
     """
 
     class Channel(models.TextChoices):
@@ -103,14 +109,20 @@ class AlertDelivery(models.Model):
         Project, on_delete=models.CASCADE, related_name="alert_deliveries", db_index=False
     )
     alert = models.ForeignKey(
-        BudgetAlert, on_delete=models.CASCADE, null=True, related_name="deliveries", help_text="None: a test."
+        BudgetAlert,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="deliveries",
+        help_text="None for a test message.",
     )
     channel = models.CharField(max_length=7, choices=Channel)
     target = models.TextField(help_text="An email address or a webhook's URL.")
     state = models.CharField(max_length=7, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(help_text="While it is being sent: when another sender may take it over.")
+    due_at = models.DateTimeField(
+        help_text="When to send it. While it is being sent: when another process may take it over."
+    )
     attempted_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     retries_left = models.PositiveSmallIntegerField()

@@ -1,4 +1,4 @@
-"""Budget limits with their history, and what is reserved of them."""
+"""Budget limits, their history, and reservations."""
 
 from django.conf import settings
 from django.db import models
@@ -25,7 +25,7 @@ class BillingSetting(models.Model):
 
 
 class BudgetChange(models.Model):
-    """Who changed a project's monthly limit or its policy, when, from what to what. None is no limit."""
+    """A change of a project's monthly limit or policy: by whom, when, from what to what. None: no limit."""
 
     class Policy(models.TextChoices):
         DENY = "deny", "deny"
@@ -44,7 +44,7 @@ class BudgetChange(models.Model):
         max_length=4,
         choices=Policy,
         blank=True,
-        help_text="The policy from then on, where it is this that changed.",
+        help_text="The new policy; empty if the policy did not change.",
     )
     note = models.CharField(max_length=200, blank=True)
 

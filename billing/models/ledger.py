@@ -1,4 +1,4 @@
-"""The append-only ledger."""
+"""The append-only ledger of credit transactions."""
 
 from typing import Any, NoReturn
 
@@ -6,18 +6,26 @@ from django.db import models
 from django.db.models import F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
-from billing.events.usage_event import ID_LENGTH
+from billing.events.usage_event import ID_LENGTH, Kind
 from products.db.fields import CodePointCharField
 from products.models import AgentJob, Project
 
 
+class CostSource(models.TextChoices):
+    """Where the amount of a transaction comes from."""
+
+    REPORTED = "reported", "reported by the sender"
+    COMPUTED = "computed", "computed from the model's price"
+    UNPRICED = "unpriced", "unpriced: no price is known"
+
+
 class LedgerIsAppendOnly(TypeError):
-    """Somebody tried to write the ledger past `billing.ledger.record`."""
+    """Raised by every attempt to write the ledger other than through `billing.ledger.record`."""
 
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
     raise LedgerIsAppendOnly(
-        "Credit transactions are written by billing.ledger.record alone, and never changed or deleted."
+        "Only billing.ledger.record writes credit transactions; nothing changes or deletes them."
     )
 
 
@@ -27,40 +35,29 @@ class LedgerQuerySet(models.QuerySet["CreditTransaction"]):
     _raw_delete = _refuse
 
     def deductions(self) -> "LedgerQuerySet":
-        """As told: without the lines that book a missing cost later."""
-        return self.filter(kind=DEDUCTION, corrects=None)
+        """Deductions that senders sent: without the corrections that add a missing cost later."""
+        return self.filter(kind=_DEDUCTION, corrects=None)
 
     def unpriced(self) -> "LedgerQuerySet":
-        """Deductions whose cost is still not known."""
-        unpriced = self.filter(cost_source=CreditTransaction.CostSource.UNPRICED)
+        """Deductions whose cost is still unknown."""
+        unpriced = self.filter(cost_source=CostSource.UNPRICED)
         return unpriced.filter(~models.Exists(corrections()))
 
 
-# Written into the statement: with a parameter a prepared one could not use the partial index
-# `transaction_recent`, and would be planned anew each time.
-DEDUCTION = RawSQL("'deduction'", ())
+# A literal in the statement: with a parameter instead, PostgreSQL could not use the partial index
+# `transaction_recent` in a prepared statement, and would plan it again at each execution.
+_DEDUCTION = RawSQL(f"'{Kind.DEDUCTION.value}'", ())  # noqa: S611  # no input in it
 
 
 def corrections() -> "LedgerQuerySet":
-    """For a subquery: the line that books the missing cost of an outer one."""
+    """For a subquery: the line that adds the missing cost of the outer query's transaction."""
     return CreditTransaction.objects.filter(project=OuterRef("project"), corrects=OuterRef("pk"))
 
 
 class CreditTransaction(models.Model):
     """One line of the append-only ledger. Amounts are never negative: the kind says the direction."""
 
-    class Kind(models.TextChoices):
-        DEDUCTION = "deduction"
-        REFUND = "refund"
-        PURCHASE = "purchase"
-        GRANT = "grant"
-
-    class CostSource(models.TextChoices):
-        REPORTED = "reported", "reported by the sender"
-        COMPUTED = "computed", "computed from the model's price"
-        UNPRICED = "unpriced", "unpriced: no price is known"
-
-    # The foreign keys stand in `billing.db.triggers`, checked at once.
+    # `billing.db.triggers` makes these foreign keys: Django's own are deferred, which costs time per row.
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="transactions", db_constraint=False, db_index=False
     )
@@ -73,21 +70,21 @@ class CreditTransaction(models.Model):
         db_index=False,
     )
     event_id = CodePointCharField(
-        "event ID", max_length=ID_LENGTH + 20, help_text="As told; unique in the project."
+        "event ID", max_length=ID_LENGTH + 20, help_text="As sent; unique in the product."
     )
     kind = models.CharField(max_length=9, choices=Kind)
     amount_nanos = models.BigIntegerField(help_text="Nano-dollars (10⁻⁹ USD).")
     cost_source = models.CharField(max_length=8, choices=CostSource)
     model = CodePointCharField(max_length=200, blank=True)
-    input_tokens = models.BigIntegerField(default=0, help_text="Not from or into a cache.")
+    input_tokens = models.BigIntegerField(default=0, help_text="Neither read from nor written to a cache.")
     cache_read_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
     cache_write_1h_tokens = models.BigIntegerField(
-        default=0, help_text="The part of the writes kept for an hour."
+        default=0, help_text="The part of the cache writes that is cached for an hour."
     )
     output_tokens = models.BigIntegerField(default=0)
     occurred_at = models.DateTimeField()
-    billed_on = models.DateField(help_text="The day of `occurred_at` in the project's billing zone.")
+    billed_on = models.DateField(help_text="The day of `occurred_at` in the product's billing zone.")
     recorded_at = models.DateTimeField()
     corrects = models.ForeignKey(
         "self",
@@ -96,29 +93,29 @@ class CreditTransaction(models.Model):
         related_name="corrections",
         db_constraint=False,
         db_index=False,
-        help_text="The unpriced deduction whose missing cost this line books.",
+        help_text="The unpriced deduction whose missing cost this line adds.",
     )
 
     objects = LedgerQuerySet.as_manager()
 
     class Meta:
         verbose_name = "credit transaction"
-        base_manager_name = "objects"  # or Django would keep a plain one, which refuses nothing
+        base_manager_name = "objects"  # Django's default base manager would allow writes
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["project", "event_id"], name="transaction_once"),
             models.CheckConstraint(
-                condition=Q(kind__in=["deduction", "refund"], job__isnull=False)
-                | Q(kind__in=["purchase", "grant"], job__isnull=True),
+                condition=Q(kind__in=[Kind.DEDUCTION, Kind.REFUND], job__isnull=False)
+                | Q(kind__in=[Kind.PURCHASE, Kind.GRANT], job__isnull=True),
                 name="transaction_kind_and_job",
             ),
             models.CheckConstraint(
                 condition=Q(amount_nanos__gte=0, amount_nanos__lte=10**15), name="transaction_amount"
             ),
             models.CheckConstraint(
-                condition=Q(cost_source="reported")
-                | Q(kind="deduction", cost_source="computed")
-                | Q(kind="deduction", cost_source="unpriced", amount_nanos=0),
+                condition=Q(cost_source=CostSource.REPORTED)
+                | Q(kind=Kind.DEDUCTION, cost_source=CostSource.COMPUTED)
+                | Q(kind=Kind.DEDUCTION, cost_source=CostSource.UNPRICED, amount_nanos=0),
                 name="transaction_cost_source",
             ),
             models.CheckConstraint(
@@ -133,7 +130,7 @@ class CreditTransaction(models.Model):
                 name="transaction_tokens",
             ),
             models.CheckConstraint(
-                condition=Q(kind="deduction")
+                condition=Q(kind=Kind.DEDUCTION)
                 | Q(input_tokens=0, cache_read_tokens=0, cache_write_tokens=0, output_tokens=0),
                 name="transaction_only_deductions_have_tokens",
             ),
@@ -145,8 +142,8 @@ class CreditTransaction(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(corrects=None)
-                | Q(kind="deduction", input_tokens=0, cache_read_tokens=0)
-                & Q(cost_source="computed", cache_write_tokens=0, output_tokens=0),
+                | Q(kind=Kind.DEDUCTION, input_tokens=0, cache_read_tokens=0)
+                & Q(cost_source=CostSource.COMPUTED, cache_write_tokens=0, output_tokens=0),
                 name="transaction_correction",
             ),
         ]
@@ -156,11 +153,13 @@ class CreditTransaction(models.Model):
                 F("occurred_at").desc(),
                 F("event_id"),
                 name="transaction_recent",
-                condition=Q(kind="deduction", corrects=None),
+                condition=Q(kind=Kind.DEDUCTION, corrects=None),
             ),
             models.Index(fields=["project", "job"], name="transaction_job"),
             models.Index(
-                fields=["project", "id"], name="transaction_unpriced", condition=Q(cost_source="unpriced")
+                fields=["project", "id"],
+                name="transaction_unpriced",
+                condition=Q(cost_source=CostSource.UNPRICED),
             ),
         ]
 

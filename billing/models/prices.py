@@ -1,4 +1,4 @@
-"""Prices of a project's own."""
+"""Price overrides."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from products.db.fields import CodePointCharField
 from products.models import Project
 
 MAX_RATE = 100_000
-"""Dollars per million tokens: beyond it somebody has mistaken the unit."""
+"""Dollars per million tokens. A higher rate means that somebody got the unit wrong."""
 
 
 def _rate_field(**kwargs: Any) -> models.DecimalField:
-    """Dollars per million tokens. A rate is never summed, so it may be a decimal on every database."""
+    """Dollars per million tokens. Rates are never summed in SQL, so decimals are exact on every database."""
     return models.DecimalField(
         max_digits=12,
         decimal_places=6,
@@ -23,29 +23,33 @@ def _rate_field(**kwargs: Any) -> models.DecimalField:
 
 
 class PriceOverride(models.Model):
-    """What a model costs a project from a day on, whatever the price list says.
+    """What a model costs a project from a day on; takes precedence over the price list.
 
-    It prices usage that is recorded after it was set, and unpriced usage by `price_unpriced`; what
-    is booked already keeps its cost.
+    It applies to usage recorded after it was set, and to unpriced usage by `price_unpriced`. Costs that are
+    in the ledger already stay as they are.
     """
 
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="price_overrides", db_index=False
     )
-    model = CodePointCharField(max_length=200, help_text="Its name exactly as usage tells it.")
+    model = CodePointCharField(max_length=200, help_text="The name exactly as usage reports it.")
     starts_on = models.DateField(
-        "from", help_text="The first day, in the product's billing zone; until another one begins."
+        "from",
+        help_text="The first day, in the product's billing zone. The price applies until a later one starts.",
     )
     input_rate = _rate_field(verbose_name="input", help_text="Dollars per million tokens, uncached.")
     output_rate = _rate_field(verbose_name="output", help_text="Dollars per million tokens.")
     cache_read_rate = _rate_field(
-        verbose_name="cache reads", null=True, blank=True, help_text="Empty: as input."
+        verbose_name="cache reads", null=True, blank=True, help_text="Empty: the input price."
     )
     cache_write_rate = _rate_field(
-        verbose_name="cache writes", null=True, blank=True, help_text="Empty: as input."
+        verbose_name="cache writes", null=True, blank=True, help_text="Empty: the input price."
     )
     cache_write_1h_rate = _rate_field(
-        verbose_name="cache writes for an hour", null=True, blank=True, help_text="Empty: as other writes."
+        verbose_name="one-hour cache writes",
+        null=True,
+        blank=True,
+        help_text="Empty: the price of cache writes.",
     )
 
     class Meta:

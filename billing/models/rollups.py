@@ -1,4 +1,4 @@
-"""The sums that every page reads; what each must hold says `billing.rollups.definitions`."""
+"""The sums that every page reads. `billing.rollups.definitions` defines what each must hold."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from products.db.fields import CodePointCharField
 from products.models import AgentType, PipelineRun, Project
 
 INT64_SAFE = 9_000_000_000_000_000_000
-"""No sum may leave this range: beyond it SQLite would go on in floating point."""
+"""No sum may leave this range: on 64-bit overflow SQLite would continue in floating point."""
 
 
 def _sum_field(**kwargs: Any) -> models.BigIntegerField:
@@ -24,7 +24,7 @@ def _in_range(*fields: str, name: str) -> models.CheckConstraint:
 
 
 class Spend(models.Model):
-    """Sums of deductions less refunds. Tokens are those of deductions; input includes cached ones."""
+    """Sums of deductions less refunds. Tokens are those of deductions; input includes cached tokens."""
 
     cost_nanos = _sum_field()
     input_tokens = _sum_field()
@@ -45,12 +45,12 @@ class MonthlySpend(Spend):
     agent_type = models.ForeignKey(
         AgentType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    unpriced = _sum_field(help_text="Deductions whose cost is not known.")
+    unpriced = _sum_field(help_text="Deductions whose cost is unknown.")
     succeeded_jobs = _sum_field()
     failed_jobs = _sum_field()
     cancelled_jobs = _sum_field()
-    failed_cost_nanos = _sum_field(help_text="The part of the cost that went into jobs that failed.")
-    cancelled_cost_nanos = _sum_field(help_text="The part that went into jobs that were cancelled.")
+    failed_cost_nanos = _sum_field(help_text="The part of the cost that was spent on failed jobs.")
+    cancelled_cost_nanos = _sum_field(help_text="The part of the cost that was spent on cancelled jobs.")
 
     class Meta(Spend.Meta):
         constraints = [
@@ -60,7 +60,7 @@ class MonthlySpend(Spend):
 
 
 class MonthTotal(Spend):
-    """By month: what six months of many projects are drawn from. `jobs` are those that finished in it."""
+    """By month, for trends of many projects. `jobs` counts those that finished in the month."""
 
     pk = models.CompositePrimaryKey("project", "month")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -72,7 +72,7 @@ class MonthTotal(Spend):
 
 
 class DailySpend(Spend):
-    """By day. `jobs` are those that finished on it."""
+    """By day. `jobs` counts those that finished on the day."""
 
     pk = models.CompositePrimaryKey("project", "day")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -84,7 +84,7 @@ class DailySpend(Spend):
 
 
 class DailyAgentSpend(Spend):
-    """By day and agent type: what parts of months are compared by. `jobs` are those that finished on it."""
+    """By day and agent type, to compare parts of months. `jobs` counts those that finished on the day."""
 
     pk = models.CompositePrimaryKey("project", "day", "agent_type")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -101,7 +101,7 @@ class DailyAgentSpend(Spend):
 
 
 class RunSpend(Spend):
-    """By month and pipeline run. The key serves a run's page, an index of its own the costliest."""
+    """By month and pipeline run. The key serves a run's page, the index the list of the costliest runs."""
 
     pk = models.CompositePrimaryKey("project", "run", "month")
     project = models.ForeignKey(
@@ -118,7 +118,7 @@ class RunSpend(Spend):
 
 
 class UnpricedUsage(models.Model):
-    """Deductions whose cost is not known, by month and model: what is missing from the figures."""
+    """Deductions whose cost is unknown, by month and model: what the figures lack."""
 
     pk = models.CompositePrimaryKey("project", "month", "model")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -134,7 +134,7 @@ class UnpricedUsage(models.Model):
 
 
 class MonthlyCredits(models.Model):
-    """Credits coming in, by month."""
+    """Purchases and grants by month."""
 
     pk = models.CompositePrimaryKey("project", "month")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)

@@ -1,4 +1,4 @@
-"""What is remembered of traces."""
+"""Remembered spans of traces."""
 
 from django.db import models
 
@@ -7,10 +7,10 @@ from products.models import Project
 
 
 class TraceSpan(models.Model):
-    """What is remembered of a span until the rest of its trace has come; `billing.ledger.traces` writes it.
+    """A span, remembered until the rest of its trace has arrived. Only `billing.ledger.traces` writes it.
 
-    It can be forgotten without loss to the ledger. The project is locked where rows go in, so that
-    the foreign key needs no check of each.
+    Deleting rows loses nothing from the ledger. The project is locked while rows are inserted, so the
+    database need not check the foreign key of each row.
     """
 
     pk = models.CompositePrimaryKey("project", "trace_id", "span_id")

@@ -1,4 +1,4 @@
-"""A project's own prices: dated overrides of the price list, set in admin by the functions below."""
+"""A project's price overrides: dated prices that take precedence over the price list."""
 
 from collections.abc import Collection
 from datetime import date
@@ -12,23 +12,23 @@ from products import audit
 from products.models import Project
 
 
-class OwnPrices:
-    """The overrides of a project for some models, or all, read at once."""
+class PriceOverrides:
+    """A project's overrides for some models, or for all of them, read in one query."""
 
     def __init__(self, project: Project, models: Collection[str] | None = None) -> None:
         rows = PriceOverride.objects.filter(project=project)
         if models is not None:
             rows = rows.filter(model__among=sorted(models)) if models else rows.none()
-        self._of: dict[str, list[PriceOverride]] = {}
+        self._by_model: dict[str, list[PriceOverride]] = {}
         for row in sorted(rows, key=lambda row: row.starts_on, reverse=True):
-            self._of.setdefault(row.model, []).append(row)
+            self._by_model.setdefault(row.model, []).append(row)
 
     def rates(self, model: str, day: date) -> Rates | None:
-        """What is in force for a model on a day of the billing zone; None without an override."""
-        return next((_rates(row) for row in self._of.get(model, ()) if row.starts_on <= day), None)
+        """The override in force for a model on a day of the billing zone; None if there is none."""
+        return next((_rates(row) for row in self._by_model.get(model, ()) if row.starts_on <= day), None)
 
     def __bool__(self) -> bool:
-        return bool(self._of)
+        return bool(self._by_model)
 
 
 def _rates(row: PriceOverride) -> Rates:
@@ -42,17 +42,17 @@ def _rates(row: PriceOverride) -> Rates:
 
 
 @transaction.atomic
-def keep(override: PriceOverride, *, by: Any) -> None:
+def save(override: PriceOverride, *, by: Any) -> None:
     override.save()
-    audit.record(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_told(override))
+    audit.record(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_summary(override))
 
 
 @transaction.atomic
-def drop(override: PriceOverride, *, by: Any) -> None:
-    audit.record(audit.Kind.PRICE_REMOVED, by=by, project=override.project, detail=_told(override))
+def remove(override: PriceOverride, *, by: Any) -> None:
+    audit.record(audit.Kind.PRICE_REMOVED, by=by, project=override.project, detail=_summary(override))
     override.delete()
 
 
-def _told(override: PriceOverride) -> str:
+def _summary(override: PriceOverride) -> str:
     prices = f"{override.input_rate} / {override.output_rate} dollars a million tokens"
     return f"{override.model} from {override.starts_on}: {prices}"

@@ -1,7 +1,7 @@
-"""Model + tokens + instant → cost, by a product's own rates or the dated price lists of genai-prices.
+"""Compute the cost of a model call, from price overrides or from the dated price lists of genai-prices. Pure.
 
-The library counts cached tokens inside its input; a price per token below a nano-dollar is summed
-before it is rounded, once, half to even.
+The library's input tokens include cached ones. A token may cost less than a nano-dollar, so the sum is
+rounded, once and half to even, not the price of each token.
 """
 
 import re
@@ -15,22 +15,22 @@ from typing import Any
 from billing import money
 from billing.events.usage_event import NO_TOKENS, Tokens
 
-# Gateways name their provider before a slash; the library knows some by other names.
+# Gateways prefix a model with its provider and a slash; the library uses other names for some providers.
 _PROVIDERS = {"xai": "x-ai", "gemini": "google", "vertex_ai": "google", "azure_ai": "azure", "bedrock": "aws"}
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a model's tokens cost, in dollars per million."""
+    """A model's prices in dollars per million tokens."""
 
     input: Decimal
     output: Decimal
     cache_read: Decimal | None = None
-    """None: the same as uncached input."""
+    """None: as uncached input."""
     cache_write: Decimal | None = None
-    """None: the same as uncached input."""
+    """None: as uncached input."""
     cache_write_1h: Decimal | None = None
-    """None: the same as other writes."""
+    """None: as other cache writes."""
 
     def nanos(self, tokens: Tokens) -> int:
         read = self.input if self.cache_read is None else self.cache_read
@@ -50,25 +50,25 @@ def cost_nanos(
     model: str,
     tokens: Tokens,
     at: datetime,
-    booked_before: Tokens = NO_TOKENS,
+    already_recorded: Tokens = NO_TOKENS,
     rates: Rates | None = None,
 ) -> int | None:
-    """What the call cost in nano-dollars, by `rates` if given, else by the list's price at `at`.
+    """The cost of a call in nano-dollars: by `rates` if given, else by the price list as of `at`.
 
-    None where no price is known. With `booked_before`, the price of the whole call less that of the
-    counts booked already.
+    None if no price is known. With `already_recorded`, the price of the whole call (`tokens` and
+    `already_recorded` together) less the price of `already_recorded`.
     """
     price: Callable[[Tokens], int | None] = rates.nanos if rates else partial(_listed, model, at)
-    if booked_before == NO_TOKENS:
+    if already_recorded == NO_TOKENS:
         return price(tokens)
     whole = Tokens(
-        input=tokens.input + booked_before.input,
-        cache_read=tokens.cache_read + booked_before.cache_read,
-        cache_write=tokens.cache_write + booked_before.cache_write,
-        cache_write_1h=tokens.cache_write_1h + booked_before.cache_write_1h,
-        output=tokens.output + booked_before.output,
+        input=tokens.input + already_recorded.input,
+        cache_read=tokens.cache_read + already_recorded.cache_read,
+        cache_write=tokens.cache_write + already_recorded.cache_write,
+        cache_write_1h=tokens.cache_write_1h + already_recorded.cache_write_1h,
+        output=tokens.output + already_recorded.output,
     )
-    total, before = price(whole), price(booked_before)
+    total, before = price(whole), price(already_recorded)
     return None if total is None or before is None else max(total - before, 0)
 
 
@@ -88,15 +88,15 @@ def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
     )
     try:
         price = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
-    except (LookupError, ValueError):  # the model is known, a price for these counts is not
+    except (LookupError, ValueError):  # the model is known, but has no price for these counts
         return None
     return money.nanos_from_dollars(price)
 
 
 @lru_cache(maxsize=2048)
 def _model(name: str) -> tuple[Any, Any] | None:
-    """The provider and model that the library knows under a name as senders write it, or None."""
-    # Imported here: it takes half a second, which only the recording of unpriced usage should pay.
+    """The library's provider and model for a name as senders write it; None if it knows none."""
+    # The import takes half a second, so only recording usage without a stated cost should pay for it.
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
@@ -109,7 +109,7 @@ def _model(name: str) -> tuple[Any, Any] | None:
 
 
 def _readings(name: str) -> list[tuple[str | None, str]]:
-    """(provider, model) pairs to try, the most exact first."""
+    """(provider, model) pairs to look up, the most specific first."""
     bare = re.sub(r"@.*$", "", name)
     readings: list[tuple[str | None, str]] = []
     if "/" in bare:

@@ -1,7 +1,7 @@
-"""What every rollup must hold: the plain join credit transactions → agent jobs → pipeline runs.
+"""What every rollup must hold, by the plain join credit transactions → agent jobs → pipeline runs.
 
-The project is that of the run, as the product's own definition has it; purchases and grants, which
-have no run, go by their own.
+Spend belongs to the project of its run, by definition; purchases and grants, which have no run, belong
+to their own project.
 """
 
 import heapq
@@ -14,9 +14,9 @@ from django.db import connection, models
 from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import TruncMonth
 
-from billing.events.run_state import CANCELLED, FAILED, SUCCEEDED
 from billing.events.usage_event import DEDUCTION, GRANT, PURCHASE, REFUND
 from billing.models import (
+    CostSource,
     CreditTransaction,
     DailyAgentSpend,
     DailySpend,
@@ -27,10 +27,11 @@ from billing.models import (
     UnpricedUsage,
 )
 from products.models import AgentJob, Project
+from products.statuses import CANCELLED, FAILED, SUCCEEDED
 
 
 class Part(NamedTuple):
-    """Rows that a rollup sums: their keys and sums as expressions, by the names of its columns."""
+    """Rows that a rollup sums. `keys` and `sums` are expressions by the name of the rollup's column."""
 
     rows: Callable[[Project], models.QuerySet]
     keys: dict[str, Any]
@@ -38,7 +39,7 @@ class Part(NamedTuple):
 
 
 class Rollup:
-    """A table of sums: its key columns after the project, its counters, and what they must hold."""
+    """A table of sums: its key columns besides the project, its counters, and what they must hold."""
 
     def __init__(self, model: type[models.Model], sums: Sequence[str], *parts: Part) -> None:
         self.model = model
@@ -48,8 +49,8 @@ class Rollup:
         self.name = str(model._meta.verbose_name)
 
 
-# The run's project decides. A row's own one is asked for besides, which every index begins with: without it
-# each product would read the whole table. Rows whose two differ are named by `billing.rollups.verification`.
+# The run's project decides. The row's own project is a condition, too, because every index begins with it;
+# without it, each project would read the whole table. `verification` reports rows where the two differ.
 
 
 def _spending(project: Project) -> models.QuerySet:
@@ -83,12 +84,13 @@ _SPEND = {
     "output_tokens": Sum("output_tokens", filter=Q(kind=DEDUCTION)),
     "transactions": Count("pk"),
 }
-UNPRICED = Count("pk", filter=Q(cost_source="unpriced")) - Count("pk", filter=Q(corrects__isnull=False))
-"""Each correction stands on the same job and day as the unpriced deduction whose cost it books."""
+_UNPRICED = Q(cost_source=CostSource.UNPRICED)
+UNPRICED = Count("pk", filter=_UNPRICED) - Count("pk", filter=Q(corrects__isnull=False))
+"""Each correction has the job and day of the unpriced deduction whose cost it adds."""
 FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
-"""The counter of each status in which a job may finish."""
+"""The counter for each status of a finished job."""
 WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}
-"""The part of the cost that went into jobs of each status that came to nothing."""
+"""The counter of the cost of jobs that failed or were cancelled, by status."""
 
 BY_AGENT_TYPE = Rollup(
     MonthlySpend,
@@ -158,16 +160,16 @@ BY_UNPRICED_MODEL = Rollup(
     ),
 )
 ALL = (BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
-"""In the order in which writers lock them."""
+"""In the order in which every writer locks them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]
 
 
 def expect_whole_tables() -> None:
-    """Tell PostgreSQL's planner for the rest of the transaction that joins run over whole tables.
+    """Switch off PostgreSQL's nested loops for the rest of the transaction.
 
-    Just after a large import its statistics say that the tables are empty, and a nested loop over
-    them would take minutes where a hash join takes a second.
+    Just after a large import its statistics still say that the tables are empty. It would then choose a
+    nested loop over whole tables, which takes minutes, where a hash join takes a second.
     """
     if connection.vendor == "postgresql" and connection.in_atomic_block:
         with connection.cursor() as cursor:
@@ -175,18 +177,18 @@ def expect_whole_tables() -> None:
 
 
 def truth(project: Project, rollup: Rollup) -> Iterator[Row]:
-    """(key, sums) of each row that a rollup must have, in order of key; read as a stream."""
+    """The key and sums of each row that a rollup must have, by ascending key, read as a stream."""
     parts = [_rows(project, rollup, part) for part in rollup.parts]
     for key, group in groupby(heapq.merge(*parts, key=itemgetter(0)), key=itemgetter(0)):
         yield key, tuple(map(sum, zip(*(sums for _, sums in group), strict=True)))
 
 
 def _rows(project: Project, rollup: Rollup, part: Part) -> Iterator[Row]:
-    # An annotation may not have the name of a column, so keys and sums get a prefix.
+    # Django allows no annotation with the name of a column, hence the prefixes.
     keys = {f"key_{name}": expression for name, expression in part.keys.items()}
     sums = {f"sum_{name}": expression for name, expression in part.sums.items()}
     rows = part.rows(project).annotate(**keys).values(*keys).annotate(**sums).order_by(*keys)
     for row in rows.iterator(chunk_size=10_000):
-        counted = tuple(int(row.get(f"sum_{name}") or 0) for name in rollup.sums)
-        if any(counted):
-            yield tuple(row[name] for name in keys), counted
+        totals = tuple(int(row.get(f"sum_{name}") or 0) for name in rollup.sums)
+        if any(totals):
+            yield tuple(row[name] for name in keys), totals

@@ -1,35 +1,22 @@
-"""Sums that pages read, kept by the door in its own transaction, and proved against the ledger.
+"""Add a batch of changes to the rollups, in the transaction that writes the ledger."""
 
-`billing.rollups.definitions` computes the truth by the plain join; `rebuild` and `drift` compare with it.
-"""
-
-import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby, islice
-from operator import itemgetter
-from typing import Any, NamedTuple
-
-from django.db import connection, transaction
+from typing import Any
 
 from billing.db import bulk
-from billing.events.run_state import JobBooking, KnownJob, KnownRun
+from billing.events.run_state import JobSnapshot, JobState, RunState
 from billing.events.usage_event import PURCHASE, REFUND, UsageEvent
+from billing.models import CostSource
 from billing.periods import month_of
-from billing.rollups.definitions import (
-    ALL,
-    FINISHED_JOBS,
-    WASTE,
-    Rollup,
-    expect_whole_tables,
-    truth,
-)
+from billing.rollups.definitions import ALL, FINISHED_JOBS, WASTE, Rollup
 from products import agent_types as naming
 from products.models import Project
 
 Sums = dict[str, int]
+_UNPRICED = CostSource.UNPRICED.value
 _SPEND = ("cost_nanos", "input_tokens", "output_tokens", "transactions")
 
 
@@ -38,105 +25,106 @@ def _sums() -> defaultdict[Any, Sums]:
 
 
 class Changes:
-    """What a batch adds to each rollup. Keys hold slugs and run objects until their rows have ids."""
+    """What a batch adds to each rollup. Keys hold slugs and run states until their rows have ids."""
 
     def __init__(self) -> None:
         self.by_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
         self.by_month: defaultdict[date, Sums] = _sums()
         self.by_day: defaultdict[date, Sums] = _sums()
         self.by_day_and_agent_type: defaultdict[tuple[date, str], Sums] = _sums()
-        self.by_run: defaultdict[tuple[date, KnownRun], Sums] = _sums()
+        self.by_run: defaultdict[tuple[date, RunState], Sums] = _sums()
         self.credits: defaultdict[date, Sums] = _sums()
         self.by_unpriced_model: defaultdict[tuple[date, str], Sums] = _sums()
-        self._spent: dict[tuple[date, KnownJob], list[int]] = {}
-        """Cost, input and output tokens, transactions: kept by job and day until `fold`, for most of a
-        job's lines fall on one day, and each sum of every rollup is then added to once for all of them."""
+        self._spend_of_jobs: dict[tuple[date, JobState], list[int]] = {}
+        """Cost, input tokens, output tokens and transactions by day and job. Most transactions of a job fall
+        on one day, so `fold` adds to each rollup once for all of them."""
 
-    def book(self, event: UsageEvent, job: KnownJob | None, day: date, nanos: int, source: str) -> None:
-        """A new row of the ledger."""
+    def add_transaction(
+        self, event: UsageEvent, job: JobState | None, day: date, nanos: int, source: str
+    ) -> None:
+        """Add a new transaction of the ledger."""
         if job is None:
-            kind = "purchased_nanos" if event.kind == PURCHASE else "granted_nanos"
-            _add(self.credits[month_of(day)], {kind: nanos, "transactions": 1})
+            amount = "purchased_nanos" if event.kind == PURCHASE else "granted_nanos"
+            _add(self.credits[month_of(day)], {amount: nanos, "transactions": 1})
             return
         tokens = event.tokens
-        spent = self._spent.setdefault((day, job), [0, 0, 0, 0])
-        spent[0] += -nanos if event.kind == REFUND else nanos
-        spent[1] += tokens.all_input
-        spent[2] += tokens.output
-        spent[3] += 1
-        if source == "unpriced":
+        spend = self._spend_of_jobs.setdefault((day, job), [0, 0, 0, 0])
+        spend[0] += -nanos if event.kind == REFUND else nanos
+        spend[1] += tokens.all_input
+        spend[2] += tokens.output
+        spend[3] += 1
+        if source == _UNPRICED:
             month = month_of(day)
             self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += 1
             counts = {"transactions": 1, "input_tokens": tokens.all_input, "output_tokens": tokens.output}
             _add(self.by_unpriced_model[month, event.model], counts)
 
     def fold(self) -> None:
-        """Bring what was booked into the rollups' sums."""
-        for (day, job), sums in self._spent.items():
+        """Add the spend of each day and job to the rollups' sums."""
+        for (day, job), sums in self._spend_of_jobs.items():
             month, spend = month_of(day), dict(zip(_SPEND, sums, strict=True))
             _add(self.by_month[month], spend)
             _add(self.by_day[day], spend)
             _add(self.by_run[month, job.run], spend)
-            self._spend(day, job.agent_type or naming.OTHER, job.status, spend)
-        self._spent.clear()
+            self._add_by_agent_type(day, job.agent_type or naming.OTHER, job.status, spend)
+        self._spend_of_jobs.clear()
 
-    def _spend(self, day: date, agent_type: str, status: str, spend: Sums) -> None:
-        """What is spent on a job of a status, by its agent type."""
+    def _add_by_agent_type(self, day: date, agent_type: str, job_status: str, spend: Sums) -> None:
         of_month = self.by_agent_type[month_of(day), agent_type]
         _add(of_month, spend)
         _add(self.by_day_and_agent_type[day, agent_type], spend)
-        if status in WASTE:
-            of_month[WASTE[status]] += spend["cost_nanos"]
+        if job_status in WASTE:
+            of_month[WASTE[job_status]] += spend["cost_nanos"]
 
-    def correct(self, correction: "Correction") -> None:
-        """A line that books the missing cost of an unpriced deduction."""
+    def add_correction(self, correction: "Correction") -> None:
+        """Add a transaction that supplies the missing cost of an unpriced deduction."""
         month = month_of(correction.day)
         spend = {"cost_nanos": correction.nanos, "transactions": 1}
         _add(self.by_month[month], spend)
         _add(self.by_day[correction.day], spend)
         _add(self.by_run[month, correction.run], spend)
-        self._spend(correction.day, correction.agent_type, correction.job_status, spend)
+        self._add_by_agent_type(correction.day, correction.agent_type, correction.job_status, spend)
         self.by_agent_type[month, correction.agent_type]["unpriced"] -= 1
-        gone = {
+        no_longer_unpriced = {
             "transactions": -1,
             "input_tokens": -correction.input_tokens,
             "output_tokens": -correction.output_tokens,
         }
-        _add(self.by_unpriced_model[month, correction.model], gone)
+        _add(self.by_unpriced_model[month, correction.model], no_longer_unpriced)
 
     def months_of_spend(self) -> set[date]:
         return {month for (month, _), sums in self.by_agent_type.items() if sums.get("cost_nanos")}
 
-    def count_job(self, before: JobBooking | None, after: JobBooking) -> None:
-        """A job's finish, or its status, agent type or day having moved."""
-        for booking, sign in ((before, -1), (after, 1)):
-            if booking and booking.finished_on:
-                day, slug = booking.finished_on, booking.agent_type
+    def count_job(self, before: JobSnapshot | None, after: JobSnapshot) -> None:
+        """Count a finished job; take it away from where it was counted before."""
+        for job, sign in ((before, -1), (after, 1)):
+            if job and job.finished_on:
+                day, slug = job.finished_on, job.agent_type
                 self.by_month[month_of(day)]["jobs"] += sign
                 self.by_day[day]["jobs"] += sign
                 self.by_day_and_agent_type[day, slug]["jobs"] += sign
-                self.by_agent_type[month_of(day), slug][FINISHED_JOBS[booking.status]] += sign
+                self.by_agent_type[month_of(day), slug][FINISHED_JOBS[job.status]] += sign
 
-    def move(self, booked: Iterable[dict[str, Any]], before: JobBooking, after: JobBooking) -> None:
-        """A job turns out to be another agent's, or to have failed: what is booked on it moves along."""
-        for row in booked:
+    def move(self, recorded: Iterable[dict[str, Any]], before: JobSnapshot, after: JobSnapshot) -> None:
+        """Move the spend recorded on a job, whose agent type or failure has changed, to its new sums."""
+        for row in recorded:
             day = row["billed_on"]
-            for booking, sign in ((before, -1), (after, 1)):
+            for job, sign in ((before, -1), (after, 1)):
                 spend = {
                     "cost_nanos": sign * (row["spent"] - row["refunded"]),
                     "input_tokens": sign * row["input"],
                     "output_tokens": sign * row["output"],
                     "transactions": sign * row["transactions"],
                 }
-                self._spend(day, booking.agent_type, booking.status, spend)
-                self.by_agent_type[month_of(day), booking.agent_type]["unpriced"] += sign * row["unpriced"]
+                self._add_by_agent_type(day, job.agent_type, job.status, spend)
+                self.by_agent_type[month_of(day), job.agent_type]["unpriced"] += sign * row["unpriced"]
 
 
 @dataclass(frozen=True)
 class Correction:
     """A missing cost: whose it is, and the tokens of the deduction that is no longer unpriced."""
 
-    run: KnownRun
+    run: RunState
     agent_type: str
     job_status: str
     day: date
@@ -163,16 +151,16 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
         {(month,): sums for month, sums in changes.credits.items()},
         dict(changes.by_unpriced_model),
     )
-    with bulk.without_waiting():
+    with bulk.pipelined():
         emptied = [
             rollup for rollup, table in zip(ALL, tables, strict=True) if _add_rows(project, rollup, table)
         ]
     for rollup in emptied:
-        _drop_empty(project, rollup)
+        _delete_empty_rows(project, rollup)
 
 
 def _add_rows(project: Project, rollup: Rollup, table: dict[tuple[Any, ...], Sums]) -> bool:
-    """Whether some row may count nothing any more."""
+    """Add to a rollup's rows; return whether some of them may be all zeros now."""
     rows = [
         (project.pk, *key, *(sums.get(name, 0) for name in rollup.sums))
         for key, sums in sorted(table.items())
@@ -182,55 +170,6 @@ def _add_rows(project: Project, rollup: Rollup, table: dict[tuple[Any, ...], Sum
     return any(value < 0 for row in rows for value in row[1 + len(rollup.keys) :])
 
 
-def _drop_empty(project: Project, rollup: Rollup) -> None:
-    """Rows that count nothing any more go, so that rollups are a function of the set of events."""
+def _delete_empty_rows(project: Project, rollup: Rollup) -> None:
+    """Delete rows of zeros, so that the rollups are a function of the set of recorded events."""
     rollup.model._default_manager.filter(project=project, **dict.fromkeys(rollup.sums, 0)).delete()
-
-
-class Difference(NamedTuple):
-    """A row of a rollup that is not what the ledger says; None where one of the two has no such row."""
-
-    rollup: str
-    key: tuple[Any, ...]
-    stored: tuple[int, ...] | None
-    true: tuple[int, ...] | None
-
-
-def rebuild(project: Project) -> None:
-    """Make a project's rollups anew from the ledger, under a lock that lets no writer in between."""
-    with transaction.atomic():
-        project.renew()  # first, as writers do: its row, then the tables
-        lock_tables()
-        expect_whole_tables()
-        for rollup in ALL:
-            rollup.model._default_manager.filter(project=project).delete()
-            rows = ((project.pk, *key, *sums) for key, sums in truth(project, rollup))
-            # A part at a time: no connection can read the truth while it is amid a COPY.
-            while part := list(islice(rows, 10_000)):
-                bulk.insert(rollup.model, ("project_id", *rollup.keys, *rollup.sums), part)
-
-
-def lock_tables() -> None:
-    """Keep writers out until the transaction ends; SQLite's is IMMEDIATE and does so already."""
-    if connection.vendor == "postgresql":
-        tables = ", ".join(connection.ops.quote_name(rollup.model._meta.db_table) for rollup in ALL)
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
-
-
-def drift(project: Project) -> Iterator[Difference]:
-    """Every row in which a rollup and the three-table join differ, in memory that does not grow."""
-    for rollup in ALL:
-        stored = ((key, "stored", sums) for key, sums in _stored(project, rollup))
-        true = ((key, "true", sums) for key, sums in truth(project, rollup))
-        for key, group in groupby(heapq.merge(stored, true, key=itemgetter(0)), key=itemgetter(0)):
-            found = {side: sums for _, side, sums in group}
-            if found.get("stored") != found.get("true"):
-                yield Difference(rollup.name, key, found.get("stored"), found.get("true"))
-
-
-def _stored(project: Project, rollup: Rollup) -> Iterator[tuple[tuple[Any, ...], tuple[int, ...]]]:
-    rows = rollup.model._default_manager.filter(project=project).order_by(*rollup.keys)
-    width = len(rollup.keys)
-    for row in rows.values_list(*rollup.keys, *rollup.sums).iterator(chunk_size=10_000):
-        yield row[:width], row[width:]

@@ -1,4 +1,4 @@
-"""Proof that a database's figures are what its ledger says; names every row that differs."""
+"""Verify that runs, jobs and rollups agree with the ledger, and report every row that does not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,16 @@ from django.db.models.functions import TruncDate
 
 from billing import periods
 from billing.db import triggers
-from billing.models import CreditTransaction, MonthlySpend, RunSpend
-from billing.rollups import updates
+from billing.events.usage_event import Kind
+from billing.models import CostSource, CreditTransaction, MonthlySpend, RunSpend
+from billing.rollups import rebuilding
 from billing.rollups.definitions import expect_whole_tables
-from products.models import AgentJob, AgentType, PipelineRun, Project
+from products.models import AgentJob, AgentType, PipelineRun, Project, Status
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One state of the database for all reads inside: what is recorded meanwhile is not half seen."""
+    """All reads inside see one state of the database, even while usage is being recorded."""
     inside = connection.in_atomic_block
     with transaction.atomic():
         if connection.vendor == "postgresql" and not inside:
@@ -28,24 +29,24 @@ def snapshot() -> Iterator[None]:
 
 
 def differences(project: Project) -> Iterator[str]:
-    """A line for each wrong row of a project; call it inside `snapshot()`."""
+    """A line of text for each wrong row of a project. Call it inside `snapshot()`."""
     expect_whole_tables()
     yield from _wrong_parents(project)
     yield from _wrong_days(project)
     yield from _wrong_corrections(project)
     yield from _wrong_runs(project)
     yield from _wrong_jobs(project)
-    for wrong in updates.drift(project):
+    for wrong in rebuilding.drift(project):
         key = ", ".join(map(str, wrong.key))
-        yield f"{wrong.rollup} ({key}): stored {_shown(wrong.stored)}, the ledger says {_shown(wrong.true)}"
+        yield f"{wrong.rollup} ({key}): stored {_text(wrong.stored)}, but the ledger says {_text(wrong.true)}"
 
 
-def _shown(sums: tuple[int, ...] | None) -> str:
+def _text(sums: tuple[int, ...] | None) -> str:
     return "no row" if sums is None else " ".join(map(str, sums))
 
 
 def _wrong_parents(project: Project) -> Iterator[str]:
-    spending = CreditTransaction.objects.filter(kind__in=("deduction", "refund"))
+    spending = CreditTransaction.objects.filter(kind__in=(Kind.DEDUCTION, Kind.REFUND))
     checks: tuple[tuple[models.QuerySet, str, type[models.Model], str], ...] = (
         (spending, "job", AgentJob, "event_id"),
         (spending, "job__run", PipelineRun, "event_id"),
@@ -55,11 +56,14 @@ def _wrong_parents(project: Project) -> Iterator[str]:
         (RunSpend.objects.all(), "run", PipelineRun, "month"),
     )
     for rows, parent, table, name in checks:
-        # Not by a join, which itself finds parents of the same project only.
-        own = Exists(table._default_manager.filter(project=project, pk=OuterRef(parent)))
-        for key in rows.filter(~own, project=project).values_list(name, flat=True).iterator():
-            whose = parent.replace("__", "’s ").replace("_", " ")
-            yield f"{rows.model._meta.verbose_name} {key}: its {whose} is of another project, or missing"
+        # Not a join: it would find parents of the same project only.
+        has_parent = Exists(table._default_manager.filter(project=project, pk=OuterRef(parent)))
+        for key in rows.filter(~has_parent, project=project).values_list(name, flat=True).iterator():
+            name_of_parent = parent.replace("__", "’s ").replace("_", " ")
+            yield (
+                f"{rows.model._meta.verbose_name} {key}: "
+                f"its {name_of_parent} is missing or belongs to another product"
+            )
 
 
 def _wrong_days(project: Project) -> Iterator[str]:
@@ -74,38 +78,38 @@ def _wrong_days(project: Project) -> Iterator[str]:
             .exclude(**{day: F("true_day")})
         )
         for key, stored, true in wrong.values_list(name, day, "true_day").iterator():
-            yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, in {zone.key} it is {true}"
+            yield f"{rows.model._meta.verbose_name} {key}: {day} is {stored}, but in {zone.key} it is {true}"
 
 
 def _wrong_corrections(project: Project) -> Iterator[str]:
-    """Lines that book a missing cost beside something else than an unpriced deduction like them."""
+    """Corrections whose original is not an unpriced deduction of the same job and instant."""
     original = CreditTransaction.objects.filter(
         project=project,
         pk=OuterRef("corrects"),
-        cost_source="unpriced",
+        cost_source=CostSource.UNPRICED,
         job=OuterRef("job"),
         occurred_at=OuterRef("occurred_at"),
         billed_on=OuterRef("billed_on"),
     )
     lines = CreditTransaction.objects.filter(project=project, corrects__isnull=False)
     for key in lines.exclude(Exists(original)).values_list("event_id", flat=True).iterator():
-        yield f"credit transaction {key}: it books the cost of no unpriced deduction of its job and instant"
+        yield f"credit transaction {key}: it corrects no unpriced deduction of its job and instant"
 
 
 def _wrong_runs(project: Project) -> Iterator[str]:
-    """Runs whose counters of jobs, or what follows from them, are not what their jobs say."""
+    """Runs whose job counters, or the status that follows from them, disagree with their jobs."""
     stored = PipelineRun.objects.filter(project=project).order_by("pk")
     counted = (
         AgentJob.objects.filter(project=project)
         .values("run_id")
         .annotate(
             job_count=Count("pk"),
-            running_jobs=Count("pk", filter=Q(status="running")),
-            failed_jobs=Count("pk", filter=Q(status="failed")),
+            running_jobs=Count("pk", filter=Q(status=Status.RUNNING)),
+            failed_jobs=Count("pk", filter=Q(status=Status.FAILED)),
         )
     )
     counters = ("job_count", "running_jobs", "failed_jobs")
-    # Two streams side by side: a join from runs to their jobs finds no index on SQLite.
+    # Two parallel streams, because a join from runs to their jobs uses no index on SQLite.
     true = counted.order_by("run_id").values_list("run_id", *counters).iterator(chunk_size=10_000)
     now = next(true, None)
     for pk, run_id, *counts in stored.values_list("pk", "run_id", *counters).iterator(chunk_size=10_000):
@@ -113,37 +117,38 @@ def _wrong_runs(project: Project) -> Iterator[str]:
             now = next(true, None)
         found = list(now[1:]) if now and now[0] == pk else [0, 0, 0]
         if counts != found:
-            yield f"pipeline run {run_id}: counts (jobs, running, failed) {counts}, its jobs say {found}"
+            said = f"counts (jobs, running, failed) are {counts}, but its jobs say {found}"
+            yield f"pipeline run {run_id}: {said}"
     yield from _wrong_status(
         PipelineRun.objects.filter(project=project),
         "run_id",
-        Q(reported_status="") & (Q(running_jobs__gt=0) & ~Q(status="running"))
-        | Q(reported_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status="failed")
-        | Q(reported_status="", running_jobs=0, failed_jobs=0) & ~Q(status="succeeded"),
+        Q(reported_status="") & (Q(running_jobs__gt=0) & ~Q(status=Status.RUNNING))
+        | Q(reported_status="", running_jobs=0, failed_jobs__gt=0) & ~Q(status=Status.FAILED)
+        | Q(reported_status="", running_jobs=0, failed_jobs=0) & ~Q(status=Status.SUCCEEDED),
     )
 
 
 def _wrong_jobs(project: Project) -> Iterator[str]:
-    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind="deduction")
+    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind=Kind.DEDUCTION)
     jobs = AgentJob.objects.filter(project=project)
     for job_id in jobs.exclude(has_deduction=Exists(deductions)).values_list("job_id", flat=True).iterator():
-        yield f"agent job {job_id}: whether it has a deduction is told wrongly"
+        yield f"agent job {job_id}: has_deduction disagrees with the ledger"
     yield from _wrong_status(
         jobs,
         "job_id",
-        Q(reported_status="", has_deduction=True) & ~Q(status="succeeded")
-        | Q(reported_status="", has_deduction=False) & ~Q(status="running"),
+        Q(reported_status="", has_deduction=True) & ~Q(status=Status.SUCCEEDED)
+        | Q(reported_status="", has_deduction=False) & ~Q(status=Status.RUNNING),
     )
 
 
-def _wrong_status(rows: models.QuerySet, name: str, untold: Q) -> Iterator[str]:
-    wrong = rows.filter(untold | ~Q(reported_status="") & ~Q(status=F("reported_status")))
+def _wrong_status(rows: models.QuerySet, name: str, wrong_without_report: Q) -> Iterator[str]:
+    wrong = rows.filter(wrong_without_report | ~Q(reported_status="") & ~Q(status=F("reported_status")))
     for key, status in wrong.values_list(name, "status").iterator():
-        yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was told"
+        yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was reported"
 
 
 def missing_guards() -> Iterator[str]:
-    """Triggers that keep the ledger append-only and are not there (or are switched off)."""
+    """A line for each trigger that should keep the ledger append-only but is missing or disabled."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
@@ -160,7 +165,7 @@ def missing_guards() -> Iterator[str]:
 
 
 def how_guarded() -> str:
-    """What keeps the ledger append-only, where that differs from one place to another."""
+    """How a cluster keeps the ledger append-only; "" on a single database."""
     if not settings.DISTRIBUTED:
         return ""
     from billing.db.citus import guards

@@ -29,6 +29,7 @@ from billing.sources.claude_code_lines import (
     tokens_of,
 )
 from billing.sources.usage_events import read_row
+from products.statuses import CANCELLED, FAILED, RUNNING, SUCCEEDED
 
 NAME = "claude_code"
 
@@ -36,11 +37,11 @@ MAIN = "main"
 _SYNTHETIC = "<synthetic>"
 """The model of the placeholder that stands for an API error."""
 _STATUSES = {
-    "completed": "succeeded",
-    "failed": "failed",
-    "error": "failed",
-    "cancelled": "cancelled",
-    "killed": "cancelled",
+    "completed": SUCCEEDED,
+    "failed": FAILED,
+    "error": FAILED,
+    "cancelled": CANCELLED,
+    "killed": CANCELLED,
 }
 _BOM = b"\xef\xbb\xbf"
 
@@ -167,7 +168,7 @@ class _Log:
         calls = [block.get("tool_use_id") for block in blocks]
         job = self._job(msgspec.structs.replace(spot, agent=agent, is_main=False), *calls)
         status = result.get("status")
-        job.statuses.add(_STATUSES.get(status, "running") if isinstance(status, str) else "running")
+        job.statuses.add(_STATUSES.get(status, RUNNING) if isinstance(status, str) else RUNNING)
 
     def _take_response(self, spot: _Spot, message: Any, request: str) -> None:
         if not isinstance(message, dict):
@@ -231,8 +232,8 @@ class _Log:
 def _job_status(agent: str, job: _Job) -> str:
     """Of several results the one that the ledger lets stand; without one no end of the subagent is known."""
     if not agent:
-        return "succeeded"
-    return max(job.statuses, key=usage_event.STATUSES.index, default="running")
+        return SUCCEEDED
+    return max(job.statuses, key=usage_event.STATUSES.index, default=RUNNING)
 
 
 def _told(session: str, agent: str, agent_type: str) -> Record:

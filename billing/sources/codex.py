@@ -25,6 +25,7 @@ from billing.events.usage_event import Rejection
 from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
 from billing.sources.claude_code_lines import Record, UnreadableLine, count_of, decode, instant_of, text_of
 from billing.sources.usage_events import read_row
+from products.statuses import SUCCEEDED
 
 NAME = "codex"
 
@@ -196,7 +197,7 @@ class _Session:
             **self._told(),
             "runStartedAt": self.first,
             "runFinishedAt": self._last,
-            "jobStatus": "succeeded",
+            "jobStatus": SUCCEEDED,
             "jobStartedAt": self.first,
             "jobFinishedAt": self._last,
         }

@@ -17,6 +17,7 @@ from billing.events.usage_event import MAX_TOKENS, EventError, Rejection
 from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
 from billing.sources.usage_events import decode, read_row
 from products.printable import printable
+from products.statuses import FAILED, SUCCEEDED
 
 NAME = "litellm"
 
@@ -24,7 +25,7 @@ Record = dict[str, Any]
 
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STATUSES = {"success": "succeeded", "failure": "failed"}
+_STATUSES = {"success": SUCCEEDED, "failure": FAILED}
 
 
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:

@@ -25,8 +25,8 @@ def new_version() -> int:
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
-    def renew(self) -> int:
-        """Cached pages and answers of these projects are stale."""
+    def renew_version(self) -> int:
+        """Invalidate the cached pages and answers of these projects."""
         return self.update(version=new_version())
 
     def unarchived(self) -> Self:
@@ -96,9 +96,9 @@ class Project(models.Model):
                 for slug, (label, color) in agent_types.KNOWN.items()
             )
 
-    def renew(self) -> None:
-        """Call this in the transaction of every change that the dashboard shows."""
-        Project.objects.filter(pk=self.pk).renew()
+    def renew_version(self) -> None:
+        """Call it in every transaction that changes what the dashboard shows."""
+        Project.objects.filter(pk=self.pk).renew_version()
 
     def clean(self) -> None:
         if self.pk and self.first_usage_at:
@@ -164,11 +164,11 @@ class AgentType(models.Model):
     @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        self.project.renew()
+        self.project.renew_version()
 
     def apply_to_all_projects(self) -> None:
         """Give the agent type with this slug the same label and colour in every project."""
         with transaction.atomic():
-            same_slug = AgentType.objects.filter(slug=self.slug)
-            same_slug.update(label=self.label, color=self.color)
-            Project.objects.filter(agent_types__in=same_slug).renew()
+            alike = AgentType.objects.filter(slug=self.slug)
+            alike.update(label=self.label, color=self.color)
+            Project.objects.filter(agent_types__in=alike).renew_version()

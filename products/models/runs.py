@@ -5,21 +5,9 @@ from django.db.models import F, Q
 
 from products.db.fields import CodePointCharField
 from products.models.projects import AgentType, Project
+from products.statuses import Status
 
 SENDER_ID_LENGTH = 200
-
-
-class Status(models.TextChoices):
-    """The state of a run or a job."""
-
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-    @property
-    def finished(self) -> bool:
-        return self is not Status.RUNNING
 
 
 class Reported(models.Model):

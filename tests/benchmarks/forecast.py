@@ -175,14 +175,15 @@ def demo_products() -> list[Series]:
 
 
 def series_of(project: Any) -> Series:
+    from billing.events.usage_event import Kind
     from billing.models import CreditTransaction
 
     zone = periods.zone(project.time_zone)
     days: defaultdict[date, int] = defaultdict(int)
     mornings: defaultdict[date, int] = defaultdict(int)
-    rows = CreditTransaction.objects.filter(project=project, kind__in=("deduction", "refund"))
+    rows = CreditTransaction.objects.filter(project=project, kind__in=(Kind.DEDUCTION, Kind.REFUND))
     for day, at, kind, amount in rows.values_list("billed_on", "occurred_at", "kind", "amount_nanos"):
-        cost = amount if kind == "deduction" else -amount
+        cost = amount if kind == Kind.DEDUCTION else -amount
         days[day] += cost
         if periods.part_of_day(at, zone) < NOON:
             mornings[day] += cost

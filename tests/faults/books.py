@@ -1,4 +1,4 @@
-"""The books of a database that a test's own connection is not on, opened and reconciled by a process.
+"""Set up and reconcile the ledger of a database other than the test's own, in a separate process.
 
 python -m tests.faults.books open 2           # migrates; prints the token of each new project
 python -m tests.faults.books reconcile JOURNAL
@@ -18,16 +18,16 @@ import django
 from tests.faults.server import ROOT, environment
 from tests.model import Model, Raw
 
-# Django's models are imported inside the functions that run in a process of their own.
+# Functions that run in the separate process import Django's models inside.
 
 
 def open_books(database: str, projects: int) -> dict[int, str]:
-    """Tables, and so many empty projects; the ingest token of each."""
+    """Create the tables and `projects` empty projects; return the ingest token of each."""
     return {int(project): token for project, token in _run(database, "open", str(projects)).items()}
 
 
 def reconcile(database: str, journal: Path) -> dict[str, Any]:
-    """What the ledger holds against what was sent and acknowledged; every list should be empty."""
+    """Compare the ledger with what was sent and acknowledged; every list of the result should be empty."""
     return _run(database, "reconcile", str(journal))
 
 
@@ -49,8 +49,8 @@ def _open(projects: str) -> dict[int, str]:
 
     call_command("migrate", verbosity=0)
     owner = get_user_model().objects.create_user("owner")
-    made = [Project.objects.create(name=f"Product {n}", owner=owner) for n in range(int(projects))]
-    return {project.pk: tokens.issue(owner, project=project, scope="ingest")[1] for project in made}
+    created = [Project.objects.create(name=f"Product {n}", owner=owner) for n in range(int(projects))]
+    return {project.pk: tokens.issue(owner, project=project, scope="ingest")[1] for project in created}
 
 
 def _reconcile(path: str) -> dict[str, Any]:
@@ -71,33 +71,33 @@ def _differences(pk: int, batches: list[list[Raw]], acknowledged: list[str]) -> 
     from products.models import Project
 
     project = Project.objects.get(pk=pk)
-    booked = Counter(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
-    known = [raw for raws in batches for raw in raws if raw["eventId"] in booked]
+    recorded = Counter(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
+    known = [raw for raws in batches for raw in raws if raw["eventId"] in recorded]
     with verification.snapshot():
         unproved = list(verification.differences(project))
     return {
-        "lost": [event for event in acknowledged if event not in booked],
-        "doubled": [event for event, times in booked.items() if times > 1],
-        "unsent": sorted(booked.keys() - {raw["eventId"] for raw in known}),
-        "torn": [str(raws) for raws in batches if len({raw["eventId"] in booked for raw in raws}) > 1],
+        "lost": [event for event in acknowledged if event not in recorded],
+        "doubled": [event for event, times in recorded.items() if times > 1],
+        "unsent": sorted(recorded.keys() - {raw["eventId"] for raw in known}),
+        "torn": [str(raws) for raws in batches if len({raw["eventId"] in recorded for raw in raws}) > 1],
         "unlike the model": _unlike_the_model(project, known),
         "unproved": unproved,
     }
 
 
 def _unlike_the_model(project: Any, known: list[Raw]) -> list[str]:
-    """Rows that differ from what the events of the ledger amount to, worked out independently."""
+    """Rows that differ from what the independent model computes from the recorded events."""
     from tests.stored import stored
 
     model = Model(project.time_zone, _no_price)
-    model.heard = known
-    model.booked = {raw["eventId"]: raw for raw in known}
-    true, ours = model.state(), stored(project)
+    model.accepted = known
+    model.recorded = {raw["eventId"]: raw for raw in known}
+    expected, found = model.state(), stored(project)
     return [
-        f"{table} {key}: {ours[table].get(key)}, not {true[table].get(key)}"
-        for table in true
-        for key in true[table].keys() | ours[table].keys()
-        if ours[table].get(key) != true[table].get(key)
+        f"{table} {key}: {found[table].get(key)}, not {expected[table].get(key)}"
+        for table in expected
+        for key in expected[table].keys() | found[table].keys()
+        if found[table].get(key) != expected[table].get(key)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Requests to a server process, and what it answered."""
+"""Requests to a server process, and its answers."""
 
 import json
 from collections.abc import Mapping
@@ -22,26 +22,26 @@ class Answer(NamedTuple):
 
     @property
     def statuses(self) -> list[str]:
-        """What became of each event."""
-        return [one["status"] for one in self.json["results"]]
+        """The status of each event."""
+        return [result["status"] for result in self.json["results"]]
 
     @property
     def busy(self) -> bool:
-        """Told to come again, in the way that every client understands."""
+        """Whether the server asks to retry, in the standard way."""
         return self.status == 503 and int(self.headers["Retry-After"]) > 0
 
 
 def request(
     server: Server, method: str, address: str, token: str, body: bytes | None = None, **headers: str
 ) -> Answer:
-    """Raises `OSError` or `HTTPException` where no answer came."""
+    """Raises `OSError` or `HTTPException` if no answer arrives."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     try:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, address, body, {"Authorization": f"Bearer {token}", **sent})
         response = connection.getresponse()
         text = response.read()
-        if not text:  # of an answer whose length was not told nothing may have come before the end
+        if not text:  # an answer without a Content-Length may end before its body arrives
             raise IncompleteRead(text)
         return Answer(response.status, response.headers, text)
     finally:
@@ -49,13 +49,13 @@ def request(
 
 
 def post(server: Server, token: str, events: Any, **headers: str) -> Answer:
-    """Usage events, or a body as it is."""
+    """Post usage events, or a body given as bytes."""
     body = events if isinstance(events, bytes) else json.dumps(events).encode()
     return request(server, "POST", USAGE, token, body, **{"Content_Type": "application/json", **headers})
 
 
 def ask(server: Server, token: str, procedure: str, **given: Any) -> Any:
-    """The answer of a query."""
+    """The data that a query returns."""
     address = f"/api/trpc/aiCost.{procedure}?input={quote(json.dumps(given))}"
     answer = request(server, "GET", address, token)
     assert answer.status == 200, answer.text

@@ -1,4 +1,4 @@
-"""Errors put into a chosen step of what a request does to the database."""
+"""Injects errors into a chosen database operation of a request."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,25 +13,27 @@ BEFORE, AFTER = "before", "after"
 
 
 class Steps:
-    """Counts the steps, and breaks one of them: before the database did it, or after.
+    """Counts the database operations, and makes one fail: before the database executes it, or after.
 
-    Statements come by Django's wrapper of cursors; COPY and COMMIT go past it.
+    Statements are caught by Django's cursor wrapper; COPY and COMMIT bypass it.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[str] = []
-        self._breaks_at = -1
+        self._fails_at = -1
         self._when = BEFORE
         self._error: type[Exception] = Exception
         commit, copy = BaseDatabaseWrapper._commit, psycopg.Cursor.copy
-        monkeypatch.setattr(BaseDatabaseWrapper, "_commit", lambda own: self._step("COMMIT", commit, own))
+        monkeypatch.setattr(
+            BaseDatabaseWrapper, "_commit", lambda wrapper: self._step("COMMIT", commit, wrapper)
+        )
 
         @contextmanager
-        def copied(own: Any, sql: str, *args: Any) -> Iterator[Any]:
-            broken = self._enter(sql)
-            with copy(own, sql, *args) as rows:
+        def copied(cursor: Any, sql: str, *args: Any) -> Iterator[Any]:
+            fails = self._enter(sql)
+            with copy(cursor, sql, *args) as rows:
                 yield rows
-            self._leave(broken)
+            self._leave(fails)
 
         monkeypatch.setattr(psycopg.Cursor, "copy", copied)
 
@@ -39,27 +41,27 @@ class Steps:
         return self._step(sql, execute, sql, params, many, context)
 
     def _step(self, name: str, act: Callable, *arguments: Any) -> Any:
-        broken = self._enter(name)
+        fails = self._enter(name)
         result = act(*arguments)
-        self._leave(broken)
+        self._leave(fails)
         return result
 
     def _enter(self, name: str) -> bool:
         self.seen.append(name)
-        broken = len(self.seen) - 1 == self._breaks_at
-        if broken and self._when == BEFORE:
+        fails = len(self.seen) - 1 == self._fails_at
+        if fails and self._when == BEFORE:
             raise self._error("injected")
-        return broken
+        return fails
 
-    def _leave(self, broken: bool) -> None:
-        if broken:
+    def _leave(self, fails: bool) -> None:
+        if fails:
             raise self._error("injected")
 
     def run(self, act: Callable[[], Any], at: int = -1, when: str = BEFORE, error: Any = Exception) -> Any:
-        """`act`, with the step `at` broken; the steps that were made are in `seen`."""
-        self.seen, self._breaks_at, self._when, self._error = [], at, when, error
+        """Call `act` and make the step `at` fail. `seen` has the steps taken."""
+        self.seen, self._fails_at, self._when, self._error = [], at, when, error
         try:
             with connection.execute_wrapper(self):
                 return act()
         finally:
-            self._breaks_at = -1
+            self._fails_at = -1

@@ -1,6 +1,6 @@
-"""Senders that never stop: each makes its own batches, and repeats one until it is acknowledged.
+"""Senders that never stop: each generates its own batches, and repeats one until it is acknowledged.
 
-What a sender is told it writes down only then, as a careful client would.
+Like a careful client, a sender counts a batch as acknowledged only when it has the response.
 """
 
 import json
@@ -21,13 +21,13 @@ from tests.faults.server import PATIENCE, Server
 from tests.model import Raw
 
 GIVES_UP = 10
-"""Each tenth batch is sent once and never again, whatever came of it."""
+"""Every tenth batch is sent only once, whatever the response."""
 AGENTS = ("testing", "research", "Zed", "other", None)
 STATUSES = (None, None, "running", "succeeded", "failed")
 
 
 def batch(sender: int, number: int) -> list[Raw]:
-    """Always the same for the same numbers. Runs, jobs and days are shared with other senders."""
+    """The same numbers always give the same batch. Senders share runs, jobs and days."""
     rng = random.Random(sender * 1_000_003 + number)
     return [_event(rng, f"s{sender}-b{number}-{n}", number) for n in range(rng.randint(1, 12))]
 
@@ -37,7 +37,7 @@ def _event(rng: random.Random, event_id: str, number: int) -> Raw:
     raw: Raw = {"kind": kind, "eventId": event_id, "occurredAt": _instant(rng)}
     if kind in ("deduction", "refund"):
         raw |= {"runId": f"r{number // 100}-{rng.randrange(3)}", "jobId": f"j{rng.randrange(5)}"}
-        raw |= _told(rng)
+        raw |= _reports(rng)
     if kind == "deduction":
         raw |= {"model": "no-such-model", "inputTokens": rng.randrange(5000), "outputTokens": 7}
     if kind != "deduction" or rng.random() < 0.8:
@@ -46,18 +46,18 @@ def _event(rng: random.Random, event_id: str, number: int) -> Raw:
 
 
 def _instant(rng: random.Random) -> str:
-    """In a few months of the past, a leap day among their days."""
+    """In three past months with a leap day."""
     return f"2024-0{rng.randint(2, 4)}-{rng.randint(1, 29):02}T{rng.randrange(24):02}:00:00.000001Z"
 
 
-def _told(rng: random.Random) -> Raw:
-    told = {
+def _reports(rng: random.Random) -> Raw:
+    reports = {
         "agentType": rng.choice(AGENTS),
         "jobStatus": rng.choice(STATUSES),
         "runStatus": rng.choice(STATUSES),
         "trigger": rng.choice(["push", "manual", None]),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in reports.items() if value is not None}
 
 
 @dataclass
@@ -67,11 +67,12 @@ class Journal:
     sent: dict[int, list[list[Raw]]] = field(default_factory=dict)
     acknowledged: dict[int, list[str]] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
-    """How the tries ended."""
+    """The results of all attempts."""
     surprises: list[str] = field(default_factory=list)
+    """Responses that no sender should get."""
 
     def count(self, answer: Answer | OSError | HTTPException) -> bool:
-        """Whether the batch is acknowledged."""
+        """Count an answer; return whether it acknowledges the batch."""
         if not isinstance(answer, Answer):
             self.answers["no answer"] += 1
             return False
@@ -87,7 +88,7 @@ class Journal:
 
 
 class Load:
-    """Senders in threads of their own against servers that may be gone at any moment."""
+    """Senders in threads of their own. The servers may disappear at any moment."""
 
     def __init__(self, servers: list[Server], tokens: dict[int, str], pause: float = 0) -> None:
         self.servers = servers
@@ -115,14 +116,14 @@ class Load:
         deadline = time.monotonic() + PATIENCE
         for attempt in range(tries):
             server = self.servers[attempt % len(self.servers)]
-            if self.journal.count(_tried(server, self.tokens[project], raws)):
+            if self.journal.count(_attempt(server, self.tokens[project], raws)):
                 return True
             assert time.monotonic() < deadline, self.journal.answers
             self.over.wait(0.1)
         return False
 
     def wait_for(self, more: int, answer: str = "200") -> None:
-        """Until so many more batches are answered so: a fault should hit senders in full run."""
+        """Wait until `more` batches have got this answer, so that a fault hits busy senders."""
         wanted = self.journal.answers[answer] + more
         deadline = time.monotonic() + PATIENCE
         while self.journal.answers[answer] < wanted:
@@ -133,7 +134,7 @@ class Load:
             time.sleep(0.005)
 
 
-def _tried(server: Server, token: str, raws: list[Raw]) -> Answer | OSError | HTTPException:
+def _attempt(server: Server, token: str, raws: list[Raw]) -> Answer | OSError | HTTPException:
     try:
         return post(server, token, raws)
     except (OSError, HTTPException) as error:
@@ -142,7 +143,7 @@ def _tried(server: Server, token: str, raws: list[Raw]) -> Answer | OSError | HT
 
 @contextmanager
 def load(servers: list[Server], tokens: dict[int, str], senders: int, pause: float = 0) -> Iterator[Load]:
-    """Senders run while the block does. After it each has its last batch acknowledged, or given up."""
+    """Senders run during the block; at its end each has its last batch acknowledged, or gives it up."""
     running = Load(servers, tokens, pause)
     with ThreadPoolExecutor(senders) as pool:
         running.senders = [pool.submit(running.send_on, sender) for sender in range(senders)]
@@ -154,11 +155,11 @@ def load(servers: list[Server], tokens: dict[int, str], senders: int, pause: flo
         sender.result()
 
 
-def told(journal: Journal, report: dict[str, Any], faults: dict[str, int]) -> str:
-    """One line of what was done and what came of it."""
-    made = ", ".join(f"{count} × {name}" for name, count in faults.items())
+def summary(journal: Journal, report: dict[str, Any], faults: dict[str, int]) -> str:
+    """One line about the injected faults and their effects."""
+    injected = ", ".join(f"{count} × {name}" for name, count in faults.items())
     answers = ", ".join(f"{count} × {name}" for name, count in sorted(journal.answers.items()))
     return (
-        f"{made}; answers {answers}; {report['acknowledged']} events acknowledged, "
+        f"{injected}; answers {answers}; {report['acknowledged']} events acknowledged, "
         f"{len(report['lost'])} lost, {len(report['doubled'])} doubled"
     )

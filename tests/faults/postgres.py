@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own that the test may kill, as durable as it is by default."""
+"""A PostgreSQL server of a test's own, which the test may kill. It has PostgreSQL's default durability."""
 
 import atexit
 import shutil
@@ -25,7 +25,7 @@ class Crashing:
         return psutil.Process(self._running.get_pid())
 
     def crash(self) -> None:
-        """SIGKILL to all of it: nothing is flushed, no connection is closed in order."""
+        """Send SIGKILL to all its processes: nothing is flushed, and no connection is closed properly."""
         postmaster = self._postmaster()
         processes = [postmaster, *postmaster.children(recursive=True)]
         for process in processes:
@@ -33,7 +33,7 @@ class Crashing:
         psutil.wait_procs(processes, timeout=60)
 
     def restart(self) -> None:
-        """On the same folder: it recovers from its log."""
+        """Start it again on the same folder; it recovers from its log."""
         deadline = time.monotonic() + PATIENCE
         while not self._is_ready():
             assert time.monotonic() < deadline
@@ -43,14 +43,17 @@ class Crashing:
     def _is_ready(self) -> bool:
         try:
             self._running.ensure_postgres_running()
-        except (AssertionError, subprocess.SubprocessError):  # still starting, or the last one still going
+        except (
+            AssertionError,
+            subprocess.SubprocessError,
+        ):  # it is still starting, or the old one has not ended yet
             return False
         return True
 
     def crash_a_backend(self) -> bool:
-        """SIGKILL to the process of one connection; the postmaster then throws all others out, and recovers.
+        """Send SIGKILL to the process of one connection. The postmaster then closes all others and recovers.
 
-        False where nobody is connected.
+        Returns False if nobody is connected.
         """
         for process in self._postmaster().children():
             if _serves_a_client(process):
@@ -75,7 +78,7 @@ def _kill(process: psutil.Process) -> bool:
 
 @contextmanager
 def crashing() -> Iterator[Crashing]:
-    """Ended, and its folder removed, whatever happens inside."""
+    """Start a server; end it and remove its folder in any case."""
     folder = Path(tempfile.mkdtemp(prefix="aicost-crashing-"))
     try:
         running = with_postgres._start(folder / "data")
@@ -91,7 +94,7 @@ def crashing() -> Iterator[Crashing]:
 
 
 def _end(folder: Path) -> None:
-    """Whatever still runs on the folder: a start that was broken off leaves a server behind."""
+    """End every process that still runs on the folder: an interrupted start leaves a server behind."""
     for process in psutil.process_iter(["name", "cmdline"]):
         if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or ()):
             _kill(process)

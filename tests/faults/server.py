@@ -2,8 +2,8 @@
 
     python -m tests.faults.server --threads 4
 
-It tells its port and answers until it is ended. As with servers for production each thread stays,
-and keeps its connection to the database.
+It prints its port and serves until it is ended. As in production servers, threads live on and keep their
+database connections.
 """
 
 import argparse
@@ -25,16 +25,16 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120
-"""Seconds after which a test gives up on a server; none needs a tenth of it."""
+"""Seconds after which a test gives up on a server. None needs a tenth of it."""
 
 
 class Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 class Pooled(WSGIServer):
-    """Answers by a pool of threads; more requests than threads wait in the queue."""
+    """Serves with a pool of threads; further requests wait in the queue."""
 
     request_queue_size = 512
     pool: ThreadPoolExecutor
@@ -52,7 +52,7 @@ class Pooled(WSGIServer):
 
 
 def _end_with_the_test() -> None:
-    """A test that is killed itself ends nobody; its end of this pipe closes all the same."""
+    """End this process when the test's end of the pipe closes, which happens even if the test is killed."""
     sys.stdin.read()
     os._exit(1)
 
@@ -70,7 +70,7 @@ def serve(threads: int) -> None:
 
 
 def own_database() -> str:
-    """The URL of the database that the test itself is on."""
+    """The URL of the test's own database."""
     from django.db import connection
 
     name = connection.settings_dict["NAME"]
@@ -80,8 +80,8 @@ def own_database() -> str:
 
 
 def environment(database: str, **settings: str) -> dict[str, str]:
-    """The product's own settings, as for production but for TLS."""
-    ours = {
+    """The product's settings, as in production but without TLS."""
+    product = {
         "DJANGO_SETTINGS_MODULE": "aicost.settings",
         "DATABASE_URL": database,
         "SECRET_KEY": "only-for-tests",
@@ -90,11 +90,11 @@ def environment(database: str, **settings: str) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "LOG_LEVEL": "CRITICAL",
     }
-    return {**os.environ, **ours, **settings}
+    return {**os.environ, **product, **settings}
 
 
 class Server:
-    """One process of the product; it can be killed and started again, on another port then."""
+    """A process of the product, which can be killed and started again, then on another port."""
 
     def __init__(self, database: str, threads: int = 4, **settings: str) -> None:
         self.environment = environment(database, **settings)
@@ -133,22 +133,22 @@ class Server:
             self.process = None
 
     def kill(self) -> None:
-        """At once, whatever it was doing."""
+        """End it at once with SIGKILL."""
         self.end(signal.SIGKILL)
 
     def memory(self) -> int:
-        """Bytes that the process holds now."""
+        """The memory that the process uses now, in bytes."""
         assert self.process
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def connect(self) -> socket.socket:
-        """A plain connection, for clients that don't keep to the rules."""
+        """A plain connection, for clients that break the rules of HTTP."""
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
 
 @contextmanager
 def running(database: str, processes: int = 1, threads: int = 4, **settings: str) -> Iterator[list[Server]]:
-    """So many processes on one database; ended whatever happens inside."""
+    """Start processes on one database; end them in any case."""
     servers = [Server(database, threads, **settings) for _ in range(processes)]
     try:
         for server in servers:

@@ -71,7 +71,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{label:<11}{number:>12,}")
         for model, number in receipt.unpriced_models.most_common():
             self.stdout.write(f"  no price is known for {printable(model)} ({number:,} times)")
-        for name, number in receipt.booked_as_other.most_common():
+        for name, number in receipt.recorded_as_other.most_common():
             self.stdout.write(
                 f"  beyond the limit of agent types, booked under other: {printable(name)} ({number:,} times)"
             )

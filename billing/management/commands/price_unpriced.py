@@ -10,7 +10,7 @@ from billing.ledger import corrections
 from billing.ledger.corrections import Decision, Price, Unpriced
 from billing.models import MAX_RATE
 from billing.prices import price_list
-from billing.prices.overrides import OwnPrices
+from billing.prices.overrides import PriceOverrides
 from billing.prices.price_list import Rates
 from products.command_line import projects_with_id
 from products.models import Project
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         told = Receipt()
         for project in projects_with_id(options["project"]):
             price = price_by(project, given)
-            for decision in corrections.book_missing(project, price, dry_run=options["dry_run"]):
+            for decision in corrections.add_missing_costs(project, price, dry_run=options["dry_run"]):
                 told.note(decision)
         for line in told.lines():
             self.stdout.write(line)
@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
 def price_by(project: Project, given: dict[str, Rates]) -> Price:
     """Prices given by hand first, then the project's own, then the list."""
-    own = OwnPrices(project)
+    own = PriceOverrides(project)
 
     def price(one: Unpriced) -> int | None:
         rates = given.get(one.model) or own.rates(one.model, one.billed_on)

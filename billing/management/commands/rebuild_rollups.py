@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from billing.rollups import updates
+from billing.rollups import rebuilding
 from products.command_line import projects_with_id
 
 
@@ -15,5 +15,5 @@ class Command(BaseCommand):
     def handle(self, *, project: int | None, **_: Any) -> None:
         projects = projects_with_id(project)
         for one in projects:
-            updates.rebuild(one)
+            rebuilding.rebuild(one)
             self.stdout.write(f"product {one.pk} ({one.name}): rebuilt")
