@@ -110,7 +110,7 @@ def test_an_outline_is_nested_and_says_what_may_be_null(owner: Any) -> None:
     assert "\n  topRuns: [{\n    runId: string\n" in said
     assert "\n    startedAt: string | null  // ISO 8601 in UTC, with Z.\n" in said
     assert '\n  budgetState: "green" | "yellow" | "red" | null\n' in said
-    assert "\n  forecast: {  // Of the present month" in said
+    assert "\n  forecast: {  // Only for the current month" in said
     assert "\n    monthEnd: number  //" in said
     assert said.count("\n  } | null\n}") == 1
 
@@ -122,7 +122,7 @@ def test_limits_of_numbers_are_said(owner: Any) -> None:
 
 def test_what_help_quotes_as_code_is_code(owner: Any) -> None:
     page = page_of(owner)
-    assert "<dd><code>YYYY-MM</code>; without it the present month." in page
+    assert "<dd><code>YYYY-MM</code>; the current month if left out." in page
     assert "a token the scope <code>write</code>." in page
 
 

@@ -194,12 +194,12 @@ def test_the_probe_recognises_a_ready_server(
     with running(own_database(), ALLOWED_HOSTS="localhost,.example.com", HTTPS="true") as [server]:
         for hosts in ("localhost,.example.com", " .example.com", "", "*"):
             monkeypatch.setenv("ALLOWED_HOSTS", hosts)
-            assert probe.main(str(server.port), patience=PATIENCE) == 0, capsys.readouterr().err
+            assert probe.main(str(server.port), timeout=PATIENCE) == 0, capsys.readouterr().err
         last = MigrationRecorder.Migration.objects.order_by("-pk").first()
         assert last
         last.delete()
         try:
-            assert probe.main(str(server.port), patience=PATIENCE) == 1
+            assert probe.main(str(server.port), timeout=PATIENCE) == 1
         finally:
             MigrationRecorder.Migration(app=last.app, name=last.name, applied=last.applied).save()
     assert probe.main(str(server.port)) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from aicost import queries
 from aicost.exports import dashboard as dashboard_export
@@ -321,10 +322,9 @@ def test_verification_reports_a_correction_of_a_priced_deduction(project: Any) -
     assert any("a+priced: it corrects no unpriced deduction" in line for line in differences(project))
 
 
-def test_a_month_without_unpriced_usage_needs_no_query_for_models(
-    project: Any, django_assert_num_queries: Any
-) -> None:
+def test_a_month_without_unpriced_usage_needs_no_query_for_models(project: Any) -> None:
     usage(project)
-    summary = queries.month_summary(project)
-    with django_assert_num_queries(0):
-        assert notice(project, summary) is None
+    with CaptureQueriesContext(connection) as captured:
+        found = queries.dashboard(project, "agents", days=30)
+    assert notice(found.page.summary, found.unpriced) is None
+    assert [query for query in captured if UnpricedUsage._meta.db_table in query["sql"]] == []

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from aicost.http import request_log
-from aicost.views import dashboard
+from aicost.views import product
 from products import tokens
 from products.models import Project
 from tests.calls import jsonrpc, trpc
@@ -148,7 +148,7 @@ def test_a_failure_is_logged_with_its_indented_traceback(
     def broken(*_: Any) -> None:
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr(dashboard, "project_for", broken)
+    monkeypatch.setattr(product, "project_for", broken)
     client = Client(raise_request_exception=False)
     client.force_login(owner)
     response = client.get(reverse("product", args=[project.pk]))

@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from aicost.http.authentication import BAD_TOKENS_A_MINUTE
-from aicost.http.client_ip import address_of
+from aicost.http.client_ip import client_ip
 from products.models.audit import AuditEntry, Kind
 from tests.conftest import NOW
 from tests.factories import PASSWORD
@@ -235,7 +235,7 @@ def test_the_address_is_what_the_server_or_its_own_proxies_saw(
 ) -> None:
     settings.TRUSTED_PROXIES = proxies
     request = RequestFactory().get("/", REMOTE_ADDR=remote, HTTP_X_FORWARDED_FOR=forwarded)
-    assert address_of(request) == address
+    assert client_ip(request) == address
 
 
 # ---- Sessions
