@@ -16,7 +16,7 @@ from billing.events.usage_event import (
     Tokens,
     UsageEvent,
 )
-from billing.sources import json_decoder
+from billing.json_decoding import decode
 from products import agent_types
 
 pytestmark = pytest.mark.once
@@ -454,11 +454,11 @@ def test_a_cost_is_stated_once() -> None:
 
 
 def test_json_numbers_are_read_as_decimals() -> None:
-    told = json_decoder.decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
+    told = decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
     one = event(**told)
     assert (one.stated_nanos, one.tokens.input) == (100_000_000, 1)
-    assert event(**json_decoder.decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
-    assert refusal(**json_decoder.decode(b'{"costDollars": 1e400}')).field == "costDollars"
+    assert event(**decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
+    assert refusal(**decode(b'{"costDollars": 1e400}')).field == "costDollars"
 
 
 # Content

@@ -16,7 +16,8 @@ from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
 from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item
-from billing.sources.files import LogFile, guess_format
+from billing.sources.files import LogFile
+from billing.sources.guess import guess_format
 from billing.sources.litellm import parse
 from products.models import AgentJob
 

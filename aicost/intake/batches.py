@@ -5,20 +5,16 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from aicost.intake.body import MAX_EVENTS, Refused, body_of, json_answer, media_type
 from billing import ledger
-from billing.events.usage_event import Rejection
+from billing.json_decoding import InvalidJSON, decode
 from billing.ledger import Outcome
-from billing.sources import json_decoder
-from billing.sources.usage_events import decode
+from billing.sources.usage_events import Row, decode_row, row_of
 
 JSON_TYPES = ("application/json", "text/json")
 LINES_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
-
-Row = dict[str, Any] | Rejection
 
 
 def rows_of(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]:
@@ -43,22 +39,19 @@ def rows_of(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]:
 def _is_lines(body: bytes) -> bool:
     """Whether the first line is an object in itself, and not the only line."""
     first, _, rest = body.strip().partition(b"\n")
-    return bool(rest) and isinstance(decode(first), dict)
+    return bool(rest) and isinstance(decode_row(first), dict)
 
 
 def _lines(body: bytes) -> Iterator[Row]:
-    return (decode(line[0]) for line in re.finditer(rb"[^\r\n]+", body) if line[0].strip())
+    return (decode_row(line[0]) for line in re.finditer(rb"[^\r\n]+", body) if line[0].strip())
 
 
 def _values(body: bytes) -> Iterator[Row]:
     try:
-        value = json_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        value = decode(body)
+    except InvalidJSON as error:
         raise Refused(400, f"The body is not valid JSON: {error}") from None
-    except RecursionError:
-        raise Refused(400, "The body is not valid JSON: nested too deeply") from None
-    for row in value if isinstance(value, list) else [value]:
-        yield row if isinstance(row, dict) else Rejection(reason="not a usage event: a JSON object is needed")
+    yield from map(row_of, value if isinstance(value, list) else [value])
 
 
 def answer(outcomes: list[Outcome]) -> HttpResponse:

@@ -18,7 +18,8 @@ from aicost.api.errors import (
 )
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
-from aicost.rpc.run import Request, body_of, parse_json
+from aicost.rpc.run import Request, body_of
+from billing.json_decoding import InvalidJSON, decode_floats
 from products.printable import printable
 
 PARSE_ERROR = -32700
@@ -38,10 +39,10 @@ def jsonrpc(request: HttpRequest) -> HttpResponse:
         # A plain form of another site could send any other type with the session's cookie.
         return _refusal(UNSUPPORTED_MEDIA_TYPE.http, INVALID_REQUEST, "Send application/json.")
     try:
-        sent = parse_json(body_of(request))
+        sent = decode_floats(body_of(request))
     except Failure as told:
         return _refusal(told.code.http, INVALID_REQUEST, told.message)
-    except ValueError as error:
+    except InvalidJSON as error:
         return _json(_error(None, PARSE_ERROR, f"Parse error: {printable(str(error))}"))
     return _answer(Request(request), sent)
 

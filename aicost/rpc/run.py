@@ -1,10 +1,9 @@
 """One call of a procedure by one request, whatever the transport."""
 
-import json
 import logging
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
@@ -26,9 +25,6 @@ from products.access import Caller
 from products.printable import printable
 
 log = logging.getLogger("aicost.access")
-
-MAX_DEPTH = 100
-"""Of nested JSON. No input of a procedure is deeper than 1; Python's own limit is less predictable."""
 
 
 class Request:
@@ -83,34 +79,3 @@ def body_of(http: HttpRequest) -> bytes:
         raise Failure(PAYLOAD_TOO_LARGE, "The request is too large.") from None
     except (ValueError, UnreadablePostError):
         raise Failure(BAD_REQUEST, "The request's body could not be read.") from None
-
-
-def parse_json(text: bytes | str) -> Any:
-    """Raises `ValueError` for what is no JSON (NaN is none) in UTF-8, or is nested without sense."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")  # Python would guess UTF-16 and UTF-32, too
-    try:
-        value = json.loads(text, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _check_depth(value)
-    return value
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return
-    raise ValueError("nested too deeply")
-
-
-def _inside(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

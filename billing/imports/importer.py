@@ -1,9 +1,10 @@
 """Files → events → the ledger, in batches, with a receipt of what became of everything read."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -15,7 +16,9 @@ from billing.events.usage_event import Rejection
 from billing.imports import prefetch
 from billing.ledger import Outcome, running_totals
 from billing.sources import Context, Item, Parse, Skipped, claude_code, codex, litellm, usage_events
-from billing.sources.files import LogFile, discover, guess_format
+from billing.sources.discovery import discover
+from billing.sources.files import LogFile
+from billing.sources.guess import guess_format
 from products.models import Project
 
 BATCH = 2_000
@@ -67,8 +70,8 @@ class Receipt:
 
 
 Report = Callable[[Problem], None]
-Progress = Callable[[int], None]
-"""Called with the bytes of the files read so far."""
+Progress = Callable[[int, int], None]
+"""Called with the bytes read so far and those of all files."""
 
 
 def import_paths(
@@ -79,46 +82,45 @@ def import_paths(
     strict: bool = False,
     dry_run: bool = False,
     report: Report = lambda problem: None,
-    progress: Progress = lambda read: None,
+    progress: Progress = lambda read, total: None,
 ) -> Receipt:
-    """Record everything good in the files. With `strict` nothing, if anything is rejected or in conflict.
+    """Record every valid event in the files. With `strict`, record nothing if any is rejected or in conflict.
 
-    A dry run does all of it and takes it back, so that its receipt is that of the real one.
+    A dry run records everything and rolls it back, so its receipt is that of the real import.
     """
     receipt = Receipt()
-    with transaction.atomic() if strict or dry_run else _each_batch_for_itself():
-        for format_, files in _by_format(paths, format_name, receipt, report):
-            _import_files(project, format_, files, receipt, report, progress)
+    with transaction.atomic() if strict or dry_run else nullcontext():  # each batch has its own
+        groups = _by_format(paths, format_name, receipt, report)
+        total = sum(file.size for files in groups.values() for file in files)
+        done = 0
+        for name, files in groups.items():
+            advance = partial(_advance, progress, done, total)
+            _import_files(project, FORMATS[name], files, receipt, report, advance)
+            done += sum(file.size for file in files)
         if dry_run or (strict and receipt.failed):
             transaction.set_rollback(True)
     return receipt
 
 
-class _each_batch_for_itself:  # noqa: N801  # reads as a context manager where it is used
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+def _advance(progress: Progress, done: int, total: int, read: int) -> None:
+    progress(done + read, total)
 
 
 def _by_format(
     paths: Iterable[Path], format_name: str | None, receipt: Receipt, report: Report
-) -> Iterator[tuple[Format, list[LogFile]]]:
+) -> Mapping[str, list[LogFile]]:
     groups: dict[str, list[LogFile]] = {}
-    for path in paths:
-        try:
-            files = list(discover([path]))
-        except FileNotFoundError:
-            _reject(receipt, report, str(path), "there is no such file or folder")
-            continue
-        for file in files:
-            receipt.files += 1
-            name = format_name or guess_format(file)
-            if name:
-                groups.setdefault(name, []).append(file)
-            else:
-                _reject(receipt, report, file.name, "its format can't be told from its content; say --format")
-    for name, files in groups.items():
-        yield FORMATS[name], files
+    found = discover(paths)
+    for path, reason in found.problems:
+        _reject(receipt, report, str(path), reason)
+    for file in found.files:
+        receipt.files += 1
+        name = format_name or guess_format(file)
+        if name:
+            groups.setdefault(name, []).append(file)
+        else:
+            _reject(receipt, report, file.name, "its format can't be told from its content; say --format")
+    return groups
 
 
 def _reject(receipt: Receipt, report: Report, origin: str, reason: str) -> None:
@@ -132,13 +134,13 @@ def _import_files(
     files: list[LogFile],
     receipt: Receipt,
     report: Report,
-    progress: Progress,
+    advance: Callable[[int], None],
 ) -> None:
     context = Context(now=timezone.now(), credits_per_dollar=settings.CREDITS_PER_DOLLAR)
     with closing(prefetch.pieces(format_.parse, files, context, BATCH)) as pieces:
         for piece in pieces:
             _import_batch(project, format_.record, piece.items, receipt, report)
-            progress(piece.read_bytes)
+            advance(piece.read_bytes)
 
 
 def _import_batch(

@@ -8,31 +8,26 @@ is kept while reading is small: one entry per response and per job, never the li
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Rejection
-from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
+from billing.sources import Context, Item, SourceFile
 from billing.sources.claude_code_lines import (
     LogSource,
-    Record,
-    UnreadableLine,
     blocks_of,
-    decode,
     event_id_of,
-    instant_of,
     log_source,
     nested_record,
-    text_of,
     tokens_of,
 )
+from billing.sources.json_lines import MAIN, Record, UnreadableLine, instant_of, read_file, text_of
 from billing.sources.usage_events import read_row
 
 NAME = "claude_code"
 
-MAIN = "main"
 _SYNTHETIC = "<synthetic>"
 """The model of the placeholder that stands for an API error."""
 _STATUSES = {
@@ -42,28 +37,14 @@ _STATUSES = {
     "cancelled": "cancelled",
     "killed": "cancelled",
 }
-_BOM = b"\xef\xbb\xbf"
 
 
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
     log = _Log(context.now + usage_event.LATEST_AHEAD)
     for file in sorted(files, key=lambda file: file.name):
-        yield from _read_file(file, log)
+        yield from read_file(file, context, partial(log.take, log_source(file.name)))
     for spot, row in log.rows():
         yield Item(f"{spot.file}:{spot.line}", read_row(row, context))
-
-
-def _read_file(file: SourceFile, log: "_Log") -> Iterator[Item]:
-    """Read one file into the log; yields what of it can't be read."""
-    source = log_source(file.name)
-    try:
-        for number, line in file.lines():
-            try:
-                log.take(source, number, decode(line.removeprefix(_BOM) if number == 1 else line))
-            except UnreadableLine as error:
-                yield Item(f"{file.name}:{number}", Skipped(reason=str(error)))
-    except BrokenFile as broken:
-        yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
 
 
 class _Spot(msgspec.Struct, frozen=True, order=True):

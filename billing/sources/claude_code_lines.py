@@ -1,8 +1,6 @@
 """Reading single records of Claude Code session logs: what a line, a file's name, a message says."""
 
 import hashlib
-import re
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -10,32 +8,10 @@ import msgspec
 
 from billing.events import usage_event
 from billing.events.usage_event import Tokens
-from billing.sources import json_decoder
-from products.printable import printable
+from billing.sources.json_lines import Record, UnreadableLine, count_of, stem_of, text_of
 
-_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
 _SUFFIX_ROOM = 20
 """Characters that the ledger may append to an event id when the response has grown."""
-
-Record = dict[str, Any]
-
-
-class UnreadableLine(Exception):  # names the line, not the exception
-    """Why a line, or the usage in it, can't be read."""
-
-
-def decode(line: bytes) -> Record:
-    if not line.strip():
-        return {}
-    try:
-        value = json_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableLine(f"not valid JSON: {error}") from None
-    except RecursionError:
-        raise UnreadableLine("not valid JSON: nested too deeply") from None
-    if not isinstance(value, dict):
-        raise UnreadableLine("not a JSON object")
-    return value
 
 
 class LogSource(msgspec.Struct, frozen=True):
@@ -57,7 +33,7 @@ class LogSource(msgspec.Struct, frozen=True):
 
 def log_source(name: str) -> LogSource:
     path = PurePath(name)
-    stem = _ENDING.sub("", path.name)
+    stem = stem_of(name)
     for folder in path.parents:
         if folder.name == "subagents":
             session = folder.parent.name.removeprefix("..")
@@ -76,15 +52,6 @@ def nested_record(record: Record) -> tuple[str, Record] | None:
     if not agent or not isinstance(nested, dict):
         raise UnreadableLine("data: agent_progress without an agentId or a message")
     return agent, nested
-
-
-def text_of(record: Record, field: str) -> str:
-    value = record.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UnreadableLine(f"{field}: must be text, not {printable(value)}")
-    return value
 
 
 def blocks_of(message: Any) -> list[Record]:
@@ -120,23 +87,3 @@ def tokens_of(usage: Any) -> Tokens:
     if tokens.cache_write_1h > tokens.cache_write:
         raise UnreadableLine("message.usage: more tokens were cached for an hour than were cached")
     return tokens
-
-
-def count_of(counts: Record, field: str) -> int:
-    value = counts.get(field)
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value <= usage_event.MAX_TOKENS:
-        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {printable(value)}")
-    return value
-
-
-def instant_of(text: object, latest: datetime) -> datetime:
-    """A log's timestamp in UTC, from 2000 to `latest`."""
-    try:
-        instant = datetime.fromisoformat(text)  # type: ignore[arg-type]  # what is no text is refused below
-        if instant.tzinfo and usage_event.EARLIEST <= instant <= latest:
-            return instant.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise UnreadableLine(f"timestamp: is no possible time: {printable(text)}")

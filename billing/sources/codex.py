@@ -14,23 +14,27 @@ session did (these ids are UUIDs of version 7, which begin with their time).
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Rejection
-from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
-from billing.sources.claude_code_lines import Record, UnreadableLine, count_of, decode, instant_of, text_of
+from billing.sources import Context, Item, SourceFile
+from billing.sources.json_lines import (
+    MAIN,
+    Record,
+    UnreadableLine,
+    count_of,
+    instant_of,
+    read_file,
+    stem_of,
+    text_of,
+)
 from billing.sources.usage_events import read_row
 
 NAME = "codex"
 
-MAIN = "main"
-_BOM = b"\xef\xbb\xbf"
-_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
 _SESSION_IN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -41,19 +45,8 @@ def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
 
 def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
     session = _Session(file.name, context.now + usage_event.LATEST_AHEAD)
-    try:
-        for number, line in file.lines():
-            origin = f"{file.name}:{number}"
-            try:
-                row = session.take(number, decode(line.removeprefix(_BOM) if number == 1 else line))
-            except UnreadableLine as error:
-                yield Item(origin, Skipped(reason=str(error)))
-                continue
-            if row:
-                yield Item(origin, read_row(row, context))
-    except BrokenFile as broken:
-        yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
-    # Last, since only the end of the file tells when the session was last heard of.
+    yield from read_file(file, context, session.take)
+    # Last, since only the end of the file says when the session was last active.
     if session.first:
         yield Item(f"{file.name}:{session.first_line}", read_row(session.job_row(), context))
 
@@ -85,7 +78,7 @@ class _Session:
 
     def __init__(self, name: str, latest: datetime) -> None:
         self._latest = latest
-        stem = _ENDING.sub("", PurePath(name).name)
+        stem = stem_of(name)
         named = _SESSION_IN_NAME.search(stem)
         self.id = named[0] if named else stem
         self.first: datetime | None = None

@@ -11,18 +11,16 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any
 
-import msgspec
-
 from billing.events.usage_event import MAX_TOKENS, EventError, Rejection
-from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
-from billing.sources.usage_events import decode, read_row
+from billing.json_decoding import InvalidJSON, decode
+from billing.sources import BrokenFile, Context, Item, SourceFile
+from billing.sources.usage_events import decode_row, read_row
 from products.printable import printable
 
 NAME = "litellm"
 
 Record = dict[str, Any]
 
-_BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES = {"success": "succeeded", "failure": "failed"}
 
@@ -38,22 +36,19 @@ def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
 
 def _records(file: SourceFile) -> Iterator[tuple[str, Record | Rejection]]:
     """The records of a file with where they stand: `:line`, or `[index]` in an array."""
-    lines = ((number, line.removeprefix(_BOM) if number == 1 else line) for number, line in file.lines())
-    written = ((number, line) for number, line in lines if line.strip())
+    written = ((number, line) for number, line in file.lines() if line.strip())
     first = next(written, None)
     if first and first[1].lstrip()[:1] == b"[":
         yield from _array(b"\n".join(line for _, line in chain([first], written)))
     elif first:
-        yield from ((f":{number}", decode(line)) for number, line in chain([first], written))
+        yield from ((f":{number}", decode_row(line)) for number, line in chain([first], written))
 
 
 def _array(text: bytes) -> Iterator[tuple[str, Record | Rejection]]:
     try:
-        values = json_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        values = decode(text)
+    except InvalidJSON as error:
         yield "", Rejection(reason=f"not valid JSON: {error}")
-    except RecursionError:
-        yield "", Rejection(reason="not valid JSON: nested too deeply")
     else:
         for index, value in enumerate(values):
             yield f"[{index}]", value if isinstance(value, dict) else _NO_OBJECT
@@ -181,8 +176,8 @@ def _object(record: Record, field: str) -> Record:
     value = record.get(field)
     if isinstance(value, str):
         try:
-            value = json_decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            value = decode(value)
+        except InvalidJSON:
             return {}
     return value if isinstance(value, dict) else {}
 

@@ -32,6 +32,7 @@ from billing.events.usage_event import (
     Tokens,
     UsageEvent,
 )
+from billing.json_decoding import InvalidJSON, decode_floats
 from billing.sources import Context, genai
 from products.printable import printable
 
@@ -79,15 +80,13 @@ def from_protobuf(body: bytes) -> ExportTraceServiceRequest:
 def from_json(body: bytes) -> ExportTraceServiceRequest:
     """By the OTLP mapping, which is that of protobuf but for ids, which are hex."""
     try:
-        value = msgspec.json.decode(body)
+        value = decode_floats(body)
         if not isinstance(value, dict):
             raise Malformed("The body is not a JSON object.")
         for span in _json_spans(value):
             _make_plain(span)
         return ParseDict(value, ExportTraceServiceRequest(), ignore_unknown_fields=True)
-    except RecursionError:
-        raise Malformed("The body is nested too deeply.") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except InvalidJSON as error:
         raise Malformed(f"The body is not valid JSON: {error}") from None
     except ParseError as error:
         raise Malformed(

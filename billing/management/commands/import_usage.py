@@ -32,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         project = project_with_id(options["project"])
         try:
-            with _progress_bar(options["paths"]) as progress:
+            with _progress_bar() as progress:
                 receipt = import_paths(
                     project,
                     options["paths"],
@@ -80,18 +80,11 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _progress_bar(paths: list[Path]) -> Iterator[ReportBytes]:
-    """A bar on a terminal, silence elsewhere."""
-    total = sum(_size(path) for path in paths)
+def _progress_bar() -> Iterator[ReportBytes]:
+    """Show a progress bar on a terminal, and nothing elsewhere."""
     columns = TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda read: bar.update(task, completed=read)
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(_size(inside) for inside in path.iterdir())
-    return path.stat().st_size if path.exists() else 0
+        task = bar.add_task("", total=None)
+        yield lambda read, total: bar.update(task, completed=read, total=total)
