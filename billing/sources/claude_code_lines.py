@@ -1,4 +1,4 @@
-"""Reading single records of Claude Code session logs: what a line, a file's name, a message says."""
+"""Single records of Claude Code session logs: what a file's name, a line and a message say."""
 
 import hashlib
 from pathlib import PurePath
@@ -11,11 +11,11 @@ from billing.events.usage_event import Tokens
 from billing.sources.json_lines import Record, UnreadableLine, count_of, stem_of, text_of
 
 _SUFFIX_ROOM = 20
-"""Characters that the ledger may append to an event id when the response has grown."""
+"""Characters that `billing.ledger.running_totals` may append to an event id when the response has grown."""
 
 
 class LogSource(msgspec.Struct, frozen=True):
-    """What a file's name tells of its records. A session of "" is told by the records only."""
+    """What a file's name says about its records. If `session` is "", only the records name it."""
 
     name: str
     stem: str
@@ -26,7 +26,7 @@ class LogSource(msgspec.Struct, frozen=True):
         return self.session or text_of(record, "sessionId") or self.stem
 
     def agent_of(self, record: Record) -> str:
-        """The subagent whose record it is; "" for the main agent."""
+        """The subagent that the record belongs to; "" for the main agent."""
         named = text_of(record, "agentId") if record.get("isSidechain") is True else ""
         return named or self.agent
 
@@ -38,13 +38,13 @@ def log_source(name: str) -> LogSource:
         if folder.name == "subagents":
             session = folder.parent.name.removeprefix("..")
             return LogSource(name, stem, session, stem.removeprefix("agent-"))
-    if stem.startswith("agent-"):  # older versions lay subagents' files beside the sessions'
+    if stem.startswith("agent-"):  # older versions put subagents' files beside the sessions'
         return LogSource(name, stem, "", stem.removeprefix("agent-"))
     return LogSource(name, stem, stem, "")
 
 
 def nested_record(record: Record) -> tuple[str, Record] | None:
-    """The subagent and its record that a progress record holds, if it holds one."""
+    """The subagent and its record that a progress record contains, if any. Raises `UnreadableLine`."""
     data = record.get("data")
     if record.get("type") != "progress" or not isinstance(data, dict) or data.get("type") != "agent_progress":
         return None
@@ -60,7 +60,7 @@ def blocks_of(message: Any) -> list[Record]:
 
 
 def event_id_of(message_id: str, request: str) -> str:
-    """The ids of the response; what would be too long to be an event id is named by its hash."""
+    """The ids of the response, or their hash if they are too long for an event id."""
     if not message_id:
         raise UnreadableLine("message.id: is missing")
     event_id = f"{message_id}:{request}" if request else message_id
@@ -71,12 +71,12 @@ def event_id_of(message_id: str, request: str) -> str:
 
 def tokens_of(usage: Any) -> Tokens:
     if not isinstance(usage, dict):
-        raise UnreadableLine("message.usage: is no object")
+        raise UnreadableLine("message.usage: must be an object")
     if usage.get("input_tokens") is None or usage.get("output_tokens") is None:
         raise UnreadableLine("message.usage: has no input_tokens or no output_tokens")
     by_duration = usage.get("cache_creation")
     if by_duration is not None and not isinstance(by_duration, dict):
-        raise UnreadableLine("message.usage.cache_creation: is no object")
+        raise UnreadableLine("message.usage.cache_creation: must be an object")
     tokens = Tokens(
         input=count_of(usage, "input_tokens"),
         cache_read=count_of(usage, "cache_read_input_tokens"),
@@ -85,5 +85,5 @@ def tokens_of(usage: Any) -> Tokens:
         output=count_of(usage, "output_tokens"),
     )
     if tokens.cache_write_1h > tokens.cache_write:
-        raise UnreadableLine("message.usage: more tokens were cached for an hour than were cached")
+        raise UnreadableLine("message.usage: more tokens were cached for an hour than in total")
     return tokens

@@ -27,9 +27,9 @@ class UnreadableLine(Exception):  # names the line, not the exception
 def read_file(
     file: SourceFile, context: Context, read_line: Callable[[int, Record], Record | None]
 ) -> Iterator[Item]:
-    """Hand each line to `read_line`, by number and content, and yield the events that it returns as rows.
+    """Pass each line's number and content to `read_line`, and yield the events that it returns as rows.
 
-    A line for which it raises `UnreadableLine` is yielded as skipped, and so is one that is no JSON object.
+    A line is skipped, and named, if `read_line` raises `UnreadableLine` or the line is not a JSON object.
     """
     try:
         for number, line in file.lines():
