@@ -18,7 +18,7 @@ PATIENCE = 120
 def main(project: str, user: str, callers: str, times: str) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    import aicost.procedures  # noqa: F401  once, before there are many
+    import aicost.api.procedures  # noqa: F401  once, before there are many
 
     processes = multiprocessing.get_context("fork")
     start = processes.Barrier(int(callers))

@@ -83,7 +83,7 @@ class TestOnACluster:
     def test_a_second_run_has_nothing_to_do(self) -> None:
         told = StringIO()
         call_command("distribute", stdout=told)
-        assert told.getvalue() == "Every table had its place already.\n"
+        assert told.getvalue() == "Every table was distributed already.\n"
         assert citus_tables.plan(connection) == []
 
     def test_tables_lie_as_the_lists_say(self) -> None:

@@ -174,7 +174,7 @@ def test_a_file_of_no_known_format_says_so(project, tmp_path):
     path = write(tmp_path / "what.jsonl", '{"hello": "world"}')
     run = Run(path, project=project.pk)
     assert run.status == 1
-    assert f"{path}: its format can't be told" in run.err
+    assert f"{path}: its format can't be guessed" in run.err
 
 
 def test_a_conflict_is_named_and_exits_with_1(project, tmp_path):
@@ -211,8 +211,8 @@ def test_unpriced_models_and_types_beyond_the_limit_stand_in_the_receipt(project
     run = Run(write(tmp_path / "usage.jsonl", *lines), project=project.pk)
     assert run.status == 0
     assert "no price is known for nobody-knows (1 times)" in run.out
-    assert "no price is known for (no model told) (1 times)" in run.out
-    assert "booked under other: type-199 (1 times)" in run.out
+    assert "no price is known for (no model given) (1 times)" in run.out
+    assert "recorded under other: type-199 (1 times)" in run.out
 
 
 def test_a_line_is_shown_without_its_control_characters(project, tmp_path):

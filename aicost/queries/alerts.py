@@ -1,6 +1,6 @@
 """What was crossed in the present month, and the log of what was sent."""
 
-from billing.alerts.thresholds import present_month
+from billing.alerts.thresholds import current_month
 from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
@@ -9,7 +9,7 @@ PAGE = 50
 
 def standing(project: Project) -> dict[int, BudgetAlert]:
     """The present month's thresholds that are passed, by percent."""
-    month = present_month(project)
+    month = current_month(project)
     alerts = BudgetAlert.objects.filter(project=project, month=month, ended_at=None)
     return {alert.threshold: alert for alert in alerts}
 

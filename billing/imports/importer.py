@@ -1,4 +1,4 @@
-"""Files → events → the ledger, in batches, with a receipt of what became of everything read."""
+"""Importing files into the ledger, in batches, with a receipt for everything that was read."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ from billing.sources.guess import guess_format
 from products.models import Project
 
 BATCH = 2_000
-"""Events in one transaction: its round trips cost little, and nobody waits long for the lock."""
+"""Events in a transaction: enough to make round trips cheap, and few enough not to hold the lock for long."""
 
 Record = Callable[..., list[Outcome]]
 
@@ -43,7 +43,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something read that was not booked, or not as the sender would think."""
+    """Something that was read but not recorded."""
 
     kind: str
     """`rejected`, `conflict` or `skipped`."""
@@ -53,7 +53,7 @@ class Problem:
 
 @dataclass
 class Receipt:
-    """What became of everything read. Job events count as events, and read `recorded` or `duplicate`."""
+    """The outcomes of everything read. Job events count like others, as `recorded` or `duplicate`."""
 
     counts: Counter[str] = field(default_factory=Counter)
     unpriced_models: Counter[str] = field(default_factory=Counter)
@@ -119,7 +119,7 @@ def _by_format(
         if name:
             groups.setdefault(name, []).append(file)
         else:
-            _reject(receipt, report, file.name, "its format can't be told from its content; say --format")
+            _reject(receipt, report, file.name, "its format can't be guessed from its content; use --format")
     return groups
 
 
@@ -137,10 +137,10 @@ def _import_files(
     advance: Callable[[int], None],
 ) -> None:
     context = Context(now=timezone.now(), credits_per_dollar=settings.CREDITS_PER_DOLLAR)
-    with closing(prefetch.pieces(format_.parse, files, context, BATCH)) as pieces:
-        for piece in pieces:
-            _import_batch(project, format_.record, piece.items, receipt, report)
-            advance(piece.read_bytes)
+    with closing(prefetch.batches(format_.parse, files, context, BATCH)) as batches:
+        for batch in batches:
+            _import_batch(project, format_.record, batch.items, receipt, report)
+            advance(batch.read_bytes)
 
 
 def _import_batch(
@@ -154,7 +154,7 @@ def _import_batch(
         else:
             events.append(item)
     outcomes = record(project, [item.found for item in events])
-    reset_queries()  # with DEBUG Django keeps every statement, and would keep the whole file by and by
+    reset_queries()  # with DEBUG Django stores every statement, in the end the whole file
     for item, outcome in zip(events, outcomes, strict=True):
         _count(receipt, report, item, outcome)
 
@@ -163,13 +163,13 @@ def _count(receipt: Receipt, report: Report, item: Item, outcome: Outcome) -> No
     receipt.counts[outcome.status] += 1
     if outcome.status in ("rejected", "conflict"):
         reason = f"{outcome.field}: {outcome.reason}" if outcome.field else outcome.reason
-        about = (
+        prefix = (
             f"event {outcome.event_id}: "
             if outcome.event_id and not isinstance(item.found, Rejection)
             else ""
         )
-        report(Problem(outcome.status, item.origin, about + reason))
+        report(Problem(outcome.status, item.origin, prefix + reason))
     if outcome.unpriced_model is not None:
-        receipt.unpriced_models[outcome.unpriced_model or "(no model told)"] += 1
+        receipt.unpriced_models[outcome.unpriced_model or "(no model given)"] += 1
     if outcome.booked_as_other is not None:
         receipt.booked_as_other[outcome.booked_as_other] += 1

@@ -8,8 +8,8 @@ from billing.db import citus
 
 class Command(BaseCommand):
     help = (
-        "Spread the tables over the machines of a Citus cluster, by product, whose coordinator DATABASE_URL "
-        "names. Run again, it places what has come since."
+        "Distribute the tables over the nodes of a Citus cluster, by product. DATABASE_URL names the "
+        "coordinator. Running it again distributes tables that are new."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,13 +18,13 @@ class Command(BaseCommand):
             "--shards",
             type=int,
             default=citus.SHARDS,
-            help="in how many parts; far more than there will ever be workers (default: %(default)s)",
+            help="number of shards; choose far more than there will ever be workers (default: %(default)s)",
         )
 
     def handle(self, *, dry_run: bool, shards: int, **_: Any) -> None:
-        make = citus.plan if dry_run else citus.distribute
+        distribute = citus.plan if dry_run else citus.distribute
         try:
-            statements = make(connection, shards=shards)
+            statements = distribute(connection, shards=shards)
         except citus.NotPossible as reason:
             raise CommandError(str(reason)) from None
         if dry_run:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{statement};")
         elif statements:
             self.stdout.write(
-                "Every table has its place now. Set DISTRIBUTED=true wherever the product runs."
+                "Every table is distributed now. Set DISTRIBUTED=true on every server of the product."
             )
         else:
-            self.stdout.write("Every table had its place already.")
+            self.stdout.write("Every table was distributed already.")
