@@ -26,7 +26,7 @@ def _connect_alerts() -> None:
     from billing.alerts import crossings
     from billing.signals import budget_moved
 
-    budget_moved.connect(crossings.hear)
+    budget_moved.connect(crossings.on_budget_moved)
 
 
 def _lift_guards(using: str, plan: Sequence[Any] = (), **_: Any) -> None:

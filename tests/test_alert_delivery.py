@@ -302,7 +302,7 @@ def test_a_receiver_that_was_down_is_told_when_it_is_up(receiver: Receiver, acme
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
     assert sent() == "1 pending"
-    assert only().error == "No connection could be made, or it broke."
+    assert only().error == "The connection failed or was interrupted."
     receiver.start()
     clock.move_to(only().due_at)
     assert sent() == "1 sent"
@@ -462,10 +462,10 @@ def test_plain_http_is_for_servers_that_allow_it(acme: Any, settings: Any) -> No
     [
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "204"),
         (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.0 201\r\n", "201"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "Its answer is not HTTP."),
-        (b"HTTP/1.1 200", "Its answer is not HTTP."),
-        (b"", "Its answer is not HTTP."),
-        (b"x" * 100_000, "Its answer is not HTTP."),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "Its response is not HTTP."),
+        (b"HTTP/1.1 200", "Its response is not HTTP."),
+        (b"", "Its response is not HTTP."),
+        (b"x" * 100_000, "Its response is not HTTP."),
     ],
 )
 def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, words: str) -> None:
@@ -480,7 +480,7 @@ def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, word
 
 def test_a_receiver_that_trickles_its_answer_is_left(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(safe_http, "PATIENCE", 1.0)
+    monkeypatch.setattr(safe_http, "TIMEOUT", 1.0)
     with (
         _server(b"HTTP/1.1 200 OK", pause=0.2) as port,
         pytest.raises(Undelivered, match="did not answer within 1 sec"),
@@ -671,7 +671,7 @@ def test_a_message_that_breaks_keeps_no_other_waiting(
     monkeypatch.setitem(outbox._SEND, "email", broken)
     assert sent() == "1 pending, 1 sent"
     error = AlertDelivery.objects.get(channel="email").error
-    assert error == "It failed in a way that only the server's log tells."
+    assert error == "It failed unexpectedly. The server's log has the details."
 
 
 # ---- Tests, and what is counted
@@ -736,7 +736,7 @@ def test_deliveries_that_are_done_with_are_dropped_after_the_retention(
             AlertDelivery.objects.filter(pk=one.pk).update(state=state, created_at=old, error=f"{days}")
     said = StringIO()
     call_command("prune_deliveries", stdout=said)
-    assert said.getvalue() == "3 dropped\n"
+    assert said.getvalue() == "3 deleted\n"
     kept = AlertDelivery.objects.filter(error="31").values_list("state", flat=True)
     assert set(kept) == {"pending", "sending"}
     assert AlertDelivery.objects.filter(error="29").count() == 5

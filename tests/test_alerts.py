@@ -283,7 +283,7 @@ def test_an_evaluation_that_fails_is_logged_and_made_up_for(
         raise RuntimeError("the evaluation broke")
 
     with monkeypatch.context() as patched, committed():
-        patched.setattr(crossings, "standing_of", broken)
+        patched.setattr(crossings, "status_of", broken)
         answer = Client().post(
             "/api/v1/usage",
             json.dumps(fields(costDollars="80")),
@@ -397,7 +397,7 @@ def test_a_second_alert_of_one_crossing_is_impossible(limited: Any) -> None:
 
 @pytest.mark.parametrize("wrong", [[], [0], [1001], [-5], list(range(1, 12))])
 def test_thresholds_out_of_range_are_refused(project: Any, wrong: list[int]) -> None:
-    with pytest.raises(Exception, match="1 to 10 whole percents"):
+    with pytest.raises(Exception, match="1 to 10 whole percentages"):
         channels.change(project, thresholds=wrong, email_people=True, email_more=[], webhook_url="")
     assert not AlertSettings.objects.exists()
 

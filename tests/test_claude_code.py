@@ -18,7 +18,8 @@ from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.prices.price_list import cost_nanos
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.claude_code import parse
-from billing.sources.files import LogFile, discover
+from billing.sources.discovery import discover
+from billing.sources.files import LogFile
 
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 OPUS = "claude-opus-4-5-20251101"
@@ -489,7 +490,7 @@ def test_a_folder_of_logs_on_disk_plain_and_compressed(tmp_path):
         packed.parent.mkdir(parents=True, exist_ok=True)
         packed.write_bytes(gzip.compress(path.read_bytes()))
     for folder in (made_up, tmp_path):
-        files: list[LogFile] = list(discover([folder]))
+        files: list[LogFile] = discover([folder]).files
         events = deductions(*files)
         assert {id_: (e.run_id, e.job_id, e.tokens.total) for id_, e in events.items()} == {
             "msg_1:req_1": ("5e55", "main", 1160),
@@ -549,7 +550,7 @@ def expected() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def real() -> list[Item]:
-    return read(*discover([SHARED / "claude_code" / "entireio-cli"]))
+    return read(*discover([SHARED / "claude_code" / "entireio-cli"]).files)
 
 
 @pytest.fixture(scope="module")
@@ -580,7 +581,7 @@ class TestRealLogs:
         }
 
     def test_lines(self, expected):
-        files = discover([SHARED / "claude_code" / "entireio-cli"])
+        files = discover([SHARED / "claude_code" / "entireio-cli"]).files
         assert expected["lines"] == sum(1 for file in files for _ in file.lines())
 
     def test_per_month(self, spent, expected):

@@ -19,7 +19,9 @@ from billing.prices import price_list
 from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.codex import parse
-from billing.sources.files import LogFile, discover, guess_format
+from billing.sources.discovery import discover
+from billing.sources.files import LogFile
+from billing.sources.guess import guess_format
 from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory
 
@@ -430,7 +432,7 @@ def by_day(events: list[UsageEvent]) -> dict[str, Any]:
 
 def test_every_figure_of_real_sessions_is_as_expected(answer):
     every: list[UsageEvent] = []
-    files = list(discover([SHARED / "codex"]))
+    files = discover([SHARED / "codex"]).files
     assert [file.path.name.removesuffix(".gz") for file in files] == sorted(answer["per_session"])
     for file in files:
         expected = answer["per_session"][file.path.name.removesuffix(".gz")]

@@ -17,7 +17,7 @@ from billing.events.usage_event import (
     Tokens,
     UsageEvent,
 )
-from billing.sources import json_decoder
+from billing.json_decoding import decode
 from products import agent_types
 
 pytestmark = pytest.mark.once
@@ -460,11 +460,11 @@ def test_a_cost_may_be_stated_only_once() -> None:
 
 
 def test_json_numbers_are_read_as_decimals() -> None:
-    fields = json_decoder.decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
-    usage = event(**fields)
-    assert (usage.stated_nanos, usage.tokens.input) == (100_000_000, 1)
-    assert event(**json_decoder.decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
-    assert refusal(**json_decoder.decode(b'{"costDollars": 1e400}')).field == "costDollars"
+    told = decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
+    one = event(**told)
+    assert (one.stated_nanos, one.tokens.input) == (100_000_000, 1)
+    assert event(**decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
+    assert refusal(**decode(b'{"costDollars": 1e400}')).field == "costDollars"
 
 
 # Content

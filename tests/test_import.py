@@ -3,14 +3,17 @@
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
 from billing.rollups import verification
+from billing.sources.discovery import discover
 from tests.factories import event, fields, send
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -171,7 +174,7 @@ def test_a_file_of_no_known_format_says_so(project, tmp_path):
     path = write(tmp_path / "what.jsonl", '{"hello": "world"}')
     run = Run(path, project=project.pk)
     assert run.status == 1
-    assert f"{path}: its format can't be told" in run.err
+    assert f"{path}: its format can't be guessed" in run.err
 
 
 def test_a_conflict_is_named_and_exits_with_1(project, tmp_path):
@@ -208,8 +211,8 @@ def test_unpriced_models_and_types_beyond_the_limit_stand_in_the_receipt(project
     run = Run(write(tmp_path / "usage.jsonl", *lines), project=project.pk)
     assert run.status == 0
     assert "no price is known for nobody-knows (1 times)" in run.out
-    assert "no price is known for (no model told) (1 times)" in run.out
-    assert "booked under other: type-199 (1 times)" in run.out
+    assert "no price is known for (no model given) (1 times)" in run.out
+    assert "recorded under other: type-199 (1 times)" in run.out
 
 
 def test_a_line_is_shown_without_its_control_characters(project, tmp_path):
@@ -217,3 +220,133 @@ def test_a_line_is_shown_without_its_control_characters(project, tmp_path):
     run = Run(path, project=project.pk)
     assert "\x1b" not in run.err
     assert len(run.err.splitlines()) == 1
+
+
+# Folders with links
+
+
+def link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target, target_is_directory=target.is_dir())
+
+
+def found(*paths: Path) -> list[str]:
+    """The names of the files found, relative to the folder of the first path."""
+    discovery = discover(paths)
+    assert not discovery.problems
+    return [str(file.path.relative_to(paths[0].parent)) for file in discovery.files]
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """A folder with two files, one of them in a folder of its own."""
+    folder = tmp_path / "logs"
+    (folder / "deep").mkdir(parents=True)
+    write(folder / "a.jsonl", line(eventId="a"))
+    write(folder / "deep" / "b.jsonl", line(eventId="b"))
+    return folder
+
+
+HERE = ["logs/a.jsonl", "logs/deep/b.jsonl"]
+
+
+def test_a_folder_that_links_to_itself_twice_is_read_once(project, logs):
+    link(logs / "again", logs)
+    link(logs / "deep" / "and-again", logs)
+    assert found(logs) == HERE
+    sizes: list[tuple[int, int]] = []
+    receipt = import_paths(project, [logs], progress=lambda read, total: sizes.append((read, total)))
+    assert (receipt.files, receipt.counts["recorded"], receipt.failed) == (2, 2, False)
+    whole = sum((logs.parent / name).stat().st_size for name in HERE)
+    assert sizes == [(whole, whole)]
+    assert booked(project) == {"a", "b"}
+
+
+@pytest.mark.parametrize("target", [".", "..", "../.."])
+def test_a_link_to_a_folder_above_is_not_followed(logs, target):
+    write(logs.parent / "not-named.jsonl", line(eventId="no"))
+    link(logs / "deep" / "up", Path(target))
+    assert found(logs) == HERE
+
+
+def test_a_link_to_a_folder_beside_it_finds_nothing_twice(logs):
+    link(logs / "0-first-by-name", logs / "deep")
+    link(logs / "deep" / "0-first-by-name.jsonl", logs / "a.jsonl")
+    assert found(logs) == HERE, "files go by their own paths"
+
+
+def test_links_lead_to_files_and_folders_elsewhere_once(logs, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    write(elsewhere / "deep" / "c.jsonl", line(eventId="c"))
+    write(tmp_path / "stored", line(eventId="d"))
+    link(logs / "x", elsewhere)
+    link(logs / "deep" / "y", elsewhere / "deep")
+    link(logs / "z.jsonl", tmp_path / "stored")
+    link(logs / "stored-without-an-ending", tmp_path / "stored")
+    link(elsewhere / "back", logs)
+    link(elsewhere / "up", tmp_path)
+    assert found(logs) == [*HERE, "logs/x/deep/c.jsonl", "logs/z.jsonl"]
+    assert found(logs) == found(logs)
+
+
+def test_two_folders_that_link_to_each_other_are_read_once(logs, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other / "c.jsonl", line(eventId="c"))
+    link(logs / "other", other)
+    link(other / "logs", logs)
+    assert found(logs) == [*HERE, "logs/other/c.jsonl"]
+    assert found(logs, other) == [*HERE, "other/c.jsonl"]
+
+
+def test_links_that_lead_nowhere_are_ignored(logs):
+    link(logs / "gone.jsonl", logs / "no-such-file")
+    link(logs / "circle.jsonl", logs / "circle.jsonl")
+    assert found(logs) == HERE
+
+
+def test_a_file_given_by_several_paths_is_read_once(project, logs, tmp_path):
+    link(tmp_path / "link.jsonl", logs / "a.jsonl")
+    link(tmp_path / "folder", logs)
+    paths = [logs, logs / "a.jsonl", logs / "deep", logs / "deep" / ".." / "a.jsonl"]
+    paths += [tmp_path / "link.jsonl", tmp_path / "folder"]
+    assert found(*paths) == HERE
+    run = Run(*paths, project=project.pk)
+    assert (run.status, run.receipt["files"], run.receipt["recorded"], run.receipt["duplicates"]) == (
+        0,
+        2,
+        2,
+        0,
+    )
+
+
+def test_a_link_that_is_named_is_followed(logs, tmp_path):
+    link(tmp_path / "link", logs)
+    assert found(tmp_path / "link") == ["link/a.jsonl", "link/deep/b.jsonl"]
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(project, logs, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    run = Run(logs, project=project.pk)
+    assert run.status == 1
+    assert f"rejected: {logs / 'deep'}: can't be read (Permission denied)" in run.err
+    assert booked(project) == {"a"}
+
+
+def test_the_total_for_progress_is_that_of_all_formats(project, logs):
+    write(
+        logs / "spend.jsonl", json.dumps({"request_id": "x", "spend": 1, "startTime": "2026-03-17T12:00:00Z"})
+    )
+    sizes: list[tuple[int, int]] = []
+    import_paths(project, [logs], progress=lambda read, total: sizes.append((read, total)))
+    whole = sum(path.stat().st_size for path in logs.rglob("*.jsonl"))
+    assert [total for _, total in sizes] == [whole, whole]
+    assert 0 < sizes[0][0] < sizes[1][0] == whole

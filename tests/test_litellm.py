@@ -16,7 +16,8 @@ from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
 from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item
-from billing.sources.files import LogFile, guess_format
+from billing.sources.files import LogFile
+from billing.sources.guess import guess_format
 from billing.sources.litellm import parse
 from products.models import AgentJob
 
@@ -293,7 +294,7 @@ WRONG = {
     "no time": (spend_log(startTime=None), "occurredAt", "is required"),
     "a time that is none": (spend_log(startTime="yesterday"), "occurredAt", "must be an ISO 8601 time"),
     "a time long ago": (spend_log(startTime=0), "occurredAt", "must not be before 2000"),
-    "a time beyond all": (spend_log(startTime=10**30), "startTime", "is no such time"),
+    "a time beyond all": (spend_log(startTime=10**30), "startTime", "is not a possible time"),
     "a time to come": (spend_log(startTime="2031-03-01T10:00:00"), "occurredAt", "in the future"),
     "an agent that is none": (spend_log(agent_id=["x"]), "agentType", "must be text"),
 }

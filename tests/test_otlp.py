@@ -14,7 +14,7 @@ from billing.events.usage_event import Rejection, Tokens
 from billing.ledger import traces
 from billing.models import CreditTransaction, MonthlySpend, TraceSpan
 from billing.rollups import verification
-from billing.sources import Context, genai, otlp
+from billing.sources import Context, otlp, span_attributes
 from products.models import AgentJob, PipelineRun
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, UserFactory
@@ -155,7 +155,7 @@ def test_every_vocabulary_says_the_same_call(name):
     event = only(span(1, VOCABULARIES[name])).event
     assert event.model == "the-model"
     assert event.tokens == Tokens(input=10, cache_read=60, cache_write=30, output=5)
-    assert set(VOCABULARIES[name]) <= genai.READ
+    assert set(VOCABULARIES[name]) <= span_attributes.READ
 
 
 def test_the_model_that_answered_wins_over_the_one_that_was_asked():

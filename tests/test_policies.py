@@ -55,7 +55,7 @@ def test_a_limit_binds_until_somebody_chooses_to_be_warned_only(project: Project
 @pytest.mark.parametrize("written", ["", "WARN", "off", "warn "])
 def test_a_setting_that_is_no_policy_denies(project: Project, written: str) -> None:
     BillingSetting.objects.create(project=project, key=policies.KEY, value=written)
-    assert policies.policy_of(project) == checks.check(project).standing.policy == "deny"
+    assert policies.policy_of(project) == checks.check(project).budget.policy == "deny"
 
 
 def test_the_history_says_who_changed_it_and_leaves_the_limit(project: Project, manager: Any) -> None:

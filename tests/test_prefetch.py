@@ -36,8 +36,8 @@ def file(tmp_path: Any) -> LogFile:
 
 
 def _read(file: LogFile, context: Context, parse: Any = usage_events.parse) -> tuple[list[Item], int]:
-    with closing(prefetch.pieces(parse, [file], context, 5)) as pieces:
-        read = [(piece.items, piece.read_bytes) for piece in pieces]
+    with closing(prefetch.batches(parse, [file], context, 5)) as batches:
+        read = [(batch.items, batch.read_bytes) for batch in batches]
     assert all(len(items) <= 5 for items, _ in read)
     return [item for items, _ in read for item in items], read[-1][1]
 
@@ -46,7 +46,7 @@ def _read(file: LogFile, context: Context, parse: Any = usage_events.parse) -> t
 @pytest.mark.parametrize("parse", [usage_events.parse, claude_code.parse])
 def test_another_process_reads_the_same(monkeypatch, file, context, parse):
     here = _read(file, context, parse)
-    monkeypatch.setattr(prefetch, "WORTH_IT", 0)
+    monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     assert _read(file, context, parse) == here
     assert here[0]
     assert here[1] == file.size
@@ -57,7 +57,7 @@ def test_an_import_by_two_processes_gives_the_same_receipt(
 ):
     monkeypatch.setattr(importer, "BATCH", 5)
     here = Run(file.path, project=project.pk)
-    monkeypatch.setattr(prefetch, "WORTH_IT", 0)
+    monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     there = Run(file.path, project=other_project.pk)
     assert (there.status, there.out, there.err) == (here.status, here.out, here.err)
     assert booked(other_project) == booked(project) != set()
@@ -65,16 +65,16 @@ def test_an_import_by_two_processes_gives_the_same_receipt(
 
 @pytest.mark.once
 def test_whoever_stops_listening_leaves_no_process_behind(monkeypatch, tmp_path, context):
-    monkeypatch.setattr(prefetch, "WORTH_IT", 0)
+    monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     many = write(tmp_path / "many.jsonl", *(line(eventId=f"e{n}") for n in range(20_000)))
-    with closing(prefetch.pieces(usage_events.parse, [LogFile(many)], context, 100)) as pieces:
-        next(pieces)
+    with closing(prefetch.batches(usage_events.parse, [LogFile(many)], context, 100)) as batches:
+        next(batches)
         assert len(multiprocessing.active_children()) == 1
     assert multiprocessing.active_children() == []
 
 
 @pytest.mark.once
 def test_a_reader_that_breaks_off_is_an_error_and_not_the_end_of_the_files(monkeypatch, file, context):
-    monkeypatch.setattr(prefetch, "WORTH_IT", 0)
-    with pytest.raises(RuntimeError, match="broke off"):
+    monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
+    with pytest.raises(RuntimeError, match="stopped unexpectedly"):
         _read(file, context, parse=os.listdir)

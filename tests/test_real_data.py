@@ -15,11 +15,11 @@ from django.core.management import call_command
 
 from aicost import queries
 from billing.events.parsing import read
+from billing.json_decoding import decode
 from billing.models import CreditTransaction, DailySpend, RunSpend
 from billing.money import dollars
 from billing.prices import price_list
 from billing.rollups import verification
-from billing.sources import json_decoder
 from billing.sources.files import LogFile
 from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory
@@ -125,10 +125,7 @@ def test_claude_code(db, data):
 def charged_calls(data: Path) -> Iterator[Any]:
     """The calls whose own charge is known: in 5 runs only the run's total is, and stands on its last call."""
     file = LogFile(data / "usage_events" / "mini_swe_agent.jsonl.gz")
-    events = [
-        read(json_decoder.decode(line), now=datetime.now(UTC), credits_per_dollar=100)
-        for _, line in file.lines()
-    ]
+    events = [read(decode(line), now=datetime.now(UTC), credits_per_dollar=100) for _, line in file.lines()]
     without = {event.run_id for event in events if event.stated_nanos == 0 and event.tokens.total}
     return (event for event in events if event.run_id not in without)
 

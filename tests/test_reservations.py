@@ -40,7 +40,7 @@ def spend(project: Project, dollars: str) -> None:
         usage(project, kind="refund", costDollars=dollars.removeprefix("-"))
 
 
-def hold(project: Project, dollars: str, **more: Any) -> budget_checks.Answer:
+def hold(project: Project, dollars: str, **more: Any) -> budget_checks.BudgetCheck:
     return budget_checks.reserve(project, nanos(dollars), by=project.owner, **more)
 
 
@@ -129,13 +129,13 @@ def test_usage_may_go_beyond_what_was_reserved_and_then_nothing_is_allowed(limit
     hold(limited, "6")
     spend(limited, "5")
     assert not budget_checks.check(limited).allowed
-    assert budget_checks.check(limited).standing.held_nanos == 6 * DOLLAR
+    assert budget_checks.check(limited).budget.reserved_nanos == 6 * DOLLAR
 
 
 def test_without_a_limit_everything_is_allowed_and_held(project: Project) -> None:
     spend(project, "1000")
     answer = hold(project, "1000000")
-    assert (answer.allowed, answer.standing.limit_nanos, answer.standing.remaining_nanos) == (
+    assert (answer.allowed, answer.budget.limit_nanos, answer.budget.remaining_nanos) == (
         True,
         None,
         None,
@@ -149,8 +149,8 @@ def test_where_the_policy_only_warns_everything_is_allowed_and_the_state_tells(l
     spend(limited, "12")
     answer = hold(limited, "7")
     assert answer.allowed
-    standing = answer.standing
-    assert (standing.state, standing.held_nanos, standing.remaining_nanos) == (
+    budget = answer.budget
+    assert (budget.state, budget.reserved_nanos, budget.remaining_nanos) == (
         "red",
         7 * DOLLAR,
         -2 * DOLLAR,
@@ -409,8 +409,8 @@ def test_a_reservation_counts_in_the_month_that_is_present_when_it_is_asked_for(
     assert hold(project, "4").allowed
     assert not budget_checks.check(project, 1).allowed
     clock.move_to(datetime.fromisoformat("2026-03-31T15:00:00Z"))
-    standing = budget_checks.check(project).standing
-    assert (standing.spent_nanos, standing.held_nanos) == (0, 4 * DOLLAR)
+    budget = budget_checks.check(project).budget
+    assert (budget.spent_nanos, budget.reserved_nanos) == (0, 4 * DOLLAR)
     assert budget_checks.check(project, 6 * DOLLAR).allowed
     assert not budget_checks.check(project, 6 * DOLLAR + 1).allowed
 
@@ -422,8 +422,8 @@ def test_usage_ends_its_reservation_and_counts_as_spent(limited: Project) -> Non
     hold(limited, "6", reservation_id="r1")
     hold(limited, "1", reservation_id="r2")
     assert send(limited, event(reservationId="r1", costDollars="2.5")) == ["recorded"]
-    standing = budget_checks.check(limited).standing
-    assert (standing.spent_nanos, standing.held_nanos) == (nanos("2.5"), DOLLAR)
+    budget = budget_checks.check(limited).budget
+    assert (budget.spent_nanos, budget.reserved_nanos) == (nanos("2.5"), DOLLAR)
     assert held(limited) == {"r2": DOLLAR}
 
 
@@ -557,7 +557,7 @@ def test_asking_again_replaces_the_estimate_and_begins_anew(limited: Project, cl
     clock.shift(timedelta(minutes=10))
     answer = hold(limited, "10", reservation_id="mine")
     assert answer.allowed
-    assert answer.standing.held_nanos == 10 * DOLLAR
+    assert answer.budget.reserved_nanos == 10 * DOLLAR
     [kept] = BudgetReservation.objects.all()
     assert (kept.made_at, kept.expires_at) == (NOW + timedelta(minutes=10), NOW + timedelta(minutes=25))
 
@@ -567,7 +567,7 @@ def test_what_was_held_stays_where_the_new_estimate_is_not_allowed(limited: Proj
     hold(limited, "3", reservation_id="other")
     clock.shift(timedelta(minutes=10))
     answer = hold(limited, "7.000000001", reservation_id="mine")
-    assert (answer.allowed, answer.reservation, answer.standing.held_nanos) == (False, None, 9 * DOLLAR)
+    assert (answer.allowed, answer.reservation, answer.budget.reserved_nanos) == (False, None, 9 * DOLLAR)
     assert held(limited) == {"mine": 6 * DOLLAR, "other": 3 * DOLLAR}
     clock.shift(timedelta(minutes=5))
     assert held(limited) == {}, "nor does it last longer"

@@ -46,7 +46,7 @@ def check_answers(project: Project, answers: list[dict[str, Any]]) -> None:
     assert set(held.values_list("reservation_id", "estimate_nanos")) == {
         (one["reservationId"], DOLLAR) for one in allowed
     }
-    assert checks.check(project).standing.held_nanos == 33 * DOLLAR
+    assert checks.check(project).budget.reserved_nanos == 33 * DOLLAR
 
 
 def test_threads_never_hold_more_than_remains(limited: Project) -> None:
@@ -73,7 +73,7 @@ def test_processes_never_hold_more_than_remains(limited: Project) -> None:
 
 
 def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:
-    def ask() -> checks.Answer:
+    def ask() -> checks.BudgetCheck:
         return checks.reserve(limited, 20 * DOLLAR, by=limited.owner, reservation_id="mine")
 
     answers = at_once(*[ask] * CALLERS)
@@ -93,12 +93,12 @@ def test_callers_who_spend_what_they_reserved_meet_the_limit_exactly(limited: Pr
             assert send(limited, one) == ["recorded"]
 
     def watch() -> list[int]:
-        standings = [checks.check(limited).standing for _ in range(100)]
-        return [one.spent_nanos + one.held_nanos for one in standings]
+        budgets = [checks.check(limited).budget for _ in range(100)]
+        return [one.spent_nanos + one.reserved_nanos for one in budgets]
 
     committed = at_once(watch, *[work] * (senders() - 1))[0]
     assert max(committed) <= 40 * DOLLAR
     assert committed == sorted(committed)
-    standing = checks.check(limited).standing
-    assert (standing.spent_nanos, standing.held_nanos) == (40 * DOLLAR, 0)
+    budget = checks.check(limited).budget
+    assert (budget.spent_nanos, budget.reserved_nanos) == (40 * DOLLAR, 0)
     check_sound(limited)

@@ -215,14 +215,14 @@ def _nanos(dollars: float) -> int:
     return nanos_from_dollars(Decimal(repr(dollars)))
 
 
-def _budget_answer(result: checks.Answer) -> dict[str, Any]:
-    standing = result.standing
-    limit, remaining = standing.limit_nanos, standing.remaining_nanos
+def _budget_answer(result: checks.BudgetCheck) -> dict[str, Any]:
+    budget = result.budget
+    limit, remaining = budget.limit_nanos, budget.remaining_nanos
     return {
         "allowed": result.allowed,
         "budgetLimit": None if limit is None else dollars(limit),
-        "spent": dollars(standing.spent_nanos),
-        "reserved": dollars(standing.held_nanos),
+        "spent": dollars(budget.spent_nanos),
+        "reserved": dollars(budget.reserved_nanos),
         "remaining": None if remaining is None else dollars(remaining),
-        "state": standing.state,
+        "state": budget.state,
     }

@@ -5,21 +5,17 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
 from aicost.intake.endpoint import json_response
 from billing import ledger
-from billing.events.usage_event import Rejection
+from billing.json_decoding import InvalidJSON, decode
 from billing.ledger import Outcome
-from billing.sources import json_decoder
-from billing.sources.usage_events import decode
+from billing.sources.usage_events import Row, decode_row, row_of
 
 JSON_TYPES = ("application/json", "text/json")
 LINES_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
-
-Row = dict[str, Any] | Rejection
 
 
 def read_rows(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]:
@@ -44,22 +40,19 @@ def read_rows(request: HttpRequest, *, lines_as_json: bool = False) -> list[Row]
 def _is_lines(body: bytes) -> bool:
     """Whether there are several lines, and the first is a JSON object of its own."""
     first, _, rest = body.strip().partition(b"\n")
-    return bool(rest) and isinstance(decode(first), dict)
+    return bool(rest) and isinstance(decode_row(first), dict)
 
 
 def _lines(body: bytes) -> Iterator[Row]:
-    return (decode(line[0]) for line in re.finditer(rb"[^\r\n]+", body) if line[0].strip())
+    return (decode_row(line[0]) for line in re.finditer(rb"[^\r\n]+", body) if line[0].strip())
 
 
 def _values(body: bytes) -> Iterator[Row]:
     try:
-        value = json_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        value = decode(body)
+    except InvalidJSON as error:
         raise RequestRefused(400, f"The body is not valid JSON: {error}") from None
-    except RecursionError:
-        raise RequestRefused(400, "The body is not valid JSON: nested too deeply") from None
-    for row in value if isinstance(value, list) else [value]:
-        yield row if isinstance(row, dict) else Rejection(reason="not a usage event: a JSON object is needed")
+    yield from map(row_of, value if isinstance(value, list) else [value])
 
 
 def outcomes_response(outcomes: list[Outcome]) -> HttpResponse:

@@ -1,10 +1,9 @@
 """Call procedures for an HTTP request, for either transport."""
 
-import json
 import logging
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
@@ -26,9 +25,6 @@ from products.access import Caller
 from products.printable import printable
 
 log = logging.getLogger("aicost.access")
-
-MAX_DEPTH = 100
-"""Levels of nested JSON. Inputs need one; Python's recursion limit is less predictable."""
 
 
 class ProcedureRunner:
@@ -83,34 +79,3 @@ def read_body(http: HttpRequest) -> bytes:
         raise ApiError(PAYLOAD_TOO_LARGE, "The request is too large.") from None
     except (ValueError, UnreadablePostError):
         raise ApiError(BAD_REQUEST, "The request body could not be read.") from None
-
-
-def parse_json(text: bytes | str) -> Any:
-    """Parse strict JSON in UTF-8. Raises `ValueError` for anything else, NaN, and excessive nesting."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")  # `json.loads` of bytes would also accept UTF-16 and UTF-32
-    try:
-        value = json.loads(text, parse_constant=_reject_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _check_depth(value)
-    return value
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _children(outer)]
-        if not level:
-            return
-    raise ValueError("nested too deeply")
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

@@ -21,7 +21,8 @@ from aicost.api.errors import (
 )
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import Procedure
-from aicost.rpc.execution import ProcedureRunner, parse_json, read_body
+from aicost.rpc.execution import ProcedureRunner, read_body
+from billing.json_decoding import InvalidJSON, decode_floats
 from products.printable import printable
 
 _NO_RESPONSE = object()
@@ -37,10 +38,10 @@ def jsonrpc(request: HttpRequest) -> HttpResponse:
         # Forms on other sites can send other types along with the session cookie.
         return _refusal(UNSUPPORTED_MEDIA_TYPE.http, JSONRPC_INVALID_REQUEST, "Send application/json.")
     try:
-        sent = parse_json(read_body(request))
+        sent = decode_floats(read_body(request))
     except ApiError as error:
         return _refusal(error.code.http, JSONRPC_INVALID_REQUEST, error.message)
-    except ValueError as error:
+    except InvalidJSON as error:
         return _json(_error(None, JSONRPC_PARSE_ERROR, f"Parse error: {printable(str(error))}"))
     return _respond(ProcedureRunner(request), sent)
 

@@ -25,7 +25,8 @@ from aicost.api.errors import (
 )
 from aicost.api.procedures import PROCEDURES
 from aicost.api.registry import UNDEFINED, Procedure
-from aicost.rpc.execution import ProcedureRunner, parse_json, read_body
+from aicost.rpc.execution import ProcedureRunner, read_body
+from billing.json_decoding import InvalidJSON, decode_floats
 from products.printable import printable
 
 JSON = "application/json"
@@ -90,8 +91,8 @@ class _Batch:
         if not text:
             return {} if self.is_batch else UNDEFINED
         try:
-            value = parse_json(text)
-        except ValueError as error:
+            value = decode_floats(text)
+        except InvalidJSON as error:
             raise ApiError(BAD_REQUEST, f"input: is not valid JSON: {printable(str(error))}") from None
         if self.is_batch and not isinstance(value, dict):
             raise ApiError(BAD_REQUEST, 'input: must be an object with the members "0", "1", …')

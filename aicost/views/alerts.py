@@ -64,7 +64,7 @@ def send_again(request: HttpRequest, project_id: str, delivery_id: UUID) -> Http
 
 
 def _send(request: HttpRequest, project: Project, deliveries: list[AlertDelivery]) -> HttpResponse:
-    outbox.send_for_a_person(deliveries)
+    outbox.send_in_request(deliveries)
     sent, text = alerts_page.outcome(deliveries)
     messages.add_message(request, messages.SUCCESS if sent else messages.ERROR, text)
     return redirect("alerts", project.pk)

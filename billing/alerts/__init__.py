@@ -1,9 +1,8 @@
-"""Budget alerts: a threshold is crossed, and those who want to know are told once.
+"""Budget alerts: when a threshold is crossed, everyone who wants to know is notified once.
 
-`standings` reads, `crossings` decides, `outbox` sends and keeps trying, `channels` says who is told,
-and where.
+`thresholds` reads, `crossings` decides, `outbox` sends and retries, `channels` says whom to notify and where.
 """
 
 
 class Undelivered(Exception):
-    """Why an attempt failed, in words for people to read; never the text of anybody's answer."""
+    """Why an attempt failed, as a text for users. It never contains the remote host's response."""

@@ -1,4 +1,4 @@
-"""Where a product's alerts go, and from which percentages on."""
+"""Where a product's alerts go, and at which percentages of the limit."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ from billing.models.alerts import AlertSettings
 from products import audit
 from products.models import Membership, Project
 
-MOST_THRESHOLDS = 10
-HIGHEST_THRESHOLD = 1000
-MOST_ADDRESSES = 20
+MAX_THRESHOLDS = 10
+MAX_THRESHOLD_PERCENT = 1000
+MAX_ADDRESSES = 20
 
 
 def chosen(project: Project) -> AlertSettings:
-    """The product's settings; the defaults where nobody changed any."""
+    """The product's alert settings, or the defaults."""
     return AlertSettings.objects.filter(project=project).first() or AlertSettings(project=project)
 
 
@@ -38,7 +38,7 @@ def change(
     webhook_url: str,
     by: Any = None,
 ) -> None:
-    """Raises `ValidationError` for what may not be; the caller has checked that the person may do this."""
+    """Change the settings. Raises `ValidationError`. The caller has checked that `by` may do this."""
     stored = {
         "thresholds": ",".join(str(percent) for percent in check_thresholds(thresholds)),
         "email_people": email_people,
@@ -47,12 +47,12 @@ def change(
     }
     project = ledger.lock(project)
     chosen, _ = AlertSettings.objects.update_or_create(project=project, defaults=stored)
-    audit.record(audit.Kind.ALERTS_CHANGED, by=by, project=project, detail=_told(chosen))
+    audit.record(audit.Kind.ALERTS_CHANGED, by=by, project=project, detail=_summary(chosen))
     signals.announce(project)
 
 
-def _told(choice: AlertSettings) -> str:
-    """Without addresses and the webhook's URL, which is a secret."""
+def _summary(choice: AlertSettings) -> str:
+    """For the audit log, without addresses and the webhook's URL, which is a secret."""
     percents = ", ".join(str(percent) for percent in choice.percents)
     ways = {
         "the owner and managers by email": choice.email_people,
@@ -63,19 +63,19 @@ def _told(choice: AlertSettings) -> str:
 
 
 def check_thresholds(percents: Iterable[int]) -> list[int]:
-    """Ascending, each once."""
+    """Return the percentages, ascending and each once. Raises `ValidationError`."""
     found = sorted(set(percents))
-    if not found or found[0] < 1 or found[-1] > HIGHEST_THRESHOLD or len(found) > MOST_THRESHOLDS:
+    if not found or found[0] < 1 or found[-1] > MAX_THRESHOLD_PERCENT or len(found) > MAX_THRESHOLDS:
         raise ValidationError(
-            f"Thresholds are 1 to {MOST_THRESHOLDS} whole percents, each from 1 to {HIGHEST_THRESHOLD}."
+            f"Enter 1 to {MAX_THRESHOLDS} whole percentages, each from 1 to {MAX_THRESHOLD_PERCENT}."
         )
     return found
 
 
 def check_addresses(addresses: Iterable[str]) -> list[str]:
     found = _each_once(addresses)
-    if len(found) > MOST_ADDRESSES:
-        raise ValidationError(f"At most {MOST_ADDRESSES} other addresses can be told.")
+    if len(found) > MAX_ADDRESSES:
+        raise ValidationError(f"At most {MAX_ADDRESSES} other addresses can be notified.")
     for address in found:
         try:
             validate_email(address)
@@ -91,21 +91,21 @@ def check_webhook(url: str) -> str:
 
 
 def email_works() -> bool:
-    """Whether this server was told of a mail server."""
+    """Whether this server has a mail server configured."""
     return bool(settings.EMAIL_URL)
 
 
 def recipients(project: Project, choice: AlertSettings) -> list[str]:
-    """Email addresses, each once, as of now: who left the product is not among them."""
+    """Current email addresses, each once, without people who left the product."""
     people = _people(project) if choice.email_people else []
     return _each_once([*people, *choice.more_addresses])
 
 
 def _people(project: Project) -> Iterable[str]:
     managers = Membership.objects.filter(project=project, role=Membership.Role.MANAGER)
-    who: Any = get_user_model()._default_manager.filter(is_active=True)
-    who = who.filter(Q(pk=project.owner_id) | Q(pk__in=managers.values("user")))
-    return who.exclude(email="").order_by("email").values_list("email", flat=True)  # type: ignore[no-any-return]
+    people: Any = get_user_model()._default_manager.filter(is_active=True)
+    people = people.filter(Q(pk=project.owner_id) | Q(pk__in=managers.values("user")))
+    return people.exclude(email="").order_by("email").values_list("email", flat=True)  # type: ignore[no-any-return]
 
 
 def _each_once(addresses: Iterable[str]) -> list[str]:
@@ -116,14 +116,14 @@ def _each_once(addresses: Iterable[str]) -> list[str]:
 
 
 def targets(project: Project) -> list[tuple[str, str]]:
-    """Channel and target of every message that an alert makes now."""
+    """Channel and target of every message that an alert would send now."""
     choice = chosen(project)
     found = [("email", address) for address in recipients(project, choice)] if email_works() else []
     return [*found, ("webhook", choice.webhook_url)] if choice.webhook_url else found
 
 
 def signing_secret(project: Project) -> str:
-    """Derived, so that no dump of the database holds it; it changes with SECRET_KEY."""
+    """Derived from SECRET_KEY and changes with it, so that no dump of the database contains it."""
     return salted_hmac("billing.alerts.webhook", str(project.pk), algorithm="sha256").hexdigest()
 
 
@@ -131,5 +131,5 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 
 def split(text: str) -> list[str]:
-    """What people type between commas, spaces or on lines."""
+    """Split what people typed at commas, semicolons and white space."""
     return [part for part in _SEPARATORS.split(text) if part]

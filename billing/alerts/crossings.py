@@ -1,7 +1,7 @@
-"""Which thresholds of the present month are crossed: decided from the sums, whoever asks and however often.
+"""Recording which thresholds of the current month are crossed, decided from the sums in the rollups.
 
-A crossing is a row, written under the project's lock where the sums are read once more: any number
-of writers who see the same threshold passed make one.
+A crossing is a row, written under the project's lock after reading the sums again: any number of concurrent
+writers that see the same threshold reached write one row.
 """
 
 import logging
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from billing import clock, ledger, periods
 from billing.alerts import outbox
-from billing.alerts.thresholds import Standing, month_at, standing_of, standings
+from billing.alerts.thresholds import ThresholdStatus, month_at, status_of, statuses
 from billing.budgets import limits
 from billing.models import BillingSetting
 from billing.models.alerts import BudgetAlert
@@ -24,81 +24,82 @@ from products.models import Project
 log = logging.getLogger(__name__)
 
 
-def hear(*, project: Project, months: Collection[date] | None, **_: Any) -> None:
-    """Listens to `billing.signals.budget_moved`. Only the present month alerts."""
+def on_budget_moved(*, project: Project, months: Collection[date] | None, **_: Any) -> None:
+    """Receiver of `billing.signals.budget_moved`. Only the current month alerts."""
     if months is None or clock.this_month(project) in months:
         evaluate(project)
 
 
 def evaluate(project: Project) -> BudgetAlert | None:
-    """Write down what was crossed and what is armed again; the alert that is to be told, if there is one."""
-    standing = standing_of(project)
-    if standing is None or not standing.moved:
+    """Record which thresholds were crossed and which alerts ended; return the alert to send, if any."""
+    status = status_of(project)
+    if status is None or not status.has_changed:
         return None
     with transaction.atomic():
         project = ledger.lock(project)
-        standing = standing_of(project)
-        return _settle(project, standing) if standing else None
+        status = status_of(project)
+        return _record(project, status) if status else None
 
 
 def evaluate_all() -> int:
-    """What was missed where a process died between its commit and its evaluation; how many are told.
+    """Evaluate every product and return the number of alerts to send.
 
-    It also greets a new month, whose first usage may have come before it began.
+    This catches what was missed when a process died between commit and evaluation, and the start of a new
+    month, whose first usage may have come before it began.
     """
-    told = 0
-    for project in _in_motion():
+    alerts = 0
+    for project in _with_changes():
         try:
-            told += evaluate(project) is not None
-        except Exception:  # one product's trouble is not the others'
+            alerts += evaluate(project) is not None
+        except Exception:  # an error in one product must not stop the others
             log.exception("The budget of product %s could not be evaluated.", project.pk)
-    return told
+    return alerts
 
 
-def _settle(project: Project, found: Standing) -> BudgetAlert | None:
+def _record(project: Project, status: ThresholdStatus) -> BudgetAlert | None:
     now = timezone.now()
-    standing = BudgetAlert.objects.filter(project=project, month=found.month, ended_at=None)
-    standing.filter(threshold__in=found.ended).update(ended_at=now)
-    rows = {alert.threshold: alert for alert in _new_alerts(found, now)}
+    active = BudgetAlert.objects.filter(project=project, month=status.month, ended_at=None)
+    active.filter(threshold__in=status.ended).update(ended_at=now)
+    rows = {alert.threshold: alert for alert in _new_alerts(status, now)}
     BudgetAlert.objects.bulk_create(rows.values())
-    if found.told is None:
+    if status.to_notify is None:
         return None
-    outbox.queue(rows[found.told])
-    return rows[found.told]
+    outbox.queue(rows[status.to_notify])
+    return rows[status.to_notify]
 
 
-def _new_alerts(found: Standing, now: datetime) -> Iterable[BudgetAlert]:
-    before = BudgetAlert.objects.filter(project=found.project_id, month=found.month)
+def _new_alerts(status: ThresholdStatus, now: datetime) -> Iterable[BudgetAlert]:
+    before = BudgetAlert.objects.filter(project=status.project_id, month=status.month)
     counted = before.values_list("threshold").annotate(Max("crossing"))
-    crossings = dict(counted.filter(threshold__in=found.crossed))
-    for threshold in found.crossed:
+    crossings = dict(counted.filter(threshold__in=status.crossed))
+    for threshold in status.crossed:
         yield BudgetAlert(
-            project_id=found.project_id,
-            month=found.month,
+            project_id=status.project_id,
+            month=status.month,
             threshold=threshold,
             crossing=crossings.get(threshold, 0) + 1,
             crossed_at=now,
-            spent_nanos=found.spent_nanos,
-            limit_nanos=found.limit_nanos or 0,
-            told=threshold == found.told,
+            spent_nanos=status.spent_nanos,
+            limit_nanos=status.limit_nanos or 0,
+            told=threshold == status.to_notify,
         )
 
 
-def _in_motion() -> Iterable[Project]:
-    """The products in which something has to be written, by few queries for however many there are."""
+def _with_changes() -> Iterable[Project]:
+    """The products for which something must be written, found by few queries however many products exist."""
     limited = BillingSetting.objects.filter(key=limits.KEY).values("project")
     projects = Project.objects.unarchived().filter(
-        Q(pk__in=limited) | Q(pk__in=_all_standing().values("project"))
+        Q(pk__in=limited) | Q(pk__in=_active_alerts().values("project"))
     )
     now = timezone.now()
     by_month: dict[date, list[int]] = {}
     for pk, zone in projects.order_by("pk").values_list("pk", "time_zone"):
         by_month.setdefault(month_at(zone, now), []).append(pk)
-    found = [one for month, ids in by_month.items() for one in standings(ids, month)]
-    return Project.objects.filter(pk__in=[one.project_id for one in found if one.moved])
+    found = [status for month, ids in by_month.items() for status in statuses(ids, month)]
+    return Project.objects.filter(pk__in=[status.project_id for status in found if status.has_changed])
 
 
-def _all_standing() -> QuerySet[BudgetAlert]:
-    """Those of past months stand for ever; no zone's present month is older than this."""
+def _active_alerts() -> QuerySet[BudgetAlert]:
+    """Alerts of past months never end, so they are left out; no zone's current month is older than this."""
     oldest = periods.shift(periods.month_of(timezone.now().date()), -1)
     return BudgetAlert.objects.filter(ended_at=None, month__gte=oldest)

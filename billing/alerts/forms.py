@@ -1,4 +1,4 @@
-"""The form for a product's alerts: text as people type it, checked by `channels`."""
+"""The form for a product's alert settings: text as people type it, checked by `channels`."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class AlertForm(forms.Form):
     thresholds = forms.CharField(
         label="Alert at these percentages of the limit",
         max_length=200,
-        error_messages={"required": "Name at least one percentage, such as 80."},
+        error_messages={"required": "Enter at least one percentage, such as 80."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "80, 100"}),
     )
     email_people = forms.BooleanField(label="Email the owner and the managers", required=False)
@@ -35,7 +35,7 @@ class AlertForm(forms.Form):
 
     @classmethod
     def of(cls, choice: AlertSettings) -> "AlertForm":
-        """As it is stored."""
+        """The form with the stored settings."""
         return cls(
             initial={
                 "thresholds": ", ".join(str(percent) for percent in choice.percents),
@@ -48,7 +48,7 @@ class AlertForm(forms.Form):
     def clean_thresholds(self) -> list[int]:
         parts = channels.split(self.cleaned_data["thresholds"].replace("%", " "))
         if not all(part.isascii() and part.isdecimal() and len(part) <= 4 for part in parts):
-            raise ValidationError("Thresholds are whole percents with commas between, such as 80, 100.")
+            raise ValidationError("Enter whole percentages separated by commas, such as 80, 100.")
         return channels.check_thresholds(int(part) for part in parts)
 
     def clean_email_more(self) -> list[str]:

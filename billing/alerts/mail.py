@@ -1,4 +1,4 @@
-"""An alert as an email, text and HTML."""
+"""An alert as an email, in text and HTML."""
 
 import logging
 import smtplib
@@ -16,37 +16,37 @@ log = logging.getLogger(__name__)
 
 
 def send(delivery: AlertDelivery) -> None:
-    """Raises `Undelivered` unless the mail server took it."""
+    """Raises `Undelivered` unless the mail server accepted it."""
     if not channels.email_works():
-        raise Undelivered("This server has no mail server to send by.")
+        raise Undelivered("This server has no mail server configured.")
     try:
         compose(delivery).send()
     except smtplib.SMTPRecipientsRefused as error:
         codes = ", ".join(str(code) for code, _ in error.recipients.values())
-        raise _told(error, f"The mail server refused the address ({codes}).") from error
+        raise _undelivered(error, f"The mail server refused the address ({codes}).") from error
     except smtplib.SMTPAuthenticationError as error:
-        raise _told(error, f"The mail server refused the sign-in ({error.smtp_code}).") from error
+        raise _undelivered(error, f"The mail server refused the sign-in ({error.smtp_code}).") from error
     except smtplib.SMTPResponseException as error:
-        raise _told(error, f"The mail server answered {error.smtp_code}.") from error
+        raise _undelivered(error, f"The mail server answered {error.smtp_code}.") from error
     except TimeoutError as error:
-        raise _told(error, "The mail server did not answer in time.") from error
+        raise _undelivered(error, "The mail server did not answer in time.") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise _told(error, "The mail server could not be reached.") from error
+        raise _undelivered(error, "The mail server could not be reached.") from error
 
 
 def compose(delivery: AlertDelivery) -> EmailMultiAlternatives:
-    said = {"message": message(delivery)}
+    context = {"message": message(delivery)}
     email = EmailMultiAlternatives(
-        subject=said["message"].subject,
-        body=render_to_string("billing/mail/alert.txt", said),
+        subject=context["message"].subject,
+        body=render_to_string("billing/mail/alert.txt", context),
         to=[delivery.target],
         headers={
-            # The same for every attempt, so that a mailbox can tell a repetition.
+            # The same for every attempt, so that a mailbox can recognise a repetition.
             "Message-ID": f"<{delivery.pk}@{_domain()}>",
             "Auto-Submitted": "auto-generated",
         },
     )
-    email.attach_alternative(render_to_string("billing/mail/alert.html", said), "text/html")
+    email.attach_alternative(render_to_string("billing/mail/alert.html", context), "text/html")
     return email
 
 
@@ -54,7 +54,7 @@ def _domain() -> str:
     return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2] or "localhost"
 
 
-def _told(error: Exception, words: str) -> Undelivered:
-    """The mail server's own words are for who runs this server, not for the page."""
+def _undelivered(error: Exception, words: str) -> Undelivered:
+    """Log the mail server's own text for the operator; the page shows only `words`."""
     log.warning("An alert could not be mailed: %r", error)
     return Undelivered(words)

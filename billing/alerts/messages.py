@@ -1,4 +1,4 @@
-"""What an alert says, in each of its forms."""
+"""The text of an alert, for mail and webhooks."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
 LOCALE = "en_US"
-_LONGEST_NAME = 80
-# Control characters end a line or a header; direction marks would turn the words around a name.
+_MAX_NAME_LENGTH = 80
+# Control characters end a line or a header; direction marks would reorder the words around a name.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
 class Message:
-    """In words, for people."""
+    """An alert in words."""
 
     product: str
     headline: str
@@ -29,7 +29,7 @@ class Message:
     counted: str
     state: money.BudgetState
     filled: int
-    """Percent of the bar, at most 100."""
+    """Percent of the progress bar, at most 100."""
     dashboard_url: str
     alerts_url: str
 
@@ -56,7 +56,7 @@ def _of_alert(project: Project, alert: BudgetAlert, urls: dict[str, str]) -> Mes
         alert.crossed_at.astimezone(periods.zone(project.time_zone)), "d MMMM y, HH:mm", locale=LOCALE
     )
     return Message(
-        product=printable(project.name),
+        product=one_line(project.name),
         headline=f"{alert.threshold} % of the {format_date(alert.month, 'MMMM', LOCALE)} budget is spent",
         figures=f"{money.text(spent)} of {money.text(limit)} ({money.cut_percent(spent, limit)} %), {rest}.",
         advice=_advice(alert),
@@ -68,18 +68,18 @@ def _of_alert(project: Project, alert: BudgetAlert, urls: dict[str, str]) -> Mes
 
 
 def _advice(alert: BudgetAlert) -> str:
-    fresh = format_date(periods.shift(alert.month, 1), "d MMMM", LOCALE)
+    reset = format_date(periods.shift(alert.month, 1), "d MMMM", LOCALE)
     if alert.spent_nanos >= alert.limit_nanos:
-        return f"Pause or slow down the costliest agents, or raise the limit. A new month begins on {fresh}."
-    return f"Review high-cost agents and top pipelines: the budget has to last until {fresh}."
+        return f"Pause or slow down the costliest agents, or raise the limit. A new month begins on {reset}."
+    return f"Review high-cost agents and top pipelines: the budget has to last until {reset}."
 
 
 def _of_test(project: Project, urls: dict[str, str]) -> Message:
     return Message(
-        product=printable(project.name),
+        product=one_line(project.name),
         headline="a test of the budget alerts",
         figures="",
-        advice="Nothing has happened. Somebody pressed “Send a test”, and it arrives.",
+        advice="Nothing has happened: somebody pressed “Send a test”, and this message arrived.",
         counted="",
         state="green",
         filled=0,
@@ -88,18 +88,18 @@ def _of_test(project: Project, urls: dict[str, str]) -> Message:
 
 
 def payload(delivery: AlertDelivery) -> dict[str, Any]:
-    """A webhook's body; the same for every attempt."""
+    """The body of a webhook's request, the same for every attempt."""
     project, alert = delivery.project, delivery.alert
-    said = message(delivery)
-    told: dict[str, Any] = {
-        "text": _for_chats(said.line),
+    words = message(delivery)
+    body: dict[str, Any] = {
+        "text": _for_chats(words.line),
         "id": str(delivery.pk),
         "type": "budget.threshold" if alert else "budget.test",
         "project": {"id": str(project.pk), "name": project.name},
     }
-    if said.dashboard_url:
-        told["url"] = said.dashboard_url
-    return told | _figures(alert) if alert else told
+    if words.dashboard_url:
+        body["url"] = words.dashboard_url
+    return body | _figures(alert) if alert else body
 
 
 def _figures(alert: BudgetAlert) -> dict[str, Any]:
@@ -114,16 +114,16 @@ def _figures(alert: BudgetAlert) -> dict[str, Any]:
 
 
 def _for_chats(text: str) -> str:
-    """Slack and those like it read `<!channel>` and `<url|text>`, and want these three escaped."""
+    """Escape the characters that Slack and similar chats interpret, as in `<!channel>` and `<url|text>`."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def printable(name: str) -> str:
-    """On one line, in the direction of the text around it, and not endless."""
+def one_line(name: str) -> str:
+    """A name on one line, without direction marks, cut to a reasonable length."""
     text = " ".join(_UNPRINTABLE.sub(" ", name).split())
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return text if len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…"
 
 
 def _url(name: str, project: Project) -> str:
-    """Absolute; "" where this server was not told its own address."""
+    """The absolute URL, or "" if SITE_URL is not set."""
     return settings.SITE_URL + reverse(name, args=[project.pk]) if settings.SITE_URL else ""

@@ -1,8 +1,8 @@
-"""Messages on their way: each is claimed by one sender at a time, and tried until it is sent or given up.
+"""The outbox: each message is claimed by one sender at a time, and retried until it is sent or given up.
 
-A claim is committed before anything is sent. Who dies amid sending leaves the claim behind; when it
-has run out, the next sender tries again, under the same id: of a message that had just been handed
-over a receiver may then see a second copy, which says by its id that it is one.
+A claim is committed before anything is sent. A sender that dies while sending leaves its claim behind. When
+the claim has expired, the next sender tries again under the same id. If the message had just been delivered,
+the receiver gets a second copy, which it can recognise by its id.
 """
 
 import logging
@@ -21,23 +21,23 @@ from products.models import Project
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
-"""How long a claim holds: far longer than any attempt takes."""
+"""How long a claim is valid: far longer than any attempt takes."""
 PAUSES = [timedelta(minutes=m) for m in (1, 2, 5, 15, 30, 60, 120, 240, *[360] * 6)]
-"""Before each new attempt; after the last of them, almost two days, a message is given up."""
-SECONDS_FOR_A_PERSON = 10
-_AT_ONCE = 500
+"""Pauses before each retry. After the last, almost two days in total, a message is given up."""
+MAX_SECONDS_IN_REQUEST = 10
+_BATCH = 500
 
 _SEND = {AlertDelivery.Channel.EMAIL.value: mail.send, AlertDelivery.Channel.WEBHOOK.value: webhook.send}
 State = AlertDelivery.State
 
 
 def queue(alert: BudgetAlert) -> None:
-    """A message to each target that the product has now, in the transaction that writes the alert."""
+    """Queue a message to each of the product's targets, in the transaction that writes the alert."""
     _queue(alert.project, alert, channels.targets(alert.project), retries=len(PAUSES))
 
 
 def queue_test(project: Project, channel: str) -> list[AlertDelivery]:
-    """To the channel's targets; tried once. None where the channel has no target, or no mail server."""
+    """Queue a test message, tried once, to each of the channel's targets; there may be none."""
     targets = [target for target in channels.targets(project) if target[0] == channel]
     return _queue(project, None, targets, retries=0)
 
@@ -61,49 +61,49 @@ def _queue(
 
 
 def send_again(delivery: AlertDelivery) -> bool:
-    """Make it due now, whatever became of it; False while somebody is sending it."""
+    """Make a message due now, whatever its state. Returns False while it is being sent."""
     again = {"state": State.PENDING, "due_at": timezone.now(), "error": ""}
     retries = len(PAUSES) if delivery.alert_id else 0
-    here = _only(delivery).exclude(state=State.SENDING)
-    return bool(here.update(**again, retries_left=retries))
+    idle = _only(delivery).exclude(state=State.SENDING)
+    return bool(idle.update(**again, retries_left=retries))
 
 
-def send_for_a_person(deliveries: list[AlertDelivery]) -> None:
-    """At once, as far as somebody who waits for a page can be kept; the rest is the sender's."""
-    until = monotonic() + SECONDS_FOR_A_PERSON
+def send_in_request(deliveries: list[AlertDelivery]) -> None:
+    """Send now, while the user waits, for as long as a page may take. `send_due` sends the rest."""
+    until = monotonic() + MAX_SECONDS_IN_REQUEST
     for delivery in deliveries:
         if monotonic() < until:
             attempt(delivery)
 
 
 def send_due(stop: Callable[[], bool] = lambda: False) -> Counter[str]:
-    """Try what is due, oldest first; how many came to each state. Any number of senders may run."""
-    became: Counter[str] = Counter()
+    """Try what is due, oldest first; count the resulting states. Any number of senders may run."""
+    outcomes: Counter[str] = Counter()
     due = _due(timezone.now()).order_by("due_at", "pk").select_related("project", "alert")
-    for delivery in list(due[:_AT_ONCE]):  # no cursor stays open while others write
+    for delivery in list(due[:_BATCH]):  # no cursor stays open while others write
         if stop():
             break
         if attempt(delivery):
-            became[delivery.state] += 1
-    return became
+            outcomes[delivery.state] += 1
+    return outcomes
 
 
 def _due(now: datetime) -> QuerySet[AlertDelivery]:
-    """Also what somebody died over."""
+    """What is due, including messages whose sender died."""
     return AlertDelivery.objects.filter(Q(state=State.PENDING) | Q(state=State.SENDING), due_at__lte=now)
 
 
 def prune(before: datetime, batch: int = 5_000) -> int:
-    """Drop what was sent, dropped or given up and is older, in short transactions; how many that were.
+    """Delete older messages that were sent, dropped or given up, in short transactions; return how many.
 
-    Crossings stay: they tell nobody's address.
+    Crossings stay: they contain no addresses.
     """
     done = (State.SENT, State.DROPPED, State.FAILED)
     old = AlertDelivery.objects.filter(state__in=done, created_at__lt=before).order_by("created_at")
-    dropped = 0
+    deleted = 0
     while keys := list(old.values_list("pk", flat=True)[:batch]):
-        dropped += AlertDelivery.objects.filter(pk__in=keys, state__in=done).delete()[0]
-    return dropped
+        deleted += AlertDelivery.objects.filter(pk__in=keys, state__in=done).delete()[0]
+    return deleted
 
 
 def _only(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
@@ -111,14 +111,14 @@ def _only(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
 
 
 def not_sent() -> dict[str, int]:
-    """How many wait, are being sent and were given up."""
+    """Numbers of messages that are waiting, being sent, and given up."""
     states = (State.PENDING, State.SENDING, State.FAILED)
     found = AlertDelivery.objects.filter(state__in=states).values_list("state").annotate(Count("pk"))
     return {state.value: 0 for state in states} | dict(found)
 
 
 def attempt(delivery: AlertDelivery) -> bool:
-    """Claim it, try once, write down what became of it. False where another sender has it."""
+    """Claim a message, try once, and record the outcome. Returns False if another sender has claimed it."""
     now = timezone.now()
     lease = now + LEASE
     claimed = {"state": State.SENDING, "due_at": lease, "attempted_at": now, "attempts": F("attempts") + 1}
@@ -130,21 +130,21 @@ def attempt(delivery: AlertDelivery) -> bool:
 
 
 def _outcome(delivery: AlertDelivery) -> dict[str, object]:
-    """The fields that an attempt leaves behind."""
+    """Send a message; return the fields to update with the outcome."""
     try:
         if not _find_target(delivery):
-            return {"state": State.DROPPED, "error": "Nobody is to be told there any more."}
+            return {"state": State.DROPPED, "error": "The product no longer sends alerts to this address."}
         _SEND[delivery.channel](delivery)
     except Undelivered as reason:
         return _failed(delivery, str(reason))
-    except Exception:  # whatever it is, the other messages still go out
+    except Exception:  # whatever happened, the other messages still go out
         log.exception("Sending %s failed.", delivery)
-        return _failed(delivery, "It failed in a way that only the server's log tells.")
+        return _failed(delivery, "It failed unexpectedly. The server's log has the details.")
     return {"state": State.SENT, "sent_at": timezone.now(), "error": "", "target": delivery.target}
 
 
 def _find_target(delivery: AlertDelivery) -> bool:
-    """A person may have left since it was queued, and a webhook's URL been corrected."""
+    """Whether the target still applies: a person may have left since, or a webhook's URL have changed."""
     choice = channels.chosen(delivery.project)
     if delivery.channel == AlertDelivery.Channel.WEBHOOK:
         delivery.target = choice.webhook_url or delivery.target
@@ -153,21 +153,21 @@ def _find_target(delivery: AlertDelivery) -> bool:
 
 
 def _failed(delivery: AlertDelivery, reason: str) -> dict[str, object]:
-    told = {"error": reason, "target": delivery.target}
+    fields = {"error": reason, "target": delivery.target}
     left = delivery.retries_left
     if not left:
-        return {**told, "state": State.FAILED}
+        return {**fields, "state": State.FAILED}
     return {
-        **told,
+        **fields,
         "state": State.PENDING,
         "retries_left": left - 1,
         "due_at": timezone.now() + PAUSES[-left],
     }
 
 
-def _finish(delivery: AlertDelivery, lease: datetime, left: dict[str, object]) -> None:
-    """Unless the claim ran out and another sender has it by now."""
-    held = _only(delivery).filter(state=State.SENDING, due_at=lease)
-    if not held.update(**left):
+def _finish(delivery: AlertDelivery, lease: datetime, fields: dict[str, object]) -> None:
+    """Record the outcome, unless the claim has expired and another sender has claimed the message."""
+    claimed = _only(delivery).filter(state=State.SENDING, due_at=lease)
+    if not claimed.update(**fields):
         log.warning("%s took longer than its claim.", delivery)
     delivery.refresh_from_db()

@@ -1,8 +1,8 @@
-"""A POST to a server that a product's people name, and that may be hostile.
+"""A POST to a host that users chose and that may be hostile.
 
-The name is resolved once, every address that it has is checked, and one of these very addresses is
-connected to: a second look-up could answer otherwise. Redirects are not followed, and of the answer
-only the status is read. Proxies that the environment names are not asked.
+The host name is resolved once, all its addresses are checked, and the connection goes to one of these
+addresses: a second look-up could give another result. Redirects are not followed, and only the status of
+the response is read. Proxies named in the environment are not used.
 """
 
 import ipaddress
@@ -20,24 +20,24 @@ from django.core.exceptions import ValidationError
 
 from billing.alerts import Undelivered
 
-PATIENCE = 10.0
-"""Seconds for all of it, after the name is resolved."""
-LONGEST_URL = 2000
-_MOST_READ = 8192
-_MOST_ADDRESSES_TRIED = 3
+TIMEOUT = 10.0
+"""Seconds for the whole exchange, after the name is resolved."""
+MAX_URL_LENGTH = 2000
+_MAX_READ = 8192
+_MAX_ADDRESSES_TRIED = 3
 
 _VISIBLE = re.compile(r"[!-~]+")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
-# Of no use to anybody at large, yet `ipaddress` of some Pythons takes them for public: protocols' own
-# addresses (a cloud's metadata answers at 192.0.0.192), the relay of 6to4, and documentation.
+# Not on the public internet, although some versions of `ipaddress` call them public: addresses of protocols
+# (a cloud's metadata service is at 192.0.0.192), the 6to4 relay, and documentation.
 _NOT_PUBLIC = [ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 _PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True)
 class Address:
-    """A URL in the parts that a request needs."""
+    """The parts of a URL that a request needs."""
 
     secure: bool
     host: str
@@ -51,9 +51,9 @@ class Address:
 
 
 def read_url(url: str) -> Address:
-    """Raises `ValidationError` that says what is wrong."""
-    if len(url) > LONGEST_URL or not _VISIBLE.fullmatch(url) or "\\" in url:
-        raise ValidationError(f"A URL is at most {LONGEST_URL} visible ASCII characters.")
+    """Split a URL into its parts. Raises `ValidationError`."""
+    if len(url) > MAX_URL_LENGTH or not _VISIBLE.fullmatch(url) or "\\" in url:
+        raise ValidationError(f"The URL must be at most {MAX_URL_LENGTH} visible ASCII characters.")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -61,11 +61,11 @@ def read_url(url: str) -> Address:
         raise ValidationError("This is not a URL.") from None
     allowed = ("https", "http") if settings.WEBHOOK_ALLOW_PRIVATE else ("https",)
     if parts.scheme not in allowed:
-        raise ValidationError(f"The URL begins with {' or '.join(f'{scheme}://' for scheme in allowed)}.")
+        raise ValidationError(f"The URL must begin with {' or '.join(f'{scheme}://' for scheme in allowed)}.")
     if "@" in parts.netloc:
-        raise ValidationError("The URL holds no user name or password.")
+        raise ValidationError("The URL must not contain a user name or password.")
     if not (_NAME.fullmatch(host) or _is_address(host)) or port == 0:
-        raise ValidationError("The URL names a host, and a port only where it needs one.")
+        raise ValidationError("The URL must name a host, with a valid port if it has one.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Address(parts.scheme == "https", host, port or _PORTS[parts.scheme], path)
 
@@ -78,40 +78,40 @@ def _is_address(host: str) -> bool:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """The answer's status. Raises `Undelivered` where there is none."""
+    """Return the status of the response. Raises `Undelivered` if there is none."""
     try:
         address = read_url(url)
     except ValidationError as error:
         raise Undelivered(error.messages[0]) from error
-    peers = resolve(address)
-    until = monotonic() + PATIENCE
+    hosts = resolve(address)
+    until = monotonic() + TIMEOUT
     try:
-        with _connected(peers, address, until) as connection:
+        with _connected(hosts, address, until) as connection:
             connection.sendall(_request(address, body, headers))
             return _status(connection, until)
     except TimeoutError as error:
-        raise Undelivered(f"It did not answer within {PATIENCE:.0f} seconds.") from error
+        raise Undelivered(f"It did not answer within {TIMEOUT:.0f} seconds.") from error
     except ssl.SSLCertVerificationError as error:
-        raise Undelivered("Its certificate is not one that is trusted for this name.") from error
+        raise Undelivered("Its certificate is not trusted for this host name.") from error
     except ssl.SSLError as error:
-        raise Undelivered("No secure connection could be made.") from error
+        raise Undelivered("No secure connection could be established.") from error
     except OSError as error:
-        raise Undelivered("No connection could be made, or it broke.") from error
+        raise Undelivered("The connection failed or was interrupted.") from error
 
 
 def resolve(address: Address) -> list[Any]:
-    """What `getaddrinfo` knows of the host. Raises `Undelivered` unless all of it is public."""
+    """Addresses of the host, as from `getaddrinfo`. Raises `Undelivered` unless all are public."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Undelivered("Nothing is known of a host of this name.") from error
-    if not settings.WEBHOOK_ALLOW_PRIVATE and not all(is_public(str(peer[4][0])) for peer in found):
-        raise Undelivered("The name leads to an address that is not public.")
-    return found[:_MOST_ADDRESSES_TRIED]
+        raise Undelivered("The host name could not be resolved.") from error
+    if not settings.WEBHOOK_ALLOW_PRIVATE and not all(is_public(str(entry[4][0])) for entry in found):
+        raise Undelivered("The host name resolves to an address that is not public.")
+    return found[:_MAX_ADDRESSES_TRIED]
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the internet at large, with what others would unwrap it to."""
+    """Whether an address is on the public internet, and so is any address embedded in it."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
@@ -123,8 +123,8 @@ def is_public(text: str) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
-def _connected(peers: list[Any], address: Address, until: float) -> socket.socket:
-    for number, (family, kind, protocol, _, at) in enumerate(peers, start=1):
+def _connected(hosts: list[Any], address: Address, until: float) -> socket.socket:
+    for number, (family, kind, protocol, _, at) in enumerate(hosts, start=1):
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(_left(until))
@@ -132,13 +132,13 @@ def _connected(peers: list[Any], address: Address, until: float) -> socket.socke
             return _secured(connection, address) if address.secure else connection
         except OSError as error:
             connection.close()
-            if number == len(peers) or isinstance(error, ssl.SSLError):
+            if number == len(hosts) or isinstance(error, ssl.SSLError):
                 raise
     raise OSError("there is no address")
 
 
 def _secured(connection: socket.socket, address: Address) -> ssl.SSLSocket:
-    """The certificate has to be the host's by name, whatever address it is reached at."""
+    """The certificate must be valid for the host name, whichever address is used."""
     return ssl.create_default_context().wrap_socket(connection, server_hostname=address.host)
 
 
@@ -149,11 +149,11 @@ def _request(address: Address, body: bytes, headers: Mapping[str, str]) -> bytes
 
 
 def _status(connection: socket.socket, until: float) -> int:
-    """Of the first answer that is not an interim one (1xx)."""
+    """Status of the first response that is not an interim one (1xx)."""
     read = b""
-    while len(read) < _MOST_READ:
+    while len(read) < _MAX_READ:
         connection.settimeout(_left(until))
-        part = connection.recv(_MOST_READ - len(read))
+        part = connection.recv(_MAX_READ - len(read))
         read += part
         while match := _STATUS.match(read):
             if not match[1].startswith(b"1"):
@@ -164,7 +164,7 @@ def _status(connection: socket.socket, until: float) -> int:
             read = rest
         if not part:
             break
-    raise Undelivered("Its answer is not HTTP.")
+    raise Undelivered("Its response is not HTTP.")
 
 
 def _left(until: float) -> float:

@@ -11,7 +11,7 @@ from billing.models.alerts import AlertDelivery
 
 
 def send(delivery: AlertDelivery) -> None:
-    """Raises `Undelivered` unless the receiver answered with a 2xx."""
+    """Raises `Undelivered` unless the receiver answers with a 2xx status."""
     body = json.dumps(payload(delivery), ensure_ascii=False).encode()
     timestamp = int(timezone.now().timestamp())
     headers = {

@@ -1,4 +1,4 @@
-"""Before spending: may an estimate be spent, and reserving it so that nobody else is told the same."""
+"""Checks before spending: whether the budget allows an estimate, and reserving it."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -15,22 +15,22 @@ from billing.ledger import reservations
 from billing.models import BillingSetting, BudgetReservation, MonthlySpend
 from products.models import Project
 
-MOST_HELD_NANOS = limits.MAX_LIMIT_DOLLARS * money.NANOS_PER_DOLLAR
-"""Only without a limit, or where it just warns, could more be held; sums have to stay within 64 bits."""
+MAX_RESERVED_NANOS = limits.MAX_LIMIT_DOLLARS * money.NANOS_PER_DOLLAR
+"""Without a limit, or if it only warns, nothing else bounds reservations; sums must fit into 64 bits."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A project's budget as it stands in the present month of its billing zone."""
+class MonthBudget:
+    """A project's limit, spend and reservations in the current month of its billing time zone."""
 
     limit_nanos: int | None
     policy: str
     spent_nanos: int
-    held_nanos: int
+    reserved_nanos: int
 
     @property
     def remaining_nanos(self) -> int | None:
-        """What is not spent; of this `held_nanos` is spoken for. Negative beyond the limit."""
+        """Limit minus spend; reservations are not subtracted. Negative above the limit, None without one."""
         return None if self.limit_nanos is None else self.limit_nanos - self.spent_nanos
 
     @property
@@ -41,63 +41,66 @@ class Standing:
     def allows(self, estimate_nanos: int) -> bool:
         if self.limit_nanos is None or self.policy == policies.WARN:
             return True
-        committed = self.spent_nanos + self.held_nanos + estimate_nanos
+        committed = self.spent_nanos + self.reserved_nanos + estimate_nanos
         return self.spent_nanos < self.limit_nanos and committed <= self.limit_nanos
 
 
 @dataclass(frozen=True)
-class Answer:
+class BudgetCheck:
     allowed: bool
-    standing: Standing
+    budget: MonthBudget
     reservation: BudgetReservation | None = None
-    """What is held; None where nothing was asked to be, or it is not allowed."""
+    """What was reserved; None after `check`, or if it is not allowed."""
 
 
-def check(project: Project, estimate_nanos: int = 0) -> Answer:
-    """Changes nothing, and promises nothing: others may spend or reserve in the next moment."""
-    standing = _standing(project)
-    return Answer(standing.allows(estimate_nanos), standing)
+def check(project: Project, estimate_nanos: int = 0) -> BudgetCheck:
+    """Check an estimate. This reserves nothing: others may spend or reserve in the next moment."""
+    budget = _month_budget(project)
+    return BudgetCheck(budget.allows(estimate_nanos), budget)
 
 
 @transaction.atomic
-def reserve(project: Project, estimate_nanos: int, *, by: Any, reservation_id: str = "") -> Answer:
-    """Hold the estimate, if the budget allows it; callers of one project queue, so that no two get the same.
+def reserve(project: Project, estimate_nanos: int, *, by: Any, reservation_id: str = "") -> BudgetCheck:
+    """Reserve the estimate if the budget allows it, under the project's lock: no two callers get the same.
 
-    Asking again under an id asks anew: what it held does not count against it, and is replaced if
-    the new estimate is allowed. If not, it stays as it was, for whoever was told that it is held.
+    Reserving again under an id replaces its reservation, which does not count against the new estimate. If
+    the new estimate is not allowed, the old reservation stays: its sender was promised it.
     """
     project = ledger.lock(project)
-    others = _standing(project, besides=reservation_id)
+    others = _month_budget(project, without=reservation_id)
     if not others.allows(estimate_nanos):
-        return Answer(False, _standing(project))
-    if others.held_nanos + estimate_nanos > MOST_HELD_NANOS:
+        return BudgetCheck(False, _month_budget(project))
+    if others.reserved_nanos + estimate_nanos > MAX_RESERVED_NANOS:
         most = f"{limits.MAX_LIMIT_DOLLARS:,}"
         raise ValidationError({"estimateDollars": f"no more than {most} dollars can be reserved at a time"})
-    held = reservations.hold(project, reservation_id or secrets.token_urlsafe(16), estimate_nanos, by=by)
+    reservation = reservations.hold(
+        project, reservation_id or secrets.token_urlsafe(16), estimate_nanos, by=by
+    )
     project.renew_version()
-    return Answer(True, replace(others, held_nanos=others.held_nanos + estimate_nanos), held)
+    budget = replace(others, reserved_nanos=others.reserved_nanos + estimate_nanos)
+    return BudgetCheck(True, budget, reservation)
 
 
-def _standing(project: Project, besides: str = "") -> Standing:
-    """Read in one statement: usage that ends a reservation is never counted twice, nor missed.
+def _month_budget(project: Project, without: str = "") -> MonthBudget:
+    """Read everything in one statement, so that usage that ends a reservation is counted exactly once.
 
-    `besides`: a reservation that is not counted.
+    `without` is the id of a reservation that is not counted.
     """
-    held = reservations.active().filter(project=project).exclude(reservation_id=besides)
+    reserved = reservations.active().filter(project=project).exclude(reservation_id=without)
     today = periods.day_of(timezone.now(), periods.zone(project.time_zone))
     spent = MonthlySpend.objects.filter(project=project, month=periods.month_of(today))
     figures = {
         "limit": _setting(project, limits.KEY),
         "policy": _setting(project, policies.KEY),
         "spent": _sum(spent, "cost_nanos"),
-        "held": _sum(held, "estimate_nanos"),
+        "reserved": _sum(reserved, "estimate_nanos"),
     }
     found = Project.objects.filter(pk=project.pk).annotate(**figures).values(*figures).get()
-    return Standing(
+    return MonthBudget(
         limit_nanos=limits.nanos_of(found["limit"]),
         policy=policies.read(found["policy"]),
         spent_nanos=found["spent"] or 0,
-        held_nanos=found["held"] or 0,
+        reserved_nanos=found["reserved"] or 0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Monthly budget limits: one function sets them, whoever asks; the history says what was in force when."""
+"""Monthly budget limits: one function sets them, and the history says which limit was in force when."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from products import audit
 from products.models import Project
 
 KEY = "ai_budget_monthly_limit"
-"""The billing setting whose value is the limit: dollars as a plain decimal string."""
+"""The billing setting whose value is the limit, in dollars as a plain decimal string."""
 MAX_LIMIT_DOLLARS = 1_000_000_000
 
 
@@ -38,7 +38,7 @@ class BudgetStatus:
 
     @property
     def cut_percent(self) -> Decimal:
-        """For text: cut, not rounded up."""
+        """For text: rounded down."""
         return money.cut_percent(self.spent_nanos, self.limit_nanos)
 
 
@@ -47,22 +47,24 @@ def status(limit_nanos: int | None, spent_nanos: int) -> BudgetStatus | None:
 
 
 def limit_nanos(dollars: Decimal) -> int:
-    """Check a limit and bring it to nano-dollars. Raises `ValidationError` saying what is wrong."""
+    """Check a limit and convert it to nano-dollars. Raises `ValidationError`."""
     if not dollars.is_finite() or not 0 < dollars <= MAX_LIMIT_DOLLARS:
-        raise ValidationError("A limit is more than 0 and at most 1,000,000,000 dollars.", code="limit_range")
+        raise ValidationError(
+            "A limit must be more than 0 and at most 1,000,000,000 dollars.", code="limit_range"
+        )
     if dollars != round(dollars, 2):
-        raise ValidationError("A limit has at most two decimals.", code="limit_decimals")
+        raise ValidationError("A limit must have at most two decimals.", code="limit_decimals")
     return money.nanos_from_dollars(dollars)
 
 
 def limits_now(projects: Iterable[Project]) -> dict[int, int]:
-    """Limits in force, in nano-dollars by project id; projects without one are left out."""
+    """Current limits in nano-dollars by project id, without projects that have none."""
     rows = BillingSetting.objects.filter(project__in=projects, key=KEY).values_list("project_id", "value")
     return {project: money.nanos_from_dollars(Decimal(value)) for project, value in rows}
 
 
 def limit_of(project: Project, month: date) -> int | None:
-    """The limit in force at a month's last instant, for the present month the one in force now."""
+    """The limit in force at the end of a month, in nano-dollars; for the current month, the current limit."""
     return limits_of(project, [month])[month]
 
 
@@ -74,7 +76,7 @@ def limits_of(project: Project, months: Sequence[date]) -> dict[date, int | None
 
 
 def limit_in_force(project: Project, month: date) -> Subquery:
-    """`limit_of` within another query, as `nanos_of` takes it."""
+    """`limit_of` as a subquery, whose value `nanos_of` converts."""
     end = periods.month_end(month, periods.zone(project.time_zone))
     if end > timezone.now():
         return Subquery(BillingSetting.objects.filter(project=project, key=KEY).values("value"))
@@ -83,7 +85,7 @@ def limit_in_force(project: Project, month: date) -> Subquery:
 
 
 def nanos_of(value: str | int | None) -> int | None:
-    """Of a setting's text, or of the history's number."""
+    """Convert a setting's text or the history's number to nano-dollars."""
     return money.nanos_from_dollars(Decimal(value)) if isinstance(value, str) else value
 
 
@@ -91,10 +93,10 @@ def nanos_of(value: str | int | None) -> int | None:
 def set_limit(
     project: Project, dollars: Decimal | None, *, by: Any, note: str = "", at: datetime | None = None
 ) -> BudgetChange | None:
-    """Set, change or (None) clear a project's monthly limit, and write down who did, and when (now).
+    """Set, change or (with None) remove a project's monthly limit, and record who did and when.
 
-    Answers the history's new entry, or None where the limit stood at that already. Raises
-    `ValidationError` for a limit out of range; the caller has checked that `by` may do this.
+    `at` defaults to now. Returns the history's new entry, or None if nothing changed. Raises
+    `ValidationError` for an invalid limit. The caller has checked that `by` may do this.
     """
     new = None if dollars is None else limit_nanos(dollars)
     project = ledger.lock(project)
@@ -109,8 +111,8 @@ def set_limit(
     project.renew_version()
     signals.announce(project)
     at = at or timezone.now()
-    told = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"
-    audit.record(audit.Kind.BUDGET_CHANGED, by=by, project=project, detail=told, at=at)
+    change = f"{_dollars(old)} → {_dollars(new)}{note and f': {note}'}"
+    audit.record(audit.Kind.BUDGET_CHANGED, by=by, project=project, detail=change, at=at)
     return BudgetChange.objects.create(
         project=project,
         changed_at=at,

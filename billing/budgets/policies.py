@@ -1,6 +1,6 @@
-"""What callers who ask before spending are told once the limit would be passed: no, or only how it stands.
+"""Budget policies: whether a check before spending refuses what would exceed the limit, or only warns.
 
-Usage that arrives is recorded under either.
+Usage that arrives is recorded under either policy.
 """
 
 from typing import Any
@@ -20,8 +20,7 @@ DENY, WARN = BudgetChange.Policy.DENY.value, BudgetChange.Policy.WARN.value
 
 
 def read(value: str | None) -> str:
-    """Of a setting's text. Who asks before spending wants to be stopped, and who sets a limit wants it
-    kept: unless somebody chose to be warned only, the limit binds."""
+    """The policy that a setting's text names. A limit binds unless somebody chose only to be warned."""
     return WARN if value == WARN else DENY
 
 
@@ -32,10 +31,10 @@ def policy_of(project: Project) -> str:
 
 @transaction.atomic
 def set_policy(project: Project, policy: str, *, by: Any) -> BudgetChange | None:
-    """Set it and write down who did, in the history of the limit, which stays as it is.
+    """Set the policy and record who did, in the budget's history. The limit stays as it is.
 
-    Answers the history's new entry, or None where that was the policy already. The caller has
-    checked that `by` may do this, and that there is such a policy.
+    Returns the history's new entry, or None if nothing changed. The caller has checked that `by` may do
+    this and that the policy exists.
     """
     project = ledger.lock(project)
     if policy_of(project) == policy:

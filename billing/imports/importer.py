@@ -1,9 +1,10 @@
-"""Files → events → the ledger, in batches, with a receipt of what became of everything read."""
+"""Importing files into the ledger, in batches, with a receipt for everything that was read."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -15,11 +16,13 @@ from billing.events.usage_event import Rejection
 from billing.imports import prefetch
 from billing.ledger import Outcome, running_totals
 from billing.sources import Context, Item, Parse, Skipped, claude_code, codex, litellm, usage_events
-from billing.sources.files import LogFile, discover, guess_format
+from billing.sources.discovery import discover
+from billing.sources.files import LogFile
+from billing.sources.guess import guess_format
 from products.models import Project
 
 BATCH = 2_000
-"""Events in one transaction: its round trips cost little, and nobody waits long for the lock."""
+"""Events in a transaction: enough to make round trips cheap, and few enough not to hold the lock for long."""
 
 Record = Callable[..., list[Outcome]]
 
@@ -40,7 +43,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something read that was not booked, or not as the sender would think."""
+    """Something that was read but not recorded."""
 
     kind: str
     """`rejected`, `conflict` or `skipped`."""
@@ -50,7 +53,7 @@ class Problem:
 
 @dataclass
 class Receipt:
-    """What became of everything read. Job events count as events, and read `recorded` or `duplicate`."""
+    """The outcomes of everything read. Job events count like others, as `recorded` or `duplicate`."""
 
     counts: Counter[str] = field(default_factory=Counter)
     unpriced_models: Counter[str] = field(default_factory=Counter)
@@ -67,8 +70,8 @@ class Receipt:
 
 
 Report = Callable[[Problem], None]
-Progress = Callable[[int], None]
-"""Called with the bytes of the files read so far."""
+Progress = Callable[[int, int], None]
+"""Called with the bytes read so far and those of all files."""
 
 
 def import_paths(
@@ -79,46 +82,45 @@ def import_paths(
     strict: bool = False,
     dry_run: bool = False,
     report: Report = lambda problem: None,
-    progress: Progress = lambda read: None,
+    progress: Progress = lambda read, total: None,
 ) -> Receipt:
-    """Record everything good in the files. With `strict` nothing, if anything is rejected or in conflict.
+    """Record every valid event in the files. With `strict`, record nothing if any is rejected or in conflict.
 
-    A dry run does all of it and takes it back, so that its receipt is that of the real one.
+    A dry run records everything and rolls it back, so its receipt is that of the real import.
     """
     receipt = Receipt()
-    with transaction.atomic() if strict or dry_run else _each_batch_for_itself():
-        for format_, files in _by_format(paths, format_name, receipt, report):
-            _import_files(project, format_, files, receipt, report, progress)
+    with transaction.atomic() if strict or dry_run else nullcontext():  # each batch has its own
+        groups = _by_format(paths, format_name, receipt, report)
+        total = sum(file.size for files in groups.values() for file in files)
+        done = 0
+        for name, files in groups.items():
+            advance = partial(_advance, progress, done, total)
+            _import_files(project, FORMATS[name], files, receipt, report, advance)
+            done += sum(file.size for file in files)
         if dry_run or (strict and receipt.failed):
             transaction.set_rollback(True)
     return receipt
 
 
-class _each_batch_for_itself:  # noqa: N801  # reads as a context manager where it is used
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+def _advance(progress: Progress, done: int, total: int, read: int) -> None:
+    progress(done + read, total)
 
 
 def _by_format(
     paths: Iterable[Path], format_name: str | None, receipt: Receipt, report: Report
-) -> Iterator[tuple[Format, list[LogFile]]]:
+) -> Mapping[str, list[LogFile]]:
     groups: dict[str, list[LogFile]] = {}
-    for path in paths:
-        try:
-            files = list(discover([path]))
-        except FileNotFoundError:
-            _reject(receipt, report, str(path), "there is no such file or folder")
-            continue
-        for file in files:
-            receipt.files += 1
-            name = format_name or guess_format(file)
-            if name:
-                groups.setdefault(name, []).append(file)
-            else:
-                _reject(receipt, report, file.name, "its format can't be told from its content; say --format")
-    for name, files in groups.items():
-        yield FORMATS[name], files
+    found = discover(paths)
+    for path, reason in found.problems:
+        _reject(receipt, report, str(path), reason)
+    for file in found.files:
+        receipt.files += 1
+        name = format_name or guess_format(file)
+        if name:
+            groups.setdefault(name, []).append(file)
+        else:
+            _reject(receipt, report, file.name, "its format can't be guessed from its content; use --format")
+    return groups
 
 
 def _reject(receipt: Receipt, report: Report, origin: str, reason: str) -> None:
@@ -132,13 +134,13 @@ def _import_files(
     files: list[LogFile],
     receipt: Receipt,
     report: Report,
-    progress: Progress,
+    advance: Callable[[int], None],
 ) -> None:
     context = Context(now=timezone.now(), credits_per_dollar=settings.CREDITS_PER_DOLLAR)
-    with closing(prefetch.pieces(format_.parse, files, context, BATCH)) as pieces:
-        for piece in pieces:
-            _import_batch(project, format_.record, piece.items, receipt, report)
-            progress(piece.read_bytes)
+    with closing(prefetch.batches(format_.parse, files, context, BATCH)) as batches:
+        for batch in batches:
+            _import_batch(project, format_.record, batch.items, receipt, report)
+            advance(batch.read_bytes)
 
 
 def _import_batch(
@@ -152,7 +154,7 @@ def _import_batch(
         else:
             events.append(item)
     outcomes = record(project, [item.found for item in events])
-    reset_queries()  # with DEBUG Django keeps every statement, and would keep the whole file by and by
+    reset_queries()  # with DEBUG Django stores every statement, in the end the whole file
     for item, outcome in zip(events, outcomes, strict=True):
         _count(receipt, report, item, outcome)
 
@@ -161,13 +163,13 @@ def _count(receipt: Receipt, report: Report, item: Item, outcome: Outcome) -> No
     receipt.counts[outcome.status] += 1
     if outcome.status in ("rejected", "conflict"):
         reason = f"{outcome.field}: {outcome.reason}" if outcome.field else outcome.reason
-        about = (
+        prefix = (
             f"event {outcome.event_id}: "
             if outcome.event_id and not isinstance(item.found, Rejection)
             else ""
         )
-        report(Problem(outcome.status, item.origin, about + reason))
+        report(Problem(outcome.status, item.origin, prefix + reason))
     if outcome.unpriced_model is not None:
-        receipt.unpriced_models[outcome.unpriced_model or "(no model told)"] += 1
+        receipt.unpriced_models[outcome.unpriced_model or "(no model given)"] += 1
     if outcome.recorded_as_other is not None:
         receipt.recorded_as_other[outcome.recorded_as_other] += 1

@@ -1,7 +1,7 @@
-"""Files are read by a process of their own, while this one records what was read before.
+"""Reading files in another process, while this one records what was read before.
 
-Reading takes a quarter of an import's processor time, and another processor has it to spare. What is
-read comes over a pipe, which holds it up: no more than two batches are ever read ahead.
+Reading takes a quarter of an import's processor time, which another processor can take over. What is read
+comes through a pipe, whose size limits how far ahead the other process reads: two batches at most.
 """
 
 import os
@@ -16,43 +16,43 @@ import msgspec
 from billing.sources import Context, Item, Parse
 from billing.sources.files import LogFile
 
-WORTH_IT = 5_000_000
-"""Bytes that are read in about the time that the process takes to start."""
-_SPAWN = get_context("spawn")  # a fork would share our connection to the database
+MIN_BYTES = 5_000_000
+"""Smaller files are read faster than the other process starts."""
+_SPAWN = get_context("spawn")  # a fork would share the connection to the database
 
 
-class Piece(msgspec.Struct, gc=False):
-    """What was read, and of how many bytes of the files: nothing at the end."""
+class Batch(msgspec.Struct, gc=False):
+    """Items that were read, and the bytes of the files read so far. At the end there are no items."""
 
     items: list[Item]
     read_bytes: int
 
 
-def pieces(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Piece]:
-    """Everything in the files, in pieces of at most `size` items."""
-    spare = (os.cpu_count() or 1) > 1 and sum(file.size for file in files) >= WORTH_IT
-    return (_by_another if spare else _here)(parse, files, context, size)
+def batches(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Batch]:
+    """Yield everything in the files, in batches of at most `size` items."""
+    other_process = (os.cpu_count() or 1) > 1 and sum(file.size for file in files) >= MIN_BYTES
+    return (_in_other_process if other_process else _in_this_process)(parse, files, context, size)
 
 
-def _here(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Piece]:
+def _in_this_process(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Batch]:
     items = parse(list(files), context)
     while batch := list(islice(items, size)):
-        yield Piece(batch, sum(file.read_bytes for file in files))
+        yield Batch(batch, sum(file.read_bytes for file in files))
 
 
-def _by_another(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Piece]:
+def _in_other_process(parse: Parse, files: list[LogFile], context: Context, size: int) -> Generator[Batch]:
     receiver, sender = _SPAWN.Pipe(duplex=False)
     reader = _SPAWN.Process(target=_read, args=(sender, parse, files, context, size), daemon=True)
     reader.start()
-    sender.close()  # ours: when the reader's is closed, too, there is nothing to wait for
-    decoder = msgspec.msgpack.Decoder(Piece)
+    sender.close()  # this process's copy: once the reader has closed its own, too, the pipe ends
+    decoder = msgspec.msgpack.Decoder(Batch)
     try:
-        while (piece := decoder.decode(receiver.recv_bytes())).items:
-            yield piece
+        while (batch := decoder.decode(receiver.recv_bytes())).items:
+            yield batch
     except EOFError:
         reader.join()
         raise RuntimeError(
-            f"the process that reads the files broke off (exit status {reader.exitcode})"
+            f"the process that reads the files stopped unexpectedly (exit status {reader.exitcode})"
         ) from None
     finally:
         reader.terminate()
@@ -61,12 +61,12 @@ def _by_another(parse: Parse, files: list[LogFile], context: Context, size: int)
 
 
 def _read(sender: Connection, parse: Parse, files: list[LogFile], context: Context, size: int) -> None:
-    """In the process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the importer's, which ends this one
+    """Run in the other process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the importer ends this process
     encoder = msgspec.msgpack.Encoder()
     try:
-        for piece in _here(parse, files, context, size):
-            sender.send_bytes(encoder.encode(piece))
-        sender.send_bytes(encoder.encode(Piece([], 0)))
-    except BrokenPipeError:  # nobody listens any more
+        for batch in _in_this_process(parse, files, context, size):
+            sender.send_bytes(encoder.encode(batch))
+        sender.send_bytes(encoder.encode(Batch([], 0)))
+    except BrokenPipeError:  # the importer has stopped reading
         pass

@@ -1,41 +1,36 @@
 """Claude Code session logs: one JSON object a line, one file a session, subagents in files beside it.
 
-The logs repeat themselves: a response is written once per content block, again where a session is
-resumed, and again in a subagent's own file. A billed response is therefore found by its ids across
-all files; its earliest copy says when and whose it was, its largest how many tokens it took. What
-is kept while reading is small: one entry per response and per job, never the lines.
+The logs repeat themselves: a response is written once per content block, again when a session is
+resumed, and again in a subagent's own file. A billed response is therefore identified by its ids across
+all files. Its earliest copy says when it happened and which agent it belongs to, its largest copy how many
+tokens it took. Memory holds one entry per response and per job, never the lines.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Rejection
-from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
+from billing.sources import Context, Item, SourceFile
 from billing.sources.claude_code_lines import (
     LogSource,
-    Record,
-    UnreadableLine,
     blocks_of,
-    decode,
     event_id_of,
-    instant_of,
     log_source,
     nested_record,
-    text_of,
     tokens_of,
 )
+from billing.sources.json_lines import MAIN, Record, UnreadableLine, instant_of, read_file, text_of
 from billing.sources.usage_events import read_row
 from products.statuses import CANCELLED, FAILED, RUNNING, SUCCEEDED
 
 NAME = "claude_code"
 
-MAIN = "main"
 _SYNTHETIC = "<synthetic>"
-"""The model of the placeholder that stands for an API error."""
+"""The model of the placeholder for an API error."""
 _STATUSES = {
     "completed": SUCCEEDED,
     "failed": FAILED,
@@ -43,34 +38,20 @@ _STATUSES = {
     "cancelled": CANCELLED,
     "killed": CANCELLED,
 }
-_BOM = b"\xef\xbb\xbf"
 
 
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
     log = _Log(context.now + usage_event.LATEST_AHEAD)
     for file in sorted(files, key=lambda file: file.name):
-        yield from _read_file(file, log)
+        yield from read_file(file, context, partial(log.read_line, log_source(file.name)))
     for spot, row in log.rows():
         yield Item(f"{spot.file}:{spot.line}", read_row(row, context))
 
 
-def _read_file(file: SourceFile, log: "_Log") -> Iterator[Item]:
-    """Read one file into the log; yields what of it can't be read."""
-    source = log_source(file.name)
-    try:
-        for number, line in file.lines():
-            try:
-                log.take(source, number, decode(line.removeprefix(_BOM) if number == 1 else line))
-            except UnreadableLine as error:
-                yield Item(f"{file.name}:{number}", Skipped(reason=str(error)))
-    except BrokenFile as broken:
-        yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
-
-
 class _Spot(msgspec.Struct, frozen=True, order=True):
-    """Where and when a record was found, and whose it is. The lesser of two copies owns what they repeat.
+    """Where and when a record was found, and its agent. Of several copies, the least one counts.
 
-    `is_main` comes before the agent: of two copies at one instant in one file, the one that names
+    `is_main` comes before the agent: of two copies with the same instant and file, the one that names
     a subagent knows more.
     """
 
@@ -83,7 +64,7 @@ class _Spot(msgspec.Struct, frozen=True, order=True):
 
 
 class _Span(msgspec.Struct):
-    """From a first record to a last."""
+    """From the first record to the last."""
 
     first: _Spot
     last: datetime
@@ -95,12 +76,12 @@ class _Span(msgspec.Struct):
 
 class _Job(_Span):
     calls: set[tuple[datetime, str]] = msgspec.field(default_factory=set)
-    """(instant, tool use) of the calls that records of the job name as its start."""
+    """(instant, tool use) of the calls that started the job, according to its records."""
     statuses: set[str] = msgspec.field(default_factory=set)
 
 
 class _Response(msgspec.Struct):
-    """What is known of one billed response from its copies so far."""
+    """What the copies of one billed response say so far."""
 
     first: _Spot
     largest: tuple[int, tuple[int, ...], str]
@@ -108,7 +89,7 @@ class _Response(msgspec.Struct):
 
 
 class _Log:
-    """What the lines of all files tell, in a form that does not depend on their order."""
+    """What the lines of all files say, in a form that does not depend on their order."""
 
     def __init__(self, latest: datetime) -> None:
         self._latest = latest
@@ -118,12 +99,12 @@ class _Log:
         """The type of subagent that each call asked for, by the call's tool use id."""
         self._responses: dict[str, _Response] = {}
 
-    def take(self, source: LogSource, line: int, record: Record) -> None:
-        """Take in one line. Raises `UnreadableLine`; what was read of the line before stands."""
+    def read_line(self, source: LogSource, line: int, record: Record) -> None:
+        """Add one line. Raises `UnreadableLine`; parts of the line that were read before the error count."""
         nested = nested_record(record)
         at = self._instant(record)
         if at is None:
-            # Titles, summaries and the like have no time, and nothing to book.
+            # Titles, summaries and the like have no time and no usage.
             if record.get("type") in ("assistant", "progress") or "toolUseResult" in record:
                 raise UnreadableLine("has no timestamp")
             return
@@ -132,36 +113,36 @@ class _Log:
         spot = _Spot(at, source.name, not agent, agent, session, line)
         self._sessions.setdefault(session, _Span(spot, at)).include(spot)
         if nested:
-            self._take_nested(spot, record.get("parentToolUseID"), nested[1])
+            self._read_nested(spot, record.get("parentToolUseID"), nested[1])
         else:
-            self._take_own(spot, record)
+            self._read_own(spot, record)
 
-    def _take_nested(self, around: _Spot, call: Any, record: Record) -> None:
-        # The record within has the time of the response; the one around it is written later.
+    def _read_nested(self, around: _Spot, call: Any, record: Record) -> None:
+        # The nested record has the time of the response; the one around it is written later.
         spot = msgspec.structs.replace(around, at=self._instant(record) or around.at)
         self._job(spot, call)
-        self._take_own(spot, record)
+        self._read_own(spot, record)
 
-    def _take_own(self, spot: _Spot, record: Record) -> None:
-        """A record of the agent that the spot names."""
+    def _read_own(self, spot: _Spot, record: Record) -> None:
+        """Read a record of the agent that the spot names."""
         self._job(spot)
         message = record.get("message")
         blocks = blocks_of(message)
-        self._take_calls(blocks)
-        self._take_result(spot, record.get("toolUseResult"), blocks)
+        self._read_calls(blocks)
+        self._read_result(spot, record.get("toolUseResult"), blocks)
         if record.get("type") == "assistant" or (isinstance(message, dict) and "usage" in message):
-            self._take_response(spot, message, text_of(record, "requestId"))
+            self._read_response(spot, message, text_of(record, "requestId"))
 
-    def _take_calls(self, blocks: list[Record]) -> None:
+    def _read_calls(self, blocks: list[Record]) -> None:
         for block in blocks:
             if block.get("type") == "tool_use" and block.get("name") in ("Task", "Agent"):
                 call, asked = block.get("id"), block.get("input")
-                kind = asked.get("subagent_type") if isinstance(asked, dict) else None
-                if isinstance(call, str) and isinstance(kind, str) and kind.strip():
-                    self._types[call] = min(self._types.get(call, kind), kind)
+                agent_type = asked.get("subagent_type") if isinstance(asked, dict) else None
+                if isinstance(call, str) and isinstance(agent_type, str) and agent_type.strip():
+                    self._types[call] = min(self._types.get(call, agent_type), agent_type)
 
-    def _take_result(self, spot: _Spot, result: Any, blocks: list[Record]) -> None:
-        """What the caller of a subagent was told of it."""
+    def _read_result(self, spot: _Spot, result: Any, blocks: list[Record]) -> None:
+        """Read the result of a subagent that its caller received."""
         agent = text_of(result, "agentId") if isinstance(result, dict) else ""
         if not agent:
             return
@@ -170,9 +151,9 @@ class _Log:
         status = result.get("status")
         job.statuses.add(_STATUSES.get(status, RUNNING) if isinstance(status, str) else RUNNING)
 
-    def _take_response(self, spot: _Spot, message: Any, request: str) -> None:
+    def _read_response(self, spot: _Spot, message: Any, request: str) -> None:
         if not isinstance(message, dict):
-            raise UnreadableLine("message: is no object")
+            raise UnreadableLine("message: must be an object")
         model = text_of(message, "model")
         if model == _SYNTHETIC:
             return
@@ -184,7 +165,7 @@ class _Log:
         known.largest = max(known.largest, largest)
 
     def _job(self, spot: _Spot, *calls: Any) -> _Job:
-        """The job of the agent that the spot names, brought up to date with its times and calls."""
+        """Return the job of the agent that the spot names, updated with its time and calls."""
         job = self._jobs.setdefault((spot.session, spot.agent), _Job(spot, spot.at))
         job.include(spot)
         job.calls.update((spot.at, call) for call in calls if isinstance(call, str))
@@ -197,7 +178,7 @@ class _Log:
         return instant_of(text, self._latest)
 
     def rows(self) -> Iterator[tuple[_Spot, Record]]:
-        """The usage events as mappings of field names, the jobs first."""
+        """Yield the usage events as values by field name, the jobs first."""
         for session, span in self._sessions.items():
             self._jobs.setdefault((session, ""), _Job(span.first, span.last))
         types = {key: self._agent_type(key[1], job) for key, job in self._jobs.items()}
@@ -220,7 +201,7 @@ class _Log:
         return {
             "kind": usage_event.JOB,
             "occurredAt": job.first.at,
-            **_told(session, agent, agent_type),
+            **_run_and_job(session, agent, agent_type),
             "runStartedAt": span.first.at,
             "runFinishedAt": span.last,
             "jobStatus": _job_status(agent, job),
@@ -230,13 +211,13 @@ class _Log:
 
 
 def _job_status(agent: str, job: _Job) -> str:
-    """Of several results the one that the ledger lets stand; without one no end of the subagent is known."""
+    """Of several results, the one that wins in the ledger. Without any, the subagent may still be running."""
     if not agent:
         return SUCCEEDED
     return max(job.statuses, key=usage_event.STATUSES.index, default=RUNNING)
 
 
-def _told(session: str, agent: str, agent_type: str) -> Record:
+def _run_and_job(session: str, agent: str, agent_type: str) -> Record:
     return {"runId": session, "trigger": "manual", "jobId": agent or MAIN, "agentType": agent_type}
 
 
@@ -246,7 +227,7 @@ def _deduction_row(event_id: str, response: _Response, agent_type: str) -> Recor
     return {
         "eventId": event_id,
         "occurredAt": spot.at,
-        **_told(spot.session, spot.agent, agent_type),
+        **_run_and_job(spot.session, spot.agent, agent_type),
         "model": model,
         **dict(zip(usage_event.TOKEN_FIELDS, counts, strict=True)),
     }

@@ -1,8 +1,6 @@
-"""Reading single records of Claude Code session logs: what a line, a file's name, a message says."""
+"""Single records of Claude Code session logs: what a file's name, a line and a message say."""
 
 import hashlib
-import re
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -10,36 +8,14 @@ import msgspec
 
 from billing.events import usage_event
 from billing.events.usage_event import Tokens
-from billing.sources import json_decoder
-from products.printable import printable
+from billing.sources.json_lines import Record, UnreadableLine, count_of, stem_of, text_of
 
-_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
 _SUFFIX_ROOM = 20
-"""Characters that the ledger may append to an event id when the response has grown."""
-
-Record = dict[str, Any]
-
-
-class UnreadableLine(Exception):  # names the line, not the exception
-    """Why a line, or the usage in it, can't be read."""
-
-
-def decode(line: bytes) -> Record:
-    if not line.strip():
-        return {}
-    try:
-        value = json_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableLine(f"not valid JSON: {error}") from None
-    except RecursionError:
-        raise UnreadableLine("not valid JSON: nested too deeply") from None
-    if not isinstance(value, dict):
-        raise UnreadableLine("not a JSON object")
-    return value
+"""Characters that `billing.ledger.running_totals` may append to an event id when the response has grown."""
 
 
 class LogSource(msgspec.Struct, frozen=True):
-    """What a file's name tells of its records. A session of "" is told by the records only."""
+    """What a file's name says about its records. If `session` is "", only the records name it."""
 
     name: str
     stem: str
@@ -50,25 +26,25 @@ class LogSource(msgspec.Struct, frozen=True):
         return self.session or text_of(record, "sessionId") or self.stem
 
     def agent_of(self, record: Record) -> str:
-        """The subagent whose record it is; "" for the main agent."""
+        """The subagent that the record belongs to; "" for the main agent."""
         named = text_of(record, "agentId") if record.get("isSidechain") is True else ""
         return named or self.agent
 
 
 def log_source(name: str) -> LogSource:
     path = PurePath(name)
-    stem = _ENDING.sub("", path.name)
+    stem = stem_of(name)
     for folder in path.parents:
         if folder.name == "subagents":
             session = folder.parent.name.removeprefix("..")
             return LogSource(name, stem, session, stem.removeprefix("agent-"))
-    if stem.startswith("agent-"):  # older versions lay subagents' files beside the sessions'
+    if stem.startswith("agent-"):  # older versions put subagents' files beside the sessions'
         return LogSource(name, stem, "", stem.removeprefix("agent-"))
     return LogSource(name, stem, stem, "")
 
 
 def nested_record(record: Record) -> tuple[str, Record] | None:
-    """The subagent and its record that a progress record holds, if it holds one."""
+    """The subagent and its record that a progress record contains, if any. Raises `UnreadableLine`."""
     data = record.get("data")
     if record.get("type") != "progress" or not isinstance(data, dict) or data.get("type") != "agent_progress":
         return None
@@ -78,22 +54,13 @@ def nested_record(record: Record) -> tuple[str, Record] | None:
     return agent, nested
 
 
-def text_of(record: Record, field: str) -> str:
-    value = record.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UnreadableLine(f"{field}: must be text, not {printable(value)}")
-    return value
-
-
 def blocks_of(message: Any) -> list[Record]:
     content = message.get("content") if isinstance(message, dict) else None
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def event_id_of(message_id: str, request: str) -> str:
-    """The ids of the response; what would be too long to be an event id is named by its hash."""
+    """The ids of the response, or their hash if they are too long for an event id."""
     if not message_id:
         raise UnreadableLine("message.id: is missing")
     event_id = f"{message_id}:{request}" if request else message_id
@@ -104,12 +71,12 @@ def event_id_of(message_id: str, request: str) -> str:
 
 def tokens_of(usage: Any) -> Tokens:
     if not isinstance(usage, dict):
-        raise UnreadableLine("message.usage: is no object")
+        raise UnreadableLine("message.usage: must be an object")
     if usage.get("input_tokens") is None or usage.get("output_tokens") is None:
         raise UnreadableLine("message.usage: has no input_tokens or no output_tokens")
     by_duration = usage.get("cache_creation")
     if by_duration is not None and not isinstance(by_duration, dict):
-        raise UnreadableLine("message.usage.cache_creation: is no object")
+        raise UnreadableLine("message.usage.cache_creation: must be an object")
     tokens = Tokens(
         input=count_of(usage, "input_tokens"),
         cache_read=count_of(usage, "cache_read_input_tokens"),
@@ -118,25 +85,5 @@ def tokens_of(usage: Any) -> Tokens:
         output=count_of(usage, "output_tokens"),
     )
     if tokens.cache_write_1h > tokens.cache_write:
-        raise UnreadableLine("message.usage: more tokens were cached for an hour than were cached")
+        raise UnreadableLine("message.usage: more tokens were cached for an hour than in total")
     return tokens
-
-
-def count_of(counts: Record, field: str) -> int:
-    value = counts.get(field)
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value <= usage_event.MAX_TOKENS:
-        raise UnreadableLine(f"{field}: must be a whole number from 0 to 10¹², not {printable(value)}")
-    return value
-
-
-def instant_of(text: object, latest: datetime) -> datetime:
-    """A log's timestamp in UTC, from 2000 to `latest`."""
-    try:
-        instant = datetime.fromisoformat(text)  # type: ignore[arg-type]  # what is no text is refused below
-        if instant.tzinfo and usage_event.EARLIEST <= instant <= latest:
-            return instant.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise UnreadableLine(f"timestamp: is no possible time: {printable(text)}")

@@ -1,37 +1,39 @@
 """Codex session logs: `rollout-<time>-<session>.jsonl`, one file a session, one JSON object a line.
 
-A session counts its tokens up and writes the counter after each response, and again when the next
-request starts. What a response took is the difference to the counter before it. Every line is read
-on its own merits and only with those before it, so that a log that has grown tells the same events
-again and new ones after them.
+A session keeps a running count of its tokens. It writes the counter after each response, and again when
+the next request starts. The difference between two counters is what a response used. A line depends only
+on the lines before it, so a log that has grown gives the same events again, followed by new ones.
 
-A fork or a subagent begins its file with a copy of its parent's history, counters and all. What is
-copied is told from what is the session's own by time: it carries either its old timestamps, from
-before the file's first line, or new ones, and then still the ids of turns that began before the
-session did (these ids are UUIDs of version 7, which begin with their time).
+The file of a fork or a subagent begins with a copy of its parent's history, counters included. Time tells
+the copy apart: it has either its old timestamps, from before the file's first line, or new ones but the
+ids of turns that began before the session did. Such an id is a UUID of version 7, which starts with its time.
 """
 
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Rejection
-from billing.sources import BrokenFile, Context, Item, Skipped, SourceFile
-from billing.sources.claude_code_lines import Record, UnreadableLine, count_of, decode, instant_of, text_of
+from billing.sources import Context, Item, SourceFile
+from billing.sources.json_lines import (
+    MAIN,
+    Record,
+    UnreadableLine,
+    count_of,
+    instant_of,
+    read_file,
+    stem_of,
+    text_of,
+)
 from billing.sources.usage_events import read_row
 from products.statuses import SUCCEEDED
 
 NAME = "codex"
 
-MAIN = "main"
-_BOM = b"\xef\xbb\xbf"
-_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
 _SESSION_IN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -42,25 +44,14 @@ def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
 
 def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
     session = _Session(file.name, context.now + usage_event.LATEST_AHEAD)
-    try:
-        for number, line in file.lines():
-            origin = f"{file.name}:{number}"
-            try:
-                row = session.take(number, decode(line.removeprefix(_BOM) if number == 1 else line))
-            except UnreadableLine as error:
-                yield Item(origin, Skipped(reason=str(error)))
-                continue
-            if row:
-                yield Item(origin, read_row(row, context))
-    except BrokenFile as broken:
-        yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
-    # Last, since only the end of the file tells when the session was last heard of.
+    yield from read_file(file, context, session.read_line)
+    # Last, since only the end of the file says when the session was last active.
     if session.first:
         yield Item(f"{file.name}:{session.first_line}", read_row(session.job_row(), context))
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """What a session has used up to one response. `input` includes what was cached."""
+    """What a session has used up to one response. `input` includes cached tokens."""
 
     input: int
     cached: int
@@ -69,7 +60,7 @@ class Counter(msgspec.Struct, frozen=True):
     total: int
 
     def continues(self, before: "Counter") -> bool:
-        """Whether the one is the other counted on; a counter that fell anywhere has started anew."""
+        """Whether this counter goes on from the other. If any count fell, it has restarted."""
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
         return self.total > before.total and all(now >= then for now, then in pairs)
 
@@ -82,96 +73,96 @@ ZERO = Counter(0, 0, 0, 0, 0)
 
 
 class _Session:
-    """What the lines of one file have told so far."""
+    """What is known from the lines of one file so far."""
 
     def __init__(self, name: str, latest: datetime) -> None:
         self._latest = latest
-        stem = _ENDING.sub("", PurePath(name).name)
+        stem = stem_of(name)
         named = _SESSION_IN_NAME.search(stem)
         self.id = named[0] if named else stem
         self.first: datetime | None = None
         self.first_line = 0
         self._last: datetime | None = None
         self._began: datetime | None = None
-        """When the file was begun, by its first line; earlier lines are a parent's."""
+        """When the file was begun, by its first line; earlier lines are the parent's."""
         self._is_copy = False
-        """Whether the lines are at present a parent's with new timestamps."""
-        self._turns_tell = False
-        """Whether the ids of turns have told it so far."""
+        """Whether the current lines are the parent's, with new timestamps."""
+        self._turn_ids_have_times = False
+        """Whether the ids of turns have decided that so far."""
         self._has_parent = False
         self._model = ""
         self._counter = ZERO
         self._restarts = 0
-        self._booked = False
+        self._has_deduction = False
 
-    def take(self, number: int, record: Record) -> Record | None:
-        """The deduction that a line tells, if it tells one. Raises `UnreadableLine`."""
+    def read_line(self, number: int, record: Record) -> Record | None:
+        """Return the deduction that a line reports, or None. Raises `UnreadableLine`."""
         kind, payload = record.get("type"), record.get("payload")
         at = self._instant(record)
         if not isinstance(payload, dict) or at is None:
             return None
         if kind == "session_meta":
-            self._take_meta(number, at, payload)
+            self._read_meta(number, at, payload)
         elif kind == "turn_context" or payload.get("type") == "task_started":
-            self._take_turn(payload)
+            self._read_turn(payload)
         is_own = not self._is_copy and (self._began is None or at >= self._began)
         if is_own:
-            self._heard(number, at)
+            self._extend(number, at)
         if kind == "event_msg" and payload.get("type") == "token_count":
-            return self._take_count(at, payload.get("info"), is_own)
+            return self._read_count(at, payload.get("info"), is_own)
         return None
 
-    def _take_meta(self, number: int, at: datetime, payload: Record) -> None:
+    def _read_meta(self, number: int, at: datetime, payload: Record) -> None:
         # A subagent's `session_id` is its parent's; `id` is its own.
         session = text_of(payload, "id")
         if number == 1:
             self.id = session or self.id
             self._began = at
             self._has_parent = _names_a_parent(payload)
-        elif session and session != self.id:  # the parent's, with its history after it
+        elif session and session != self.id:  # the parent's, followed by its history
             self._is_copy = self._has_parent = True
 
-    def _take_turn(self, payload: Record) -> None:
+    def _read_turn(self, payload: Record) -> None:
         self._model = text_of(payload, "model") or self._model
-        turn, session = _began(payload.get("turn_id")), _began(self.id)
+        turn, session = _milliseconds(payload.get("turn_id")), _milliseconds(self.id)
         if turn and session:
-            self._is_copy, self._turns_tell = turn < session, True
-        elif not self._turns_tell:  # where the ids tell no time nothing is left out
+            self._is_copy, self._turn_ids_have_times = turn < session, True
+        elif not self._turn_ids_have_times:  # if the ids have no time, nothing is left out
             self._is_copy = False
 
-    def _heard(self, number: int, at: datetime) -> None:
+    def _extend(self, number: int, at: datetime) -> None:
         if self.first is None:
             self.first, self.first_line = at, number
         self.first = min(self.first, at)
         self._last = max(self._last or at, at)
 
-    def _take_count(self, at: datetime, info: Any, is_own: bool) -> Record | None:
+    def _read_count(self, at: datetime, info: Any, is_own: bool) -> Record | None:
         if info is None:  # before the first response
             return None
         if not isinstance(info, dict):
-            raise UnreadableLine("info: is no object")
+            raise UnreadableLine("info: must be an object")
         before, now = self._counter, _counter(info.get("total_token_usage"))
         if now == before:
             return None
         latest = info.get("last_token_usage")
-        alone = latest is not None and _counter(latest) == now  # nothing was used before
-        started_anew = alone or not now.continues(before)
+        is_first = latest is not None and _counter(latest) == now  # nothing was used before
+        restarted = is_first or not now.continues(before)
         self._counter = now
-        if not is_own or (before is ZERO and self._has_parent and latest is not None and not alone):
-            # A parent's counter that the session was given without the history before it.
+        if not is_own or (before is ZERO and self._has_parent and latest is not None and not is_first):
+            # The parent's counter, without the history that led to it.
             return None
-        return self._book(at, now, ZERO if started_anew else before, started_anew)
+        return self._deduction(at, now, ZERO if restarted else before, restarted)
 
-    def _book(self, at: datetime, now: Counter, before: Counter, started_anew: bool) -> Record | None:
-        self._restarts += started_anew and self._booked
+    def _deduction(self, at: datetime, now: Counter, before: Counter, restarted: bool) -> Record | None:
+        self._restarts += restarted and self._has_deduction
         used = now.since(before)
-        if not (used.input or used.output):  # a full context window sets the total alone
+        if not (used.input or used.output):  # a full context window sets only the total
             return None
-        self._booked = True
+        self._has_deduction = True
         return {
             "eventId": self._event_id(now.total),
             "occurredAt": at,
-            **self._told(),
+            **self._run_and_job(),
             "model": self._model,
             "inputTokens": max(used.input - used.cached - used.written, 0),
             "cacheReadTokens": used.cached,
@@ -180,21 +171,21 @@ class _Session:
         }
 
     def _event_id(self, total: int) -> str:
-        """The total names the response, since a counter only rises; after the n-th new start with `#n`.
+        """The total identifies the response, since a counter only rises; after the n-th restart, with `#n`.
 
-        A counter that has started anew may pass a total again that it had before. How often it has
-        started is told by the lines before, which a log that grows keeps.
+        A counter that has restarted may reach an earlier total again. The number of restarts follows from
+        the lines before, which never change in a log that grows.
         """
         return f"{self.id}:{total}#{self._restarts}" if self._restarts else f"{self.id}:{total}"
 
-    def _told(self) -> Record:
+    def _run_and_job(self) -> Record:
         return {"runId": self.id, "trigger": "manual", "jobId": self.id, "agentType": MAIN}
 
     def job_row(self) -> Record:
         return {
             "kind": usage_event.JOB,
             "occurredAt": self.first,
-            **self._told(),
+            **self._run_and_job(),
             "runStartedAt": self.first,
             "runFinishedAt": self._last,
             "jobStatus": SUCCEEDED,
@@ -220,8 +211,8 @@ def _names_a_parent(meta: Record) -> bool:
     )
 
 
-def _began(text: Any) -> int:
-    """The milliseconds that a UUID of version 7 begins with; 0 for what is none."""
+def _milliseconds(text: Any) -> int:
+    """The milliseconds that a UUID of version 7 starts with; 0 for anything else."""
     try:
         id_ = UUID(text)
     except (TypeError, ValueError, AttributeError):
@@ -231,7 +222,7 @@ def _began(text: Any) -> int:
 
 def _counter(usage: Any) -> Counter:
     if not isinstance(usage, dict):
-        raise UnreadableLine("total_token_usage: is no object")
+        raise UnreadableLine("total_token_usage: must be an object")
     used, output = count_of(usage, "input_tokens"), count_of(usage, "output_tokens")
     counter = Counter(
         input=used,
@@ -241,5 +232,5 @@ def _counter(usage: Any) -> Counter:
         total=count_of(usage, "total_tokens") or used + output,
     )
     if counter.cached > counter.input:
-        raise UnreadableLine("cached_input_tokens: is a part of input_tokens and can't exceed it")
+        raise UnreadableLine("cached_input_tokens: is part of input_tokens and can't exceed it")
     return counter

@@ -1,8 +1,8 @@
 """LiteLLM's two records of a model call: a row of its spend logs, and what its callbacks send.
 
 Spend logs (`LiteLLM_SpendLogs`, `GET /spend/logs`) come as JSON Lines or as one JSON array; the
-generic API callback posts `StandardLoggingPayload` objects. Both become one deduction, with the
-same id, run, job and instant: who sends both of them is told of duplicates, and pays once.
+generic API callback posts `StandardLoggingPayload` objects. Either becomes a deduction with the same id,
+run, job and instant, so a call that is sent in both forms is recorded once.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,10 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any
 
-import msgspec
-
-from billing.events.usage_event import MAX_TOKENS, EventError, Rejection
-from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
-from billing.sources.usage_events import decode, read_row
+from billing.events.usage_event import MAX_TOKENS, EventError, Rejection, UsageEvent
+from billing.json_decoding import InvalidJSON, decode
+from billing.sources import BrokenFile, Context, Item, SourceFile
+from billing.sources.usage_events import decode_row, read_row
 from products.printable import printable
 from products.statuses import FAILED, SUCCEEDED
 
@@ -23,7 +22,6 @@ NAME = "litellm"
 
 Record = dict[str, Any]
 
-_BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES = {"success": SUCCEEDED, "failure": FAILED}
 
@@ -38,33 +36,30 @@ def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
 
 
 def _records(file: SourceFile) -> Iterator[tuple[str, Record | Rejection]]:
-    """The records of a file with where they stand: `:line`, or `[index]` in an array."""
-    lines = ((number, line.removeprefix(_BOM) if number == 1 else line) for number, line in file.lines())
-    written = ((number, line) for number, line in lines if line.strip())
+    """Yield the records of a file, each with its place: `:line`, or `[index]` in an array."""
+    written = ((number, line) for number, line in file.lines() if line.strip())
     first = next(written, None)
     if first and first[1].lstrip()[:1] == b"[":
         yield from _array(b"\n".join(line for _, line in chain([first], written)))
     elif first:
-        yield from ((f":{number}", decode(line)) for number, line in chain([first], written))
+        yield from ((f":{number}", decode_row(line)) for number, line in chain([first], written))
 
 
 def _array(text: bytes) -> Iterator[tuple[str, Record | Rejection]]:
     try:
-        values = json_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        values = decode(text)
+    except InvalidJSON as error:
         yield "", Rejection(reason=f"not valid JSON: {error}")
-    except RecursionError:
-        yield "", Rejection(reason="not valid JSON: nested too deeply")
     else:
         for index, value in enumerate(values):
-            yield f"[{index}]", value if isinstance(value, dict) else _NO_OBJECT
+            yield f"[{index}]", value if isinstance(value, dict) else _NOT_AN_OBJECT
 
 
-_NO_OBJECT = Rejection(reason="not a record of LiteLLM: a JSON object is needed")
+_NOT_AN_OBJECT = Rejection(reason="not a record of LiteLLM: a JSON object is needed")
 
 
-def read_record(record: Record | Rejection, context: Context) -> Any:
-    """The event that a spend log or a callback's payload tells, or why it tells none."""
+def read_record(record: Record | Rejection, context: Context) -> UsageEvent | Rejection:
+    """The event that a spend log or a callback's payload describes, or why it is not one."""
     if isinstance(record, Rejection):
         return record
     try:
@@ -79,7 +74,7 @@ def read_record(record: Record | Rejection, context: Context) -> Any:
 def _spend_log(record: Record) -> Record:
     metadata = _object(record, "metadata")
     return {
-        **_told(record, record["request_id"], record.get("session_id"), record.get("agent_id")),
+        **_run_and_job(record, record["request_id"], record.get("session_id"), record.get("agent_id")),
         **_counts(record, metadata),
         "costDollars": _shortest(record.get("spend")),
     }
@@ -89,21 +84,21 @@ def _payload(record: Record) -> Record:
     if "id" not in record:
         raise EventError("", "not a record of LiteLLM: it has neither a request_id nor an id")
     metadata = _object(record, "metadata")
-    # LiteLLM's own spend logs write the trace as the session, unless told to keep them apart.
+    # LiteLLM's own spend logs use the trace as the session, unless configured otherwise.
     run = record.get("session_id") or record.get("trace_id")
     return {
-        **_told(record, record["id"], run, _agent_of(metadata)),
+        **_run_and_job(record, record["id"], run, _agent_of(metadata)),
         **_counts(record, metadata),
         "costDollars": None if _is_unpriced(record) else _shortest(record.get("response_cost")),
     }
 
 
-def _told(record: Record, request: Any, run: Any, agent: Any) -> Record:
+def _run_and_job(record: Record, request: Any, run: Any, agent: Any) -> Record:
     start, finish = _instant(record, "startTime"), _instant(record, "endTime")
     status = record.get("status")
     return {
         "eventId": request,
-        # LiteLLM books its own sums by the start, too.
+        # LiteLLM's own sums go by the start, too.
         "occurredAt": start,
         "runId": run or request,
         "runStartedAt": start,
@@ -118,7 +113,7 @@ def _told(record: Record, request: Any, run: Any, agent: Any) -> Record:
 
 
 def _agent_of(metadata: Record) -> Any:
-    """Payloads have no field for it; spend logs take it from the caller's metadata, so here too."""
+    """Payloads have no field for it. Spend logs take it from the caller's metadata, and so does this."""
     for source in ("requester_metadata", "spend_logs_metadata"):
         agent = _object(metadata, source).get("agent_id")
         if isinstance(agent, str) and agent:
@@ -127,19 +122,19 @@ def _agent_of(metadata: Record) -> Any:
 
 
 def _is_unpriced(record: Record) -> bool:
-    """A cost of 0 that stands for "no price known", as LiteLLM itself says beside it."""
-    doubt = record.get("response_cost_failure_debug_info") or record.get("zero_cost_diagnostic")
+    """Whether a cost of 0 means that LiteLLM knows no price, as its diagnostics say."""
+    diagnostic = record.get("response_cost_failure_debug_info") or record.get("zero_cost_diagnostic")
     used = record.get("prompt_tokens") or record.get("completion_tokens")
-    return bool(doubt and used) and not record.get("response_cost")
+    return bool(diagnostic and used) and not record.get("response_cost")
 
 
 def _shortest(cost: Any) -> Any:
-    """The cost is a float somewhere on its way here; its shortest decimal form is what was meant."""
+    """LiteLLM computes the cost as a float; its shortest decimal form is the cost that was meant."""
     return Decimal(repr(float(cost))) if isinstance(cost, Decimal) else cost
 
 
 def _counts(record: Record, metadata: Record) -> Record:
-    """The token counts, what was cached taken out of the prompt, which includes it."""
+    """The token counts. LiteLLM's prompt includes cached tokens; they are subtracted here."""
     usage = _object(metadata, "usage_object") or _object(metadata, "additional_usage_values")
     details = _object(usage, "prompt_tokens_details")
     by_duration = _object(details, "cache_creation_token_details")
@@ -152,7 +147,7 @@ def _counts(record: Record, metadata: Record) -> Record:
     )
     cached = read + written
     return {
-        # Some pass-through endpoints tell the prompt as Anthropic does, without what was cached.
+        # Some pass-through endpoints report the prompt as Anthropic does, without cached tokens.
         "inputTokens": prompt - cached if cached <= prompt else prompt,
         "cacheReadTokens": read,
         "cacheWriteTokens": written,
@@ -162,7 +157,7 @@ def _counts(record: Record, metadata: Record) -> Record:
 
 
 def _first_count(*places: tuple[Record, str]) -> int:
-    """The first count that is none of 0 and nothing: providers' names for the same stand side by side."""
+    """The first count that is given and not 0: providers have different names for the same count."""
     return next((count for record, field in places if (count := _count(record, field))), 0)
 
 
@@ -178,20 +173,20 @@ def _count(record: Record, field: str) -> int:
 
 
 def _object(record: Record, field: str) -> Record:
-    """A member that is an object; the proxy writes some of them as JSON within text."""
+    """A field that holds an object, or {}. The proxy writes some of them as JSON within text."""
     value = record.get(field)
     if isinstance(value, str):
         try:
-            value = json_decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            value = decode(value)
+        except InvalidJSON:
             return {}
     return value if isinstance(value, dict) else {}
 
 
 def _instant(record: Record, field: str) -> Any:
-    """Seconds since 1970, or text in UTC that need not say so.
+    """Read seconds since 1970, or ISO 8601 text, in UTC unless it has an offset.
 
-    Cut to milliseconds, as the proxy's database keeps them: both records of a call have one instant.
+    Cut to milliseconds, as the proxy's database stores them: both records of a call have the same instant.
     """
     value = record.get(field)
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
@@ -200,9 +195,9 @@ def _instant(record: Record, field: str) -> Any:
         try:
             instant = datetime.fromisoformat(value)
         except ValueError:
-            return value  # the reader of events says what is wrong with it
-        told = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-        return told.replace(microsecond=told.microsecond // 1000 * 1000)
+            return value  # parsing says what is wrong with it
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
     return value
 
 
@@ -210,4 +205,4 @@ def _from_seconds(field: str, seconds: int | Decimal) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=int(Decimal(seconds) * 1000))
     except (OverflowError, InvalidOperation, ValueError):
-        raise EventError(field, f"is no such time: {printable(str(seconds))}") from None
+        raise EventError(field, f"is not a possible time: {printable(str(seconds))}") from None

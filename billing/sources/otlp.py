@@ -1,9 +1,9 @@
-"""OpenTelemetry traces as OTLP carries them: a request's spans, and what of each is booked.
+"""OpenTelemetry traces as OTLP carries them: the spans of a request, and the event that each becomes.
 
-A span that calls a model becomes a deduction: its run is the trace, its job the span right above it
-(an agent's turn, say), or itself where there is none. It happened when it ended: then its tokens are
-counted and charged, and a log of the same call would tell that instant, too. A call that tells no
-usage at all, as a failed one does, books nothing: a `job` event tells of it.
+A span that calls a model becomes a deduction. Its run is the trace; its job is the span directly above it
+(an agent's turn, say), or the span itself if it has no parent. The event happened when the span ended: the
+tokens are counted and charged then, and a log of the same call has that instant, too. A call without any
+usage, such as a failed one, becomes a `job` event and costs nothing.
 """
 
 import base64
@@ -32,16 +32,17 @@ from billing.events.usage_event import (
     Tokens,
     UsageEvent,
 )
-from billing.sources import Context, genai
+from billing.json_decoding import InvalidJSON, decode_floats
+from billing.sources import Context, span_attributes
 from products.printable import printable
 
 
 class Malformed(ValueError):
-    """A body that is no OTLP request."""
+    """A body that is not an OTLP request."""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a span bears on runs and jobs. Ids are lower-case hex; a root has no parent, ""."""
+    """What runs and jobs take from a span. Ids are lower-case hex; the `parent_id` of a root is ""."""
 
     trace_id: str
     span_id: str
@@ -58,18 +59,19 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def job_id(self) -> str:
-        """Of a span that calls a model."""
+        """The job of a span that calls a model."""
         return f"{self.trace_id}:{self.parent_id or self.span_id}"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A span, and the event by which it is booked where it calls a model."""
+    """A span, with the event that records it if it calls a model."""
 
     span: Span
     event: UsageEvent | None = None
 
 
 def from_protobuf(body: bytes) -> ExportTraceServiceRequest:
+    """Raises `Malformed`."""
     try:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError:
@@ -77,17 +79,15 @@ def from_protobuf(body: bytes) -> ExportTraceServiceRequest:
 
 
 def from_json(body: bytes) -> ExportTraceServiceRequest:
-    """By the OTLP mapping, which is that of protobuf but for ids, which are hex."""
+    """Decode OTLP's JSON mapping: that of protobuf, except that ids are hex. Raises `Malformed`."""
     try:
-        value = msgspec.json.decode(body)
+        value = decode_floats(body)
         if not isinstance(value, dict):
             raise Malformed("The body is not a JSON object.")
         for span in _json_spans(value):
-            _make_plain(span)
+            _prepare(span)
         return ParseDict(value, ExportTraceServiceRequest(), ignore_unknown_fields=True)
-    except RecursionError:
-        raise Malformed("The body is nested too deeply.") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except InvalidJSON as error:
         raise Malformed(f"The body is not valid JSON: {error}") from None
     except ParseError as error:
         raise Malformed(
@@ -102,7 +102,7 @@ def _json_spans(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:
-    """Those of a list that are objects; what is none is for the decoder to refuse."""
+    """The objects in a list; anything else is left for protobuf's parser to refuse."""
     inner = value.get(name) if isinstance(value, dict) else None
     return [one for one in inner if isinstance(one, dict)] if isinstance(inner, list) else []
 
@@ -110,8 +110,8 @@ def _objects(value: Any, name: str) -> list[dict[str, Any]]:
 _HEX = re.compile(r"([0-9a-fA-F]{2})*")
 
 
-def _make_plain(span: dict[str, Any]) -> None:
-    """Ids as protobuf's own mapping has them; without what nobody reads."""
+def _prepare(span: dict[str, Any]) -> None:
+    """Encode ids as protobuf's own mapping has them, and remove what is never read."""
     span.pop("links", None)
     span.pop("events", None)
     if isinstance(span.get("attributes"), list):
@@ -124,13 +124,13 @@ def _make_plain(span: dict[str, Any]) -> None:
 
 
 def _is_read(attribute: Any) -> bool:
-    """What is no attribute is left for the decoder to refuse."""
+    """Whatever is not an attribute stays, for protobuf's parser to refuse."""
     key = attribute.get("key") if isinstance(attribute, dict) else None
-    return not isinstance(key, str) or key in genai.READ
+    return not isinstance(key, str) or key in span_attributes.READ
 
 
 def spans(request: ExportTraceServiceRequest, context: Context) -> Iterator[Found | Rejection]:
-    """Every span of a request, or why it can't be booked."""
+    """Yield every span of a request, or why it can't be recorded."""
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
@@ -148,16 +148,16 @@ def _found(wire: trace_pb2.Span, context: Context) -> Found | Rejection:
         return Rejection(event_id=event_id, field=field, reason=error.reason)
 
 
-def _span(wire: trace_pb2.Span, attributes: genai.Attributes, latest: datetime) -> Span:
+def _span(wire: trace_pb2.Span, attributes: span_attributes.Attributes, latest: datetime) -> Span:
     return Span(
         trace_id=_id("trace_id", wire.trace_id, 16),
         span_id=_id("span_id", wire.span_id, 8),
         parent_id=_id("parent_span_id", wire.parent_span_id, 8) if any(wire.parent_span_id) else "",
-        agent_name=genai.agent_name(attributes),
-        started_at=_likely(_at(wire.start_time_unix_nano), latest),
-        finished_at=_likely(_at(wire.end_time_unix_nano), latest),
+        agent_name=span_attributes.agent_name(attributes),
+        started_at=_plausible(_at(wire.start_time_unix_nano), latest),
+        finished_at=_plausible(_at(wire.end_time_unix_nano), latest),
         failed=wire.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
-        calls_model=genai.calls_model(attributes),
+        calls_model=span_attributes.calls_model(attributes),
     )
 
 
@@ -171,17 +171,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _at(nanos: int) -> datetime | None:
-    """Cut to microseconds; None for 0, which tells nothing."""
+    """Cut to microseconds; None for 0, which means unknown."""
     return _EPOCH + timedelta(microseconds=nanos // 1000) if nanos else None
 
 
-def _likely(instant: datetime | None, latest: datetime) -> datetime | None:
-    """None for what no clock would say."""
+def _plausible(instant: datetime | None, latest: datetime) -> datetime | None:
+    """The instant, or None if no clock can have shown it."""
     return instant if instant and EARLIEST <= instant <= latest else None
 
 
 def _attributes(wire: trace_pb2.Span) -> dict[str, Any]:
-    return {one.key: _plain(one.value) for one in wire.attributes if one.key in genai.READ}
+    return {one.key: _plain(one.value) for one in wire.attributes if one.key in span_attributes.READ}
 
 
 def _plain(value: AnyValue) -> Any:
@@ -189,18 +189,20 @@ def _plain(value: AnyValue) -> Any:
     return getattr(value, kind) if kind else None
 
 
-def _event(wire: trace_pb2.Span, span: Span, attributes: genai.Attributes, context: Context) -> UsageEvent:
-    tokens, cost = genai.tokens(attributes), genai.cost(attributes)
-    told: dict[str, Any] = {
+def _event(
+    wire: trace_pb2.Span, span: Span, attributes: span_attributes.Attributes, context: Context
+) -> UsageEvent:
+    tokens, cost = span_attributes.tokens(attributes), span_attributes.cost(attributes)
+    fields: dict[str, Any] = {
         "kind": JOB,
         "occurredAt": _at(wire.end_time_unix_nano or wire.start_time_unix_nano),
         "runId": span.trace_id,
         "jobId": span.job_id,
     }
     if tokens is not None or cost is not None:
-        told |= {"kind": DEDUCTION, "eventId": span.event_id, "model": genai.model(attributes)}
-        told |= {"costDollars": cost, **_counts(tokens or NO_TOKENS)}
-    return read(told, now=context.now, credits_per_dollar=context.credits_per_dollar)
+        fields |= {"kind": DEDUCTION, "eventId": span.event_id, "model": span_attributes.model(attributes)}
+        fields |= {"costDollars": cost, **_counts(tokens or NO_TOKENS)}
+    return read(fields, now=context.now, credits_per_dollar=context.credits_per_dollar)
 
 
 def _counts(tokens: Tokens) -> dict[str, int]:

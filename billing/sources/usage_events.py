@@ -1,20 +1,22 @@
-"""Usage events as JSON Lines or CSV, told apart by the first character of the file."""
+"""Usage events as JSON Lines or CSV; the first character of a file decides which it is."""
 
 import csv
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-import msgspec
-
 from billing.events.parsing import read, unknown_field
-from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection
-from billing.sources import BrokenFile, Context, Item, SourceFile, json_decoder
+from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection, UsageEvent
+from billing.json_decoding import InvalidJSON, decode
+from billing.sources import BrokenFile, Context, Item, SourceFile
 from products.printable import printable
 
 NAME = "usage_events"
 
-_BOM = b"\xef\xbb\xbf"
+Row = dict[str, Any] | Rejection
+"""Values by field name, or why a line or record has none."""
+
 _WHOLE_NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
 
 
@@ -27,23 +29,17 @@ def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
     lines = file.lines()
     try:
         for number, line in lines:
-            text = line.removeprefix(_BOM) if number == 1 else line
-            if text.strip():
-                rest = _chain(number, text, lines)
-                rows = _json_rows(rest) if text.lstrip()[:1] == b"{" else _csv_rows(rest)
+            if line.strip():
+                rest = chain([(number, line)], lines)
+                rows = _json_rows(rest) if line.lstrip()[:1] == b"{" else _csv_rows(rest)
                 for row_number, row in rows:
                     yield Item(f"{file.name}:{row_number}", read_row(row, context))
     except BrokenFile as broken:
         yield Item(f"{file.name}:{broken.line}", Rejection(reason=broken.reason))
 
 
-def _chain(number: int, first: bytes, rest: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    yield number, first
-    yield from rest
-
-
-def read_row(row: dict[str, Any] | Rejection, context: Context) -> Any:
-    """The event that a row of field names and values tells, or why it is none."""
+def read_row(row: Row, context: Context) -> UsageEvent | Rejection:
+    """The event that a row of field names and values describes, or why it is not one."""
     if isinstance(row, Rejection):
         return row
     try:
@@ -57,33 +53,35 @@ def read_row(row: dict[str, Any] | Rejection, context: Context) -> Any:
         )
 
 
-def decode(text: bytes) -> dict[str, Any] | Rejection:
-    """One JSON text → the mapping in it, or why there is none."""
+def decode_row(text: bytes) -> Row:
+    """The object that a JSON text holds, or why there is none."""
     try:
-        value = json_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return row_of(decode(text))
+    except InvalidJSON as error:
         return Rejection(reason=f"not valid JSON: {error}")
-    except RecursionError:
-        return Rejection(reason="not valid JSON: nested too deeply")
-    if not isinstance(value, dict):
-        return Rejection(reason="not a usage event: a JSON object is needed")
-    return value
 
 
-def _json_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, dict[str, Any] | Rejection]]:
+def row_of(value: Any) -> Row:
+    return value if isinstance(value, dict) else _NOT_AN_OBJECT
+
+
+_NOT_AN_OBJECT = Rejection(reason="not a usage event: a JSON object is needed")
+
+
+def _json_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, Row]]:
     for number, line in lines:
         if line.strip():
-            yield number, decode(line)
+            yield number, decode_row(line)
 
 
-def _csv_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, dict[str, Any] | Rejection]]:
-    """Rows of a CSV whose first line names the fields. An empty cell tells nothing."""
+def _csv_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, Row]]:
+    """Rows of a CSV whose first line names the fields. An empty cell is a field that is not given."""
     at = {"line": 0}
 
     def text_lines() -> Iterator[str]:
         for number, line in lines:
             at["line"] = number
-            # What is no UTF-8 becomes lone surrogates, which the reader of events refuses by field.
+            # Bytes that are not UTF-8 become lone surrogates, which parsing refuses by field.
             yield line.decode("utf-8", "surrogateescape") + "\n"
 
     rows = csv.reader(text_lines(), strict=True)

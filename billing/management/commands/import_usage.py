@@ -17,22 +17,26 @@ from products.printable import printable
 
 class Command(BaseCommand):
     help = (
-        "Import usage from files and folders: usage events as JSON Lines or CSV, session logs of agents; "
-        "plain or .gz. What is good is recorded; running it again changes nothing. Exit status 1 where "
-        "anything was rejected or in conflict."
+        "Import usage from files and folders, plain or .gz: usage events as JSON Lines or CSV, session logs "
+        "of agents, LiteLLM's spend logs. Every valid event is recorded; running it again changes nothing. "
+        "Exit status 1 if anything was rejected or in conflict."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
         parser.add_argument("--project", required=True, type=int, metavar="ID")
-        parser.add_argument("--format", choices=sorted(FORMATS), help="guessed where the content tells")
+        parser.add_argument(
+            "--format", choices=sorted(FORMATS), help="if it can't be guessed from the content"
+        )
         parser.add_argument("--strict", action="store_true", help="record nothing if anything is wrong")
-        parser.add_argument("--dry-run", action="store_true", help="record nothing, say what would be")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="record nothing, report what would be recorded"
+        )
 
     def handle(self, **options: Any) -> None:
         project = project_with_id(options["project"])
         try:
-            with _progress_bar(options["paths"]) as progress:
+            with _progress_bar() as progress:
                 receipt = import_paths(
                     project,
                     options["paths"],
@@ -44,8 +48,8 @@ class Command(BaseCommand):
                 )
         except DatabaseError as error:
             raise CommandError(
-                f"The database refused a batch: {error}. Nothing of that batch is recorded; what was "
-                "recorded before it stands. Running the import again goes on where it stopped."
+                f"The database refused a batch: {error}. Nothing of that batch is recorded; earlier batches "
+                "are. Run the import again to continue where it stopped."
             ) from error
         self.print_receipt(
             receipt, nothing_recorded=options["dry_run"] or (options["strict"] and receipt.failed)
@@ -73,25 +77,18 @@ class Command(BaseCommand):
             self.stdout.write(f"  no price is known for {printable(model)} ({number:,} times)")
         for name, number in receipt.recorded_as_other.most_common():
             self.stdout.write(
-                f"  beyond the limit of agent types, booked under other: {printable(name)} ({number:,} times)"
+                f"  too many agent types, recorded under other: {printable(name)} ({number:,} times)"
             )
         if nothing_recorded:
-            self.stdout.write("Nothing was recorded; this is what would have been.")
+            self.stdout.write("Nothing was recorded; this is what would have been recorded.")
 
 
 @contextmanager
-def _progress_bar(paths: list[Path]) -> Iterator[ReportBytes]:
-    """A bar on a terminal, silence elsewhere."""
-    total = sum(_size(path) for path in paths)
+def _progress_bar() -> Iterator[ReportBytes]:
+    """Show a progress bar on a terminal, and nothing elsewhere."""
     columns = TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda read: bar.update(task, completed=read)
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(_size(inside) for inside in path.iterdir())
-    return path.stat().st_size if path.exists() else 0
+        task = bar.add_task("", total=None)
+        yield lambda read, total: bar.update(task, completed=read, total=total)

@@ -21,12 +21,12 @@ UNIT = "dollars per million tokens"
 
 def price_argument(text: str) -> tuple[str, Rates]:
     """`MODEL=INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE[/CACHE_WRITE_1H]]]`, dollars per million tokens."""
-    model, _, told = text.rpartition("=")
-    rates = told.split("/")
+    model, _, prices = text.rpartition("=")
+    rates = prices.split("/")
     if not model or not 2 <= len(rates) <= 5:
         raise ArgumentTypeError(
             f"{printable(text)}: write MODEL=INPUT/OUTPUT, in {UNIT}; "
-            "then, if you like, /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H"
+            "optionally followed by /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H"
         )
     return model, Rates(*(_rate(rate) for rate in rates))
 
@@ -45,9 +45,9 @@ def _rate(text: str) -> Decimal:
 
 class Command(BaseCommand):
     help = (
-        "Book the missing cost of usage that was recorded as unpriced: by a price given here, by the "
-        "product's own prices, or by the price list, which an upgrade of genai-prices makes newer. Each cost "
-        "is a line of its own; no old line changes. Running it again changes nothing."
+        "Book the missing cost of usage that was recorded as unpriced, with a price given here, a price "
+        "override of the product, or the price list, which an upgrade of genai-prices updates. Each cost is "
+        "a line of its own; no existing line changes. Running it again changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,46 +58,49 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="MODEL=INPUT/OUTPUT",
-            help=f"{UNIT}; if you like, /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H behind; repeatable",
+            help=f"{UNIT}; optionally followed by /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H; repeatable",
         )
-        parser.add_argument("--dry-run", action="store_true", help="book nothing, say what would be")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="book nothing, report what would be booked"
+        )
 
     def handle(self, **options: Any) -> None:
         given = dict(options["price"])
-        told = Receipt()
+        receipt = Receipt()
         for project in projects_with_id(options["project"]):
             price = price_by(project, given)
             for decision in corrections.add_missing_costs(project, price, dry_run=options["dry_run"]):
-                told.note(decision)
-        for line in told.lines():
+                receipt.add(decision)
+        for line in receipt.lines():
             self.stdout.write(line)
         if options["dry_run"]:
-            self.stdout.write("Nothing was booked; this is what would have been.")
+            self.stdout.write("Nothing was booked; this is what would have been booked.")
 
 
 def price_by(project: Project, given: dict[str, Rates]) -> Price:
-    """Prices given by hand first, then the project's own, then the list."""
-    own = PriceOverrides(project)
+    """Prices given on the command line come first, then the project's overrides, then the price list."""
+    overrides = PriceOverrides(project)
 
-    def price(one: Unpriced) -> int | None:
-        rates = given.get(one.model) or own.rates(one.model, one.billed_on)
-        return price_list.cost_nanos(one.model, one.tokens, one.occurred_at, rates=rates)
+    def price(deduction: Unpriced) -> int | None:
+        model = deduction.model
+        rates = given.get(model) or overrides.rates(model, deduction.billed_on)
+        return price_list.cost_nanos(model, deduction.tokens, deduction.occurred_at, rates=rates)
 
     return price
 
 
 class Receipt:
-    """By model: how many costs were booked and what they come to, and what stays unpriced, and why."""
+    """By model: the number and sum of the costs that were booked, and what stays unpriced, and why."""
 
     def __init__(self) -> None:
         self.priced: Counter[str] = Counter()
         self.nanos: Counter[str] = Counter()
-        self.left: Counter[tuple[str, str]] = Counter()
+        self.unpriced: Counter[tuple[str, str]] = Counter()
 
-    def note(self, decision: Decision) -> None:
-        model = decision.deduction.model or "(no model told)"
+    def add(self, decision: Decision) -> None:
+        model = decision.deduction.model or "(no model given)"
         if decision.nanos is None:
-            self.left[model, decision.obstacle] += 1
+            self.unpriced[model, decision.obstacle] += 1
         else:
             self.priced[model] += 1
             self.nanos[model] += decision.nanos
@@ -108,14 +111,14 @@ class Receipt:
             f"${money.plain(money.decimal_dollars(self.nanos[model]))}"
             for model, count in self.priced.most_common()
         ]
-        left = [
+        unpriced = [
             f"  {printable(model)}: {count:,} not priced, {obstacle}"
-            for (model, obstacle), count in self.left.most_common()
+            for (model, obstacle), count in self.unpriced.most_common()
         ]
         total = money.plain(money.decimal_dollars(self.nanos.total()))
         return [
             f"{'priced':<11}{self.priced.total():>12,}   ${total}",
-            f"{'unpriced':<11}{self.left.total():>12,}",
+            f"{'unpriced':<11}{self.unpriced.total():>12,}",
             *priced,
-            *left,
+            *unpriced,
         ]

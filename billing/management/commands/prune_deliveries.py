@@ -9,8 +9,10 @@ from billing.alerts import outbox
 
 
 class Command(BaseCommand):
-    help = "Drop deliveries of alerts that are done with and older than AUDIT_RETENTION_DAYS."
+    help = (
+        "Delete alert messages that were sent, dropped or given up and are older than AUDIT_RETENTION_DAYS."
+    )
 
     def handle(self, **_: Any) -> str:
-        dropped = outbox.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
-        return f"{dropped} dropped"
+        deleted = outbox.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
+        return f"{deleted} deleted"

@@ -1,4 +1,4 @@
-"""Notices budgets that were crossed unnoticed, and sends what is due: by cron, or as a worker."""
+"""Evaluates every budget and sends the alerts that are due, once (for cron) or in a loop (as a worker)."""
 
 import logging
 import signal
@@ -15,15 +15,15 @@ from billing.alerts import crossings, outbox
 log = logging.getLogger(__name__)
 
 PAUSE = 5
-"""Seconds between two looks at the outbox."""
-LOOKS_FOR_EACH_EVALUATION = 12
+"""Seconds between two rounds."""
+ROUNDS_PER_EVALUATION = 12
 
 
 class Command(BaseCommand):
-    help = "Evaluate every budget and send the alerts that are due; --loop does so until it is stopped."
+    help = "Evaluate every budget and send the alerts that are due; --loop repeats this until it is stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or SIGINT")
+        parser.add_argument("--loop", action="store_true", help="repeat until SIGTERM or SIGINT")
 
     def handle(self, *, loop: bool, **options: Any) -> None:
         if loop:
@@ -34,29 +34,29 @@ class Command(BaseCommand):
 
     def _loop(self) -> None:
         stopped = _on_signals()
-        look = 0
+        rounds = 0
         while not stopped.is_set():
-            self._look(evaluating=look % LOOKS_FOR_EACH_EVALUATION == 0, stopped=stopped)
-            look += 1
+            self._round(evaluating=rounds % ROUNDS_PER_EVALUATION == 0, stopped=stopped)
+            rounds += 1
             stopped.wait(PAUSE)
 
-    def _look(self, *, evaluating: bool, stopped: threading.Event) -> None:
+    def _round(self, *, evaluating: bool, stopped: threading.Event) -> None:
         close_old_connections()
         try:
             if evaluating:
                 crossings.evaluate_all()
             self._report(outbox.send_due(stopped.is_set))
-        except Exception:  # a database that restarts, say: the next look may find it
-            log.exception("Alerts could not be sent; the next look is in %s seconds.", PAUSE)
+        except Exception:  # such as a restarting database, which may be back in the next round
+            log.exception("Alerts could not be sent; the next attempt is in %s seconds.", PAUSE)
 
-    def _report(self, became: Counter[str]) -> None:
-        if became:
-            told = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
-            self.stdout.write(told)
+    def _report(self, outcomes: Counter[str]) -> None:
+        if outcomes:
+            text = ", ".join(f"{number} {state}" for state, number in sorted(outcomes.items()))
+            self.stdout.write(text)
 
 
 def _on_signals() -> threading.Event:
-    """Set by a polite end: the message under way is sent to its end, and its outcome written."""
+    """An event that SIGTERM and SIGINT set. A message that is being sent is finished first."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -8,29 +8,28 @@ from products.command_line import projects_with_id
 
 class Command(BaseCommand):
     help = (
-        "Prove that every rollup equals the join of transactions, jobs and runs, and that all rows stand "
-        "with parents of their own product. Names each row that differs; exit status 1 if there is one."
+        "Check that every rollup equals the join of transactions, jobs and runs, and that every row has "
+        "parents of its own product. Names each row that differs; exit status 1 if there is any."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--project", type=int, metavar="ID", help="only this product")
 
     def handle(self, *, project: int | None, **_: Any) -> None:
-        projects = projects_with_id(project)
         wrong = checked = 0
-        if told := verification.how_guarded():
-            self.stdout.write(told)
+        if note := verification.how_guarded():
+            self.stdout.write(note)
         with verification.snapshot():
             for line in verification.missing_guards():
                 wrong += 1
                 self.stdout.write(line)
-            for one in projects:
+            for found in projects_with_id(project):
                 checked += 1
-                for line in verification.differences(one):
+                for line in verification.differences(found):
                     wrong += 1
-                    self.stdout.write(f"product {one.pk}: {line}")
+                    self.stdout.write(f"product {found.pk}: {line}")
         if wrong:
             raise CommandError(
-                f"{wrong} rows differ in {checked} products. `manage.py rebuild_rollups` mends rollups."
+                f"{wrong} rows differ in {checked} products. `manage.py rebuild_rollups` repairs rollups."
             )
         self.stdout.write(f"The ledger of {checked} products and everything computed from it agree.")

@@ -1,7 +1,7 @@
-"""What the attributes of a span say of a model call, in the words of several conventions.
+"""What a span's attributes say about a model call, under the names of several conventions.
 
-OpenTelemetry's GenAI conventions (their older names too, and OpenLIT's additions), and
-OpenInference's. Where a span has several names of one thing, the first listed counts.
+These are OpenTelemetry's GenAI conventions (older names too, and OpenLIT's additions) and OpenInference's.
+If a span has several names for one thing, the first listed counts.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ REQUEST_TYPE = "llm.request.type"  # OpenLLMetry, before it named operations
 SPAN_KIND = "openinference.span.kind"
 
 # Agents and workflows (`invoke_agent`, `create_agent`, `invoke_workflow`; OpenInference's AGENT and
-# CHAIN) repeat the sums of the calls below them: only what calls a model itself is billed.
+# CHAIN) repeat the sums of the calls below them: only spans that call a model themselves are billed.
 MODEL_CALLS = {
     OPERATION: {"chat", "generate_content", "text_completion", "embeddings", "call_llm"},
     SPAN_KIND: {"LLM", "EMBEDDING"},
@@ -60,55 +60,55 @@ READ = frozenset(
         *(AGENT, OPENINFERENCE_AGENT),
     }
 )
-"""All names that are looked at. The others may hold whole conversations and are never kept."""
+"""All names that are read. The others may hold whole conversations and are never stored."""
 
 
 def calls_model(attributes: Attributes) -> bool:
-    """Whether the span is a call of a model, by the first convention that it speaks."""
+    """Whether the span is a model call, by the first convention that it uses."""
     for name, calls in MODEL_CALLS.items():
-        told = attributes.get(name)
-        if told is not None:
-            return told in calls
+        value = attributes.get(name)
+        if value is not None:
+            return value in calls
     return any(name.startswith("llm.token_count.") for name in attributes)
 
 
 def agent_name(attributes: Attributes) -> str:
     """The agent that the span names, "" for none."""
     name = AGENT
-    # Elsewhere `agent.name` may be a monitoring agent's.
+    # In other spans `agent.name` may be a monitoring agent.
     if AGENT not in attributes and SPAN_KIND in attributes:
         name = OPENINFERENCE_AGENT
-    told = attributes.get(name, "")
-    if not isinstance(told, str) or "\0" in told:
-        raise EventError(name, f"must be text without NUL, not {printable(told)}")
-    return slug_of(told)
+    value = attributes.get(name, "")
+    if not isinstance(value, str) or "\0" in value:
+        raise EventError(name, f"must be text without NUL, not {printable(value)}")
+    return slug_of(value)
 
 
 def model(attributes: Attributes) -> str:
     name = _first(attributes, MODEL)
-    told = attributes[name] if name else ""
-    if not isinstance(told, str):
-        raise EventError(name, f"must be text, not {printable(told)}")
-    return told
+    value = attributes[name] if name else ""
+    if not isinstance(value, str):
+        raise EventError(name, f"must be text, not {printable(value)}")
+    return value
 
 
 def tokens(attributes: Attributes) -> Tokens | None:
-    """None where the span tells none at all. Input is told with what came from and went into caches."""
+    """The span's token counts, or None if it has none. Its input count includes cache reads and writes."""
     names = [_first(attributes, one) for one in (INPUT, CACHE_READ, CACHE_WRITE, OUTPUT)]
     if not any(names):
         return None
     whole, read, write, output = (_count(attributes, name) for name in names)
-    # Less than its parts: this SDK passes on Anthropic's counts, whose input leaves the caches out.
+    # Less than its parts: this SDK passes on Anthropic's counts, whose input excludes the caches.
     uncached = whole - read - write if whole >= read + write else whole
     return Tokens(input=uncached, cache_read=read, cache_write=write, output=output)
 
 
 def cost(attributes: Attributes) -> Decimal | None:
-    """The dollars that the span states, None for none."""
+    """The dollars that the span states, or None."""
     whole = _first(attributes, COST)
     if whole:
         dollars = _dollars(attributes, whole)
-        # OpenLIT writes 0 for a model whose price it does not know.
+        # OpenLIT writes 0 for a model whose price it doesn't know.
         return dollars if dollars or whole != OPENLIT_COST else None
     for parts in COST_PARTS:
         stated = [_dollars(attributes, name) for name in parts if name in attributes]
@@ -122,22 +122,22 @@ def _first(attributes: Attributes, names: tuple[str, ...]) -> str:
 
 
 def _count(attributes: Attributes, name: str) -> int:
-    told = attributes[name] if name else 0
-    if isinstance(told, float) and told.is_integer():
-        told = int(told)
-    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 20:
-        told = int(told)
-    if type(told) is not int or not 0 <= told <= MAX_TOKENS:
-        raise EventError(name, f"must be a whole number from 0 to 10¹², not {printable(told)}")
-    return told
+    value = attributes[name] if name else 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
+        raise EventError(name, f"must be a whole number from 0 to 10¹², not {printable(value)}")
+    return value
 
 
 def _dollars(attributes: Attributes, name: str) -> Decimal:
-    """A float in its shortest decimal form, which is what its sender meant."""
-    told = attributes[name]
-    if type(told) not in (int, float):
-        raise EventError(name, f"must be a number, not {printable(told)}")
-    dollars = Decimal(repr(told))
+    """A float in its shortest decimal form, which is what the sender meant."""
+    value = attributes[name]
+    if type(value) not in (int, float):
+        raise EventError(name, f"must be a number, not {printable(value)}")
+    dollars = Decimal(repr(value))
     if not dollars.is_finite() or dollars < 0:
-        raise EventError(name, f"must be a number from 0, not {printable(told)}")
+        raise EventError(name, f"must be a number from 0, not {printable(value)}")
     return dollars

@@ -1,0 +1,84 @@
+"""The one JSON decoder of the product: the same rules for files, usage endpoints and procedures.
+
+- A byte-order mark at the beginning is dropped. The text is UTF-8, nothing else is guessed.
+- NaN and Infinity are refused. If an object repeats a name, the last value counts.
+- Arrays and objects nest at most `MAX_DEPTH` deep, whatever the interpreter's own limit allows.
+- Numbers with a fraction or an exponent become decimals exactly as written, or floats if asked for.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+BOM = b"\xef\xbb\xbf"
+MAX_DEPTH = 200
+"""Real usage is at most 13 deep, and what protobuf allows, 100 nested messages, takes less in JSON."""
+
+
+class InvalidJSON(ValueError):
+    """The text is not JSON, or nested too deeply. Its message fits after "not valid JSON: "."""
+
+
+def decode(text: bytes | str) -> Any:
+    """Decode a JSON text, numbers with a fraction as `Decimal`. Raises `InvalidJSON`."""
+    return _decode(_DECIMALS, text)
+
+
+def decode_floats(text: bytes | str) -> Any:
+    """Decode a JSON text, numbers with a fraction as `float`; 1e400 is infinite. Raises `InvalidJSON`."""
+    return _decode(_FLOATS, text)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
+    text = text.removeprefix("\N{BOM}") if isinstance(text, str) else text.removeprefix(BOM)
+    try:
+        value = decoder.decode(text)
+    except RecursionError:
+        raise InvalidJSON(_TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidJSON(str(error)) from None
+    # Most texts are too short or have too few brackets to be too deep: only the others are searched.
+    if len(text) > 2 * MAX_DEPTH and _brackets(text) > MAX_DEPTH and _is_too_deep(value):
+        raise InvalidJSON(_TOO_DEEP)
+    return value
+
+
+_TOO_DEEP = "nested too deeply"
+
+
+def _brackets(text: bytes | str) -> int:
+    if isinstance(text, str):
+        return text.count("{") + text.count("[")
+    return text.count(b"{") + text.count(b"[")
+
+
+_CONTAINERS = {dict, list}
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = _containers_in([value])
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return False
+        level = [inner for outer in level for inner in _containers_in(outer)]
+    return bool(level)
+
+
+def _containers_in(outer: Any) -> list[Any]:
+    values = outer.values() if type(outer) is dict else outer
+    if _CONTAINERS.isdisjoint(map(type, values)):  # as in most objects, and much faster than looking at each
+        return []
+    return [inner for inner in values if type(inner) in _CONTAINERS]
+
+
+def _decimal(text: str) -> Decimal:
+    """A JSON number as written. What is beyond all decimals is infinite, which no field accepts."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
+
+
+_DECIMALS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_decimal)
+_FLOATS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=float)

@@ -1,0 +1,99 @@
+"""Finding files of usage under the paths that a user names, each real file once."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from billing.sources.files import LogFile
+
+ENDINGS = (".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz", ".csv.gz")
+
+
+@dataclass
+class Discovery:
+    files: list[LogFile] = field(default_factory=list)
+    problems: list[tuple[Path, str]] = field(default_factory=list)
+    """Paths that can't be read, and why."""
+
+
+def discover(paths: Iterable[Path]) -> Discovery:
+    """Find the files that the paths name, and those with a known ending in the folders that they name.
+
+    Folders are walked in order of name. Symbolic links in them are followed last, so that a file goes by its
+    own path if that lies under `paths`. No file or folder is visited twice; links that dangle are ignored,
+    and so are links to a folder that contains them.
+    """
+    walk = _Walk()
+    for path in paths:
+        walk.start(path)
+    walk.follow_links()
+    return walk.found
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.found = Discovery()
+        self._visited: set[Path] = set()
+        """Real paths of files and folders."""
+        self._links: deque[Path] = deque()
+
+    def start(self, path: Path) -> None:
+        with self._noting_problems(path):
+            if path.is_dir():
+                self._folder(path, path.resolve())
+            elif path.exists():
+                self._file(path, path.resolve())
+            else:
+                self.found.problems.append((path, "there is no such file or folder"))
+
+    def follow_links(self) -> None:
+        while self._links:
+            link = self._links.popleft()
+            with self._noting_problems(link):
+                if link.is_dir():
+                    real, around = link.resolve(), link.parent.resolve()
+                    if real != around and real not in around.parents:
+                        self._folder(link, real)
+                elif link.name.endswith(ENDINGS) and link.is_file():
+                    self._file(link, link.resolve())
+
+    def _folder(self, path: Path, real: Path) -> None:
+        """Find the files of a folder, then those of the folders in it."""
+        pending = [(path, real)]  # no recursion: a tree may be deeper than the interpreter's stack
+        while pending:
+            path, real = pending.pop()
+            if real in self._visited:
+                continue
+            self._visited.add(real)
+            with self._noting_problems(path):
+                pending += reversed(self._read_folder(path, real))
+
+    def _read_folder(self, path: Path, real: Path) -> list[tuple[Path, Path]]:
+        """Note the files and links in a folder; return the folders in it, each as path and real path."""
+        with os.scandir(path) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+        folders = []
+        for entry in entries:
+            here = path / entry.name, real / entry.name
+            if entry.is_symlink():
+                self._links.append(here[0])
+            elif entry.is_dir():
+                folders.append(here)
+            elif entry.name.endswith(ENDINGS) and entry.is_file():
+                self._file(*here)
+        return folders
+
+    def _file(self, path: Path, real: Path) -> None:
+        if real not in self._visited:
+            self._visited.add(real)
+            self.found.files.append(LogFile(path))
+
+    @contextmanager
+    def _noting_problems(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.found.problems.append((path, f"can't be read ({error.strerror or error})"))
