@@ -80,7 +80,7 @@ def cross(project: Any, dollars: str = "80", of: str = "100") -> BudgetAlert:
         limits.set_limit(project, Decimal(of), by=project.owner)
     with committed():
         usage(project, costDollars=dollars)
-    return BudgetAlert.objects.filter(project=project, told=True).latest("pk")
+    return BudgetAlert.objects.filter(project=project, notified=True).latest("pk")
 
 
 def sent() -> str:

@@ -75,10 +75,10 @@ def test_writers_that_cross_together_make_one_alert(product: Any, number: int) -
     assert writers(number, product, 5) == ["5"] * number
     first, second = BudgetAlert.objects.filter(project=product).order_by("threshold")
     assert [(one.threshold, one.crossing) for one in (first, second)] == [(80, 1), (100, 1)]
-    assert second.told
+    assert second.notified
     messages = AlertDelivery.objects.filter(project=product)
     assert messages.filter(alert=second).count() == 1
-    assert messages.filter(alert=first).count() == first.told
+    assert messages.filter(alert=first).count() == first.notified
     assert crossings.evaluate_all() == 0
 
 

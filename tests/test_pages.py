@@ -326,7 +326,7 @@ def test_models_without_a_price_are_named_with_their_counts_the_most_frequent_fi
         shown = text(owners.get(url(project, page)))
         notice = shown[shown.index("unpriced-models") : shown.index("price_unpriced")]
         names = re.findall(r"<(?:bdi [^>]*|i)>([^<]+)<", notice)
-        assert names == ["model-8", "no model told", *(f"model-{number}" for number in range(4))]
+        assert names == ["model-8", "no model given", *(f"model-{number}" for number in range(4))]
         assert "2\u202f×" in notice
         assert "and 4 more" in notice
 

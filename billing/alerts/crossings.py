@@ -81,7 +81,7 @@ def _new_alerts(status: ThresholdStatus, now: datetime) -> Iterable[BudgetAlert]
             crossed_at=now,
             spent_nanos=status.spent_nanos,
             limit_nanos=status.limit_nanos or 0,
-            told=threshold == status.to_notify,
+            notified=threshold == status.to_notify,
         )
 
 

@@ -62,7 +62,7 @@ class BudgetAlert(models.Model):
     crossed_at = models.DateTimeField()
     spent_nanos = models.BigIntegerField()
     limit_nanos = models.BigIntegerField()
-    told = models.BooleanField(
+    notified = models.BooleanField(
         help_text="False if the message about a higher threshold covers this one, too."
     )
     ended_at = models.DateTimeField(null=True, help_text="When spend fell below the threshold again.")

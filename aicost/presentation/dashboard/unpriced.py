@@ -12,7 +12,7 @@ LISTED = 6
 @dataclass(frozen=True)
 class ModelRow:
     name: str
-    told: bool
+    named: bool
     count: str
     tokens: str
 
@@ -48,8 +48,8 @@ def _text(number: int) -> str:
 
 def _row(model: UnpricedModel) -> ModelRow:
     return ModelRow(
-        name=model.model or "no model told",
-        told=bool(model.model),
+        name=model.model or "no model given",
+        named=bool(model.model),
         count=formats.count(model.transactions),
         tokens=html.tokens(model.input_tokens + model.output_tokens),
     )
