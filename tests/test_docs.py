@@ -207,3 +207,12 @@ def test_every_figure_of_the_readme_is_in_the_benchmarks():
     assert rows
     for figure in re.findall(r"\d[\d,.]*", " ".join(rows)):
         assert re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d.])", text_of("benchmarks")), figure
+
+
+def test_the_walks_name_files_that_exist_in_five_to_eight_steps():
+    walks = text_of("architecture").split("## Walks")[1].split("\n### ")[1:]
+    assert len(walks) == 5
+    for walk in walks:
+        files = re.findall(r"^\d+\. `([^`]+)`", walk, re.MULTILINE)
+        assert 5 <= len(files) <= 8, walk
+        assert [name for name in files if not (ROOT / name).is_file()] == []

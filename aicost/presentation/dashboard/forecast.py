@@ -12,11 +12,11 @@ from billing.money import YELLOW_PERCENT
 
 METHOD = (
     "Each remaining day is expected to cost as much as the average day of this month so far; in the first "
-    f"week of a month, as the average of the last {forecast.MIN_DAYS} days. Days before the first spend in the "
-    f"last {forecast.HISTORY // 7} weeks do not count. In eight of ten months, the total should end within "
-    "the range, if days vary as they did in these weeks. Running jobs are part of this pace; a job that has "
-    "been silent for 24 hours is considered lost. This is the average method of Hyndman and Athanasopoulos, "
-    "“Forecasting: Principles and Practice”."
+    f"week of a month, as the average of the last {forecast.MIN_DAYS} days. Days before the first spend in "
+    f"the last {forecast.HISTORY // 7} weeks do not count. In eight of ten months, the total should end "
+    "within the range, if days vary as they did in these weeks. Running jobs are part of this pace; a job "
+    "that has been silent for 24 hours is considered lost. This is the average method of Hyndman and "
+    "Athanasopoulos, “Forecasting: Principles and Practice”."
 )
 
 
