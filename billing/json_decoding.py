@@ -4,10 +4,15 @@
 - NaN and Infinity are refused. If an object repeats a name, the last value counts.
 - Arrays and objects nest at most `MAX_DEPTH` deep, whatever the interpreter's own limit allows.
 - Numbers with a fraction or an exponent become decimals exactly as written, or floats if asked for.
+
+Usage is decoded by msgspec, for its speed. Procedures are decoded by the standard library, because clients
+can send what msgspec refuses: lone surrogates and integers beyond 64 bits.
 """
 
+import json
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -22,21 +27,21 @@ class InvalidJSON(ValueError):
 
 def decode(text: bytes | str) -> Any:
     """Decode a JSON text, numbers with a fraction as `Decimal`. Raises `InvalidJSON`."""
-    return _decode(_DECIMALS, text)
+    return _decode(_DECIMALS.decode, text)
 
 
 def decode_floats(text: bytes | str) -> Any:
     """Decode a JSON text, numbers with a fraction as `float`; 1e400 is infinite. Raises `InvalidJSON`."""
-    return _decode(_FLOATS, text)
+    return _decode(_parse_floats, text)
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
+def _decode(parse: Callable[[bytes | str], Any], text: bytes | str) -> Any:
     text = text.removeprefix("\N{BOM}") if isinstance(text, str) else text.removeprefix(BOM)
     try:
-        value = decoder.decode(text)
+        value = parse(text)
     except RecursionError:
         raise InvalidJSON(_TOO_DEEP) from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise InvalidJSON(str(error)) from None
     # Most texts are too short or have too few brackets to be too deep: only the others are searched.
     if len(text) > 2 * MAX_DEPTH and _brackets(text) > MAX_DEPTH and _is_too_deep(value):
@@ -57,19 +62,24 @@ _CONTAINERS = {dict, list}
 
 
 def _is_too_deep(value: Any) -> bool:
-    level = _containers_in([value])
-    for _ in range(MAX_DEPTH):
+    level = _non_empty_containers_in([value])
+    for _ in range(MAX_DEPTH - 1):
         if not level:
             return False
-        level = [inner for outer in level for inner in _containers_in(outer)]
-    return bool(level)
+        level = [inner for outer in level for inner in _non_empty_containers_in(outer)]
+    return any(type(inner) in _CONTAINERS for outer in level for inner in _values_of(outer))
 
 
-def _containers_in(outer: Any) -> list[Any]:
-    values = outer.values() if type(outer) is dict else outer
+def _non_empty_containers_in(outer: Any) -> list[Any]:
+    """Empty ones lead no deeper, and an array may hold millions of them."""
+    values = _values_of(outer)
     if _CONTAINERS.isdisjoint(map(type, values)):  # as in most objects, and much faster than looking at each
         return []
-    return [inner for inner in values if type(inner) in _CONTAINERS]
+    return [inner for inner in values if inner and type(inner) in _CONTAINERS]
+
+
+def _values_of(outer: Any) -> Any:
+    return outer.values() if type(outer) is dict else outer
 
 
 def _decimal(text: str) -> Decimal:
@@ -81,4 +91,13 @@ def _decimal(text: str) -> Decimal:
 
 
 _DECIMALS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_decimal)
-_FLOATS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=float)
+
+
+def _parse_floats(text: bytes | str) -> Any:
+    if isinstance(text, bytes):
+        text = text.decode()  # `json.loads` of bytes would also accept UTF-16 and UTF-32
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
