@@ -9,12 +9,10 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from babel import Locale
-from babel.dates import format_date
+from django.utils import dateformat
 
 from billing import money as billing_money
 
-LOCALE = Locale("en", "US")
 NONE = "—"
 _MINUS = "\u2212"
 _SPACE = "\u00a0"
@@ -27,7 +25,7 @@ _UNITS = (
 
 
 def _decimal(value: Decimal | int, places: int = 0) -> str:
-    """Half to even. By the language itself: a page has hundreds, and Babel takes ten times as long."""
+    """Rounded half to even, with thousands separators."""
     return f"{value:,.{places}f}".replace("-", _MINUS)
 
 
@@ -118,32 +116,32 @@ def change(value: float, unit: str = "%") -> str:
 
 
 def day(value: date) -> str:
-    return _date(value, "d MMM y")
+    return _date(value, "j M Y")
 
 
 def short_day(value: date) -> str:
-    return _date(value, "d MMM")
+    return _date(value, "j M")
 
 
 def long_day(value: date) -> str:
-    return _date(value, "d MMMM")
+    return _date(value, "j F")
 
 
 def weekday(value: date) -> str:
-    return _date(value, "EEE d MMM y")
+    return _date(value, "D j M Y")
 
 
 def month(value: date) -> str:
-    return _date(value, "MMMM y")
+    return _date(value, "F Y")
 
 
 def short_month(value: date) -> str:
-    return _date(value, "MMM y")
+    return _date(value, "M Y")
 
 
-@lru_cache(2_000)  # the same days and months stand on every page
+@lru_cache(2_000)  # every page repeats the same days and months
 def _date(value: date, pattern: str) -> str:
-    return str(format_date(value, pattern, LOCALE))
+    return dateformat.format(value, pattern)
 
 
 def day_span(first: date, last: date) -> str:
