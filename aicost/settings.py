@@ -21,7 +21,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=_LOCAL_HOSTS if DEB
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 CREDITS_PER_DOLLAR: int = env.int("CREDITS_PER_DOLLAR", default=100)
-"""How many credits, the ledger's unit, are worth a dollar."""
+"""Number of credits, the ledger's unit, in a dollar."""
 if CREDITS_PER_DOLLAR < 1:
     raise ImproperlyConfigured("CREDITS_PER_DOLLAR must be a positive whole number.")
 
@@ -29,7 +29,7 @@ RPC_MAX_BATCH: int = env.int("RPC_MAX_BATCH", default=100)
 """Maximum number of calls in a tRPC or JSON-RPC batch."""
 
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
-"""The bearer token for `/metrics`. Without it the page does not exist."""
+"""The bearer token for `/metrics`. If it is empty, the page does not exist."""
 
 # Without a mail server, no alerts are queued for email.
 EMAIL_URL: str = env.str("EMAIL_URL", default="")
@@ -54,7 +54,7 @@ if TRUSTED_PROXIES < 0:
     )
 
 AUDIT_RETENTION_DAYS: int = env.int("AUDIT_RETENTION_DAYS", default=400)
-"""`prune_audit` deletes older entries."""
+"""Age in days after which `prune_audit` deletes entries of the audit log."""
 if not 1 <= AUDIT_RETENTION_DAYS <= 36_500:
     raise ImproperlyConfigured("AUDIT_RETENTION_DAYS must be a number of days from 1 to 36500.")
 
@@ -124,7 +124,7 @@ if not 0 < LOCK_TIMEOUT <= 86_400:
     raise ImproperlyConfigured("LOCK_TIMEOUT must be a positive number of seconds, at most a day.")
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
-# On SQLite, too: closing the last connection writes the whole WAL back and waits for the disk.
+# Also on SQLite, where closing the last connection writes back the whole WAL and waits for the disk.
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock when a transaction begins, so that it can wait for it (timeout);
@@ -150,7 +150,7 @@ CACHES = {
         "LOCATION": "kept",
         "OPTIONS": {"MAX_ENTRIES": 500},
     },
-    # The portfolio's figures of each product, a few kB each.
+    # The portfolio's figures for each product, a few kB each.
     "of each": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "of each",
@@ -260,8 +260,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        "django": {"handlers": [], "level": "INFO"},  # passes its messages to the root logger, once
-        # `RequestLogMiddleware` logs every request; only server errors need more.
+        "django": {"handlers": [], "level": "INFO"},  # only the root logger prints its messages
+        # `RequestLogMiddleware` logs every request, so Django adds only server errors.
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # noise of internet scanners
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},

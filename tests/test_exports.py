@@ -60,7 +60,7 @@ def rows(response: Any) -> list[list[str]]:
     return list(csv.reader(StringIO(text.decode())))
 
 
-@pytest.mark.parametrize("table", dashboard_export.OF_DASHBOARD)
+@pytest.mark.parametrize("table", dashboard_export.TABLES)
 def test_csv_and_json_say_the_same(get, busy, table):
     as_csv = rows(get("export", busy.pk, table, "csv"))
     as_json = json.loads(get("export", busy.pk, table, "json").content)

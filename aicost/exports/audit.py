@@ -1,4 +1,4 @@
-"""The audit log of a product for machines, newest entry first."""
+"""Export of a product's audit log, newest entry first."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The history of a product's limit and policy, for machines."""
+"""Export of a product's budget history: limits and policies."""
 
 from aicost import queries
 from aicost.exports.tabular import Table, instant
@@ -9,7 +9,7 @@ LIMIT_COLUMNS = ("changedAt", "changedBy", "oldLimit", "newLimit", "policy", "no
 
 
 def limits(project: Project) -> Table:
-    """Every change of the limit or the policy, newest first. There is nothing to sum."""
+    """Every change of the limit or the policy, newest first. The total line has no sums."""
     rows = [
         (
             *(instant(change.changed_at), change.changed_by.get_username() if change.changed_by else None),

@@ -1,6 +1,6 @@
-"""Every table and chart as rows for machines: the same figures by the same functions, totals last.
+"""Exports of the dashboard's tables and charts, with the same figures as the page and totals last.
 
-Costs are dollars, times ISO 8601 in UTC, days and months as they are written.
+Costs are in dollars, times are ISO 8601 in UTC, days are `2026-10-24` and months `2026-10`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,10 +55,10 @@ def daily(state: DashboardState) -> Table:
     return _series("daily", "date", days, date.isoformat)
 
 
-def _series(name: str, first: str, series: list[Spend], label: Any) -> Table:
+def _series(name: str, first_column: str, series: list[Spend], label: Any) -> Table:
     rows = [(label(one.start), dollars(one.cost), one.tokens, one.jobs) for one in series]
     total = ("total", dollars(sum(one.cost for one in series)), _sum(series, "tokens"), _sum(series, "jobs"))
-    return Table(name, (first, "cost", "tokens", "jobs"), rows, total)
+    return Table(name, (first_column, "cost", "tokens", "jobs"), rows, total)
 
 
 def _sum(rows: Iterable[Any], name: str) -> int:
@@ -133,11 +133,14 @@ def waste(state: DashboardState) -> Table:
     return Table("waste", columns, rows, ("total", None, *_waste(summary)))
 
 
-def _waste(of: queries.MonthSummary | queries.AgentTypeSpend) -> tuple[Cell, ...]:
+def _waste(spend: queries.MonthSummary | queries.AgentTypeSpend) -> tuple[Cell, ...]:
     return (
-        *(dollars(of.cost), dollars(of.failed_cost), dollars(of.cancelled_cost)),
-        *(money.percent(of.wasted, of.cost), of.jobs, of.succeeded_jobs),
-        *(queries.dollars_each(of.cost, of.jobs), queries.dollars_each(of.cost, of.succeeded_jobs)),
+        *(dollars(spend.cost), dollars(spend.failed_cost), dollars(spend.cancelled_cost)),
+        *(money.percent(spend.wasted, spend.cost), spend.jobs, spend.succeeded_jobs),
+        *(
+            queries.dollars_each(spend.cost, spend.jobs),
+            queries.dollars_each(spend.cost, spend.succeeded_jobs),
+        ),
     )
 
 
@@ -169,7 +172,7 @@ def _parts(parts: Parts) -> tuple[Cell, ...]:
     return tuple(dollars(nanos) for nanos in each)
 
 
-OF_DASHBOARD = {
+TABLES = {
     "agents": agents,
     "trend": trend,
     "runs": runs,
@@ -202,11 +205,11 @@ LEDGER_COLUMNS = (
     *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens"),
     *("costSource", "costDollars", "spendDollars"),
 )
-"""`spendDollars` is what counts as spend: refunds negative, purchases and grants none."""
+"""`spendDollars` is the part that counts as spend: negative for refunds, 0 for purchases and grants."""
 
 
 def ledger_lines(project: Project, month: date) -> Iterator[str]:
-    """The ledger of a month as CSV, line by line in order of time, in memory that does not grow."""
+    """The ledger of a month as CSV lines in order of time, streamed in constant memory."""
     out = Lines()
     yield out.line(LEDGER_COLUMNS)
     spent = 0
@@ -216,8 +219,8 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
         spend = {DEDUCTION: nanos, REFUND: -nanos}.get(kind, 0)
         spent += spend
         tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
-        told = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)
-        yield out.line((*told, *counts, source, exact(nanos), exact(spend)))
+        texts = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)
+        yield out.line((*texts, *counts, source, exact(nanos), exact(spend)))
     yield out.line(("total", None, None, None, None, None, None, None, *tokens, None, None, exact(spent)))
 
 

@@ -1,4 +1,4 @@
-"""The portfolio as rows for machines: the products that the page shows, in its order, totals last."""
+"""Export of the portfolio: the products on the page, in the same order, totals last."""
 
 from aicost.exports.tabular import Cell, Table
 from aicost.queries import Portfolio, ProjectSpend
@@ -15,15 +15,15 @@ COLUMNS = (
 
 
 def portfolio(found: Portfolio) -> Table:
-    return Table("portfolio", COLUMNS, [_row(found, one) for one in found.projects], _total(found))
+    return Table("portfolio", COLUMNS, [_row(found, project) for project in found.projects], _total(found))
 
 
-def _row(found: Portfolio, one: ProjectSpend) -> tuple[Cell, ...]:
+def _row(found: Portfolio, spend: ProjectSpend) -> tuple[Cell, ...]:
     return (
-        *(str(one.project.pk), one.project.name),
-        *(dollars(one.cost), found.share(one), one.tokens, one.jobs),
-        *_budget(one.budget),
-        *_forecast(one.forecast),
+        *(str(spend.project.pk), spend.project.name),
+        *(dollars(spend.cost), found.share(spend), spend.tokens, spend.jobs),
+        *_budget(spend.budget),
+        *_forecast(spend.forecast),
     )
 
 
@@ -31,15 +31,15 @@ def _budget(budget: BudgetStatus | None) -> tuple[Cell, ...]:
     return (dollars(budget.limit_nanos), budget.percent, budget.state) if budget else (None, None, None)
 
 
-def _forecast(ahead: Forecast | None) -> tuple[Cell, ...]:
-    if ahead is None:
+def _forecast(forecast: Forecast | None) -> tuple[Cell, ...]:
+    if forecast is None:
         return (None, None, None, None)
-    passed = ahead.limit_passed_on.isoformat() if ahead.limit_passed_on else None
-    return (dollars(ahead.month_end), dollars(ahead.low), dollars(ahead.high), passed)
+    passed = forecast.limit_passed_on.isoformat() if forecast.limit_passed_on else None
+    return (dollars(forecast.month_end), dollars(forecast.low), dollars(forecast.high), passed)
 
 
 def _total(found: Portfolio) -> tuple[Cell, ...]:
-    """Of the forecasts there are. The ends of their ranges don't add up to a range."""
+    """Totals; the forecast is the sum of those that exist. The ends of their ranges don't add up."""
     month_end = None if found.month_end is None else dollars(found.month_end)
     share = money.percent(found.cost, found.cost)
     return (

@@ -1,6 +1,6 @@
-"""Pipeline runs for machines: all of a product, the jobs and deductions of one.
+"""Exports of a product's pipeline runs, and of the jobs and deductions of a run.
 
-Rows come as a stream, and the total, which is a list, is summed while they pass.
+Rows are streamed. The total is a list that is filled in as they pass, so read it after the last row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ DEDUCTION_COLUMNS = ("id", "occurredAt", "jobId", "agentType", "model", "inputTo
 
 
 def pipelines(project: Project) -> Table:
-    """Every run, newest start first, as the page lists them."""
+    """Every run, latest start first, in the order of the page."""
     return _summed("pipelines", RUN_COLUMNS, map(_run, runs.every_run(project)), 3)
 
 
@@ -33,7 +33,7 @@ def _run(run: RunCost) -> tuple[Cell, ...]:
 
 
 def jobs(project: Project, run_id: str) -> Table:
-    """Raises `Http404` where the project has no such run."""
+    """Jobs of a run. Raises `Http404` if the project has no such run."""
     found = runs.jobs_of(runs.run_named(project, run_id))
     return _summed("jobs", JOB_COLUMNS, map(_job, found), 4)
 
@@ -46,31 +46,34 @@ def _job(job: JobCost) -> tuple[Cell, ...]:
 
 
 def deductions(project: Project, run_id: str) -> Table:
-    """Raises `Http404` where the project has no such run. An unpriced one has no cost."""
+    """Deductions of a run; unpriced ones have no cost. Raises `Http404` if the project has no such run."""
     found = queries.each_deduction(project.pk, runs.deductions_of(runs.run_named(project, run_id)))
     return _summed("deductions", DEDUCTION_COLUMNS, map(_deduction, found), 3)
 
 
-def _deduction(one: Deduction) -> tuple[Cell, ...]:
+def _deduction(deduction: Deduction) -> tuple[Cell, ...]:
     return (
-        *(one.event_id, instant(one.occurred_at), one.job_id, one.agent_type, one.model),
-        *(one.input_tokens, one.output_tokens, None if one.unpriced else one.cost),
+        *(deduction.event_id, instant(deduction.occurred_at), deduction.job_id),
+        *(deduction.agent_type, deduction.model),
+        *(deduction.input_tokens, deduction.output_tokens),
+        None if deduction.unpriced else deduction.cost,
     )
 
 
 def _summed(name: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]], sums: int) -> Table:
-    """The last `sums` columns are summed, the very last of them nano-dollars that become dollars."""
-    told = len(columns) - sums
-    total: list[Cell] = ["total", *[None] * (told - 1), *[0] * (sums - 1), 0.0]
+    """A table that sums its last `sums` columns. The last is a cost, converted from nano-dollars."""
+    first_sum = len(columns) - sums
+    total: list[Cell] = ["total", *[None] * (first_sum - 1), *[0] * (sums - 1), 0.0]
 
-    def passing() -> Iterator[tuple[Cell, ...]]:
-        counted = [0] * sums
+    def rows_summed() -> Iterator[tuple[Cell, ...]]:
+        subtotals = [0] * sums
         for row in rows:
-            counted = [sum_ + int(cell or 0) for sum_, cell in zip(counted, row[told:], strict=True)]
-            total[told:] = [*counted[:-1], money.dollars(counted[-1])]
+            cells = row[first_sum:]
+            subtotals = [sum_ + int(cell or 0) for sum_, cell in zip(subtotals, cells, strict=True)]
+            total[first_sum:] = [*subtotals[:-1], money.dollars(subtotals[-1])]
             yield (*row[:-1], None if row[-1] is None else money.dollars(int(row[-1])))
 
-    return Table(name, columns, passing(), total)
+    return Table(name, columns, rows_summed(), total)
 
 
-OF_RUN = {"jobs": jobs, "deductions": deductions}
+RUN_TABLES = {"jobs": jobs, "deductions": deductions}

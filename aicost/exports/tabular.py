@@ -1,4 +1,4 @@
-"""Tables for machines, as CSV and JSON. Text cells are safe for spreadsheets; numbers stay numbers."""
+"""Tables as CSV and JSON. In CSV, text cells are safe for spreadsheets; numbers stay numbers."""
 
 import csv
 import json
@@ -19,11 +19,11 @@ class Table:
     columns: Sequence[str]
     rows: Iterable[Sequence[Cell]]
     total: Sequence[Cell]
-    """The last line, cell for cell; None where a sum says nothing."""
+    """The last line, a cell for each column; None where a sum makes no sense."""
 
 
 class Exact(str):
-    """A decimal number in text, every digit of it: no spreadsheet formula, whatever it begins with."""
+    """A decimal number as text with every digit. Never a spreadsheet formula, even with a minus sign."""
 
 
 def exact(nanos: int) -> Exact:
@@ -31,7 +31,7 @@ def exact(nanos: int) -> Exact:
 
 
 def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Line by line, where there is nothing to sum."""
+    """CSV lines without a total."""
     out = Lines()
     yield out.line(columns)
     for row in rows:
@@ -39,18 +39,18 @@ def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator
 
 
 def csv_lines(table: Table) -> Iterator[str]:
-    """Line by line; the total is looked at after the last row."""
+    """CSV lines; the total is read after the last row."""
     yield from csv_rows(table.columns, table.rows)
     yield Lines().line(table.total)
 
 
 def json_lines(table: Table) -> Iterator[str]:
-    """One JSON object, a row a line; the total is looked at after the last row."""
+    """A JSON object with each row on its own line; the total is read after the last row."""
     yield f'{{"name": {json.dumps(table.name)}, "rows": ['
-    between = "\n"
+    separator = "\n"
     for row in table.rows:
-        yield between + _named(table, row)
-        between = ",\n"
+        yield separator + _named(table, row)
+        separator = ",\n"
     yield f'\n], "total": {_named(table, table.total)}}}'
 
 
@@ -63,7 +63,7 @@ def instant(at: datetime | None) -> str | None:
 
 
 class Lines:
-    """CSV a line at a time."""
+    """Writes CSV one line at a time."""
 
     def __init__(self) -> None:
         self._buffer = StringIO()
@@ -77,7 +77,7 @@ class Lines:
 
 
 def safe(cell: Cell) -> Cell:
-    """Text that a spreadsheet would run as a formula gets a quote in front of it."""
+    """Prefix a quote to text that a spreadsheet would run as a formula."""
     if (
         isinstance(cell, str)
         and not isinstance(cell, Exact)

@@ -1,4 +1,4 @@
-"""Texts that carry their exact value: `<data>` and `<time>` elements."""
+"""Formatted values as `<data>` and `<time>` elements, which also contain the exact value."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,20 +10,20 @@ from aicost.formatting import text as formats
 
 
 def tokens(number: int) -> SafeString:
-    """A compact count; the full one is its value and its tooltip."""
+    """A compact count, with the full count as its value and tooltip."""
     return format_html(
         '<data value="{}" title="{} tokens">{}</data>', number, formats.count(number), formats.compact(number)
     )
 
 
 def money(nanos: int, text: str = "") -> SafeString:
-    """`text` where it is to be written otherwise, with its sign for example."""
+    """The amount, or `text` in its place, for example the amount with a sign."""
     exact = formats.exact_dollars(nanos)
     return format_html('<data value="{}">{}</data>', exact, text or formats.money(nanos))
 
 
 def moment(value: datetime | None, zone: ZoneInfo) -> SafeString | str:
-    """An instant in the billing zone; a dash where none is known."""
+    """An instant in the given time zone, or a dash for None."""
     if value is None:
         return formats.NONE
     return format_html('<time datetime="{}">{}</time>', formats.utc(value), formats.instant(value, zone))

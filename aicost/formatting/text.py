@@ -1,6 +1,6 @@
-"""Numbers, money and dates as text. Pure: every page prints what these functions answer.
+"""Numbers, money and dates as text: pure functions that every page uses.
 
-The minus is U+2212, and the space before a unit does not break.
+The minus sign is U+2212. The space before a unit is a no-break space.
 """
 
 from datetime import UTC, date, datetime
@@ -9,12 +9,10 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from babel import Locale
-from babel.dates import format_date
+from django.utils import dateformat
 
 from billing import money as billing_money
 
-LOCALE = Locale("en", "US")
 NONE = "—"
 _MINUS = "\u2212"
 _SPACE = "\u00a0"
@@ -27,12 +25,12 @@ _UNITS = (
 
 
 def _decimal(value: Decimal | int, places: int = 0) -> str:
-    """Half to even. By the language itself: a page has hundreds, and Babel takes ten times as long."""
+    """Rounded half to even, with thousands separators."""
     return f"{value:,.{places}f}".replace("-", _MINUS)
 
 
 def _trimmed(value: Decimal) -> str:
-    """Two decimals at most, and no zeros at their end."""
+    """At most two decimals, without trailing zeros."""
     return _decimal(value, 2).rstrip("0").rstrip(".")
 
 
@@ -41,12 +39,12 @@ def _signed(value: Decimal | int, text: str) -> str:
 
 
 def money(nanos: int) -> str:
-    """`$1,234.56`; below a dollar as many digits as it takes not to read as nothing."""
+    """`$1,234.56`; below a dollar, enough digits that an amount never reads as zero."""
     return billing_money.text(nanos)
 
 
 def cents(nanos: int) -> str:
-    """`$0.68`: where a column compares amounts; what is not nothing never reads as nothing."""
+    """`$0.68`, for columns that compare amounts. An amount below a cent is `<$0.01`, never `$0.00`."""
     dollars = round(abs(billing_money.decimal_dollars(nanos)), 2)
     if nanos and not dollars:
         return _signed(nanos, "<$0.01")
@@ -54,7 +52,7 @@ def cents(nanos: int) -> str:
 
 
 def money_short(nanos: int) -> str:
-    """For an axis or above a bar: `$1.2K`, `$250`, `$0.50`."""
+    """For axes and bar labels: `$1.2K`, `$250`, `$0.50`."""
     dollars = abs(billing_money.decimal_dollars(nanos))
     if dollars < 1000:
         return _signed(nanos, f"${_decimal(dollars)}") if dollars == int(dollars) else money(nanos)
@@ -63,12 +61,12 @@ def money_short(nanos: int) -> str:
 
 
 def exact_dollars(nanos: int) -> str:
-    """For machines and tooltips: every digit."""
+    """Dollars with every digit, for machines and tooltips."""
     return billing_money.plain(billing_money.decimal_dollars(nanos))
 
 
 def credits(nanos: int, per_dollar: int) -> str:
-    """The ledger's own unit, as people say it."""
+    """An amount in credits: `1,234 credits`, at most two decimals below a thousand."""
     amount = billing_money.decimal_dollars(nanos) * per_dollar
     text = _decimal(amount) if abs(amount) >= 1000 else _trimmed(amount)
     return f"{'<0.01' if amount and text.strip(_MINUS) == '0' else text} credits"
@@ -79,75 +77,75 @@ def count(number: int) -> str:
 
 
 def compact(number: int) -> str:
-    """`950`, `12.3K`, `1.0M`: one decimal, so that columns stay even."""
+    """`950`, `12.3K`, `1.0M`: always one decimal from a thousand on, so that columns line up."""
     scaled, letter = _scaled(Decimal(abs(number)), 1)
     return _signed(number, _decimal(scaled, 1 if letter else 0) + letter)
 
 
 def _scaled(number: Decimal, places: int) -> tuple[Decimal, str]:
-    """In the unit in which it has fewest digits, and that unit's letter; "" below a thousand."""
+    """The number in the largest unit that fits it, and the unit's letter; "" below a thousand."""
     if number < 1000:
         return number, ""
-    # What rounds up to the next unit is written in it: 999,990 is 1.0M, not 1000.0K.
-    unit, letter = next(known for known in _UNITS if round(number / known[0], places) >= 1)
+    # A number that rounds up to the next unit uses that unit: 999,990 is 1.0M, not 1000.0K.
+    unit, letter = next(pair for pair in _UNITS if round(number / pair[0], places) >= 1)
     return number / unit, letter
 
 
-def plural(number: int, noun: str, more: str = "") -> str:
+def plural(number: int, noun: str, plural_noun: str = "") -> str:
     """`1 job`, `2 jobs`."""
-    return f"{count(number)} {noun if number == 1 else more or noun + 's'}"
+    return f"{count(number)} {noun if number == 1 else plural_noun or noun + 's'}"
 
 
 def percent(value: float) -> str:
-    """One decimal; what is not nothing never reads 0.0 %."""
+    """One decimal. A value that rounds to zero is `<0.1 %`; only zero reads `0.0 %`."""
     if value and abs(value) < 0.05:
         return _signed(Decimal(value), f"<0.1{_SPACE}%")
     return f"{_decimal(Decimal(value), 1)}{_SPACE}%"
 
 
 def cut_percent(value: Decimal) -> str:
-    """A percentage that was cut to a decimal already."""
+    """A percentage that is already cut to one decimal."""
     return f"{_decimal(value, 1)}{_SPACE}%"
 
 
 def change(value: float, unit: str = "%") -> str:
-    """With its sign: `+12.4 %`, `−3.0 pts`."""
+    """A change with its sign: `+12.4 %`, `−3.0 pts`."""
     size = abs(value)
     text = "<0.1" if size < 0.05 else _decimal(Decimal(size), 1 if size < 1000 else 0)
     return f"{_MINUS if value < 0 else '+'}{text}{_SPACE}{unit}"
 
 
 def day(value: date) -> str:
-    return _date(value, "d MMM y")
+    return _date(value, "j M Y")
 
 
 def short_day(value: date) -> str:
-    return _date(value, "d MMM")
+    return _date(value, "j M")
 
 
 def long_day(value: date) -> str:
-    return _date(value, "d MMMM")
+    return _date(value, "j F")
 
 
 def weekday(value: date) -> str:
-    return _date(value, "EEE d MMM y")
+    return _date(value, "D j M Y")
 
 
 def month(value: date) -> str:
-    return _date(value, "MMMM y")
+    return _date(value, "F Y")
 
 
 def short_month(value: date) -> str:
-    return _date(value, "MMM y")
+    return _date(value, "M Y")
 
 
-@lru_cache(2_000)  # the same days and months stand on every page
+@lru_cache(2_000)  # every page repeats the same days and months
 def _date(value: date, pattern: str) -> str:
-    return str(format_date(value, pattern, LOCALE))
+    return dateformat.format(value, pattern)
 
 
 def day_span(first: date, last: date) -> str:
-    """Days of one month: `1–24 Oct`, `1 Oct`; the whole month as `Oct 2026`."""
+    """A span of days within a month: `1–24 Oct`, `1 Oct`, or `Oct 2026` for the whole month."""
     if first.day == 1 and (last.toordinal() - first.toordinal()) >= 27 and _ends_month(last):
         return short_month(first)
     return short_day(first) if first == last else f"{first.day}–{short_day(last)}"
@@ -158,22 +156,22 @@ def _ends_month(day: date) -> bool:
 
 
 def instant(value: datetime, zone: ZoneInfo) -> str:
-    """`24 Nov 2026, 14:05` in the zone."""
+    """`24 Nov 2026, 14:05` in the given time zone."""
     local = value.astimezone(zone)
     return f"{day(local.date())}, {local:%H:%M}"
 
 
 def utc(value: datetime) -> str:
-    """ISO 8601 in UTC, with `Z`: an instant for machines."""
+    """An instant for machines: ISO 8601 in UTC, with `Z`."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`: the two largest units."""
+    """The two largest units: `42 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`."""
     whole = int(max(seconds, 0))
     units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    for (size, name), (below, small) in pairwise(units):
+    for (size, unit), (smaller_size, smaller_unit) in pairwise(units):
         if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size}{_SPACE}{name}" + (f" {rest}{_SPACE}{small}" if rest else "")
+            rest = whole % size // smaller_size
+            return f"{whole // size}{_SPACE}{unit}" + (f" {rest}{_SPACE}{smaller_unit}" if rest else "")
     return f"{whole}{_SPACE}s"

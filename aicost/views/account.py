@@ -1,4 +1,4 @@
-"""A person's own pages: API tokens, sign-ins and sessions, the password."""
+"""Account pages: API tokens, sign-ins and sessions, password."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from products.forms import OwnTokenForm
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_tokens(request: HttpRequest) -> HttpResponse:
-    """A new token's text is only in the response to the POST; no session stores it."""
+    """Only the response to the POST contains a new token's text; no session stores it."""
     form = OwnTokenForm(request.user, request.POST if request.method == "POST" else None)
     made = form.issue() if form.is_valid() else None
     status = 422 if form.errors else 200
@@ -75,7 +75,7 @@ def password(request: HttpRequest) -> HttpResponse:
     form = PasswordChangeForm(person, request.POST if request.method == "POST" else None)
     if form.is_valid():
         return _change_password(request, form)
-    if form.has_error("old_password", "password_incorrect") and _guesses(request):
+    if form.has_error("old_password", "password_incorrect") and _too_many_guesses(request):
         logout(request)
         return redirect("sign-in")
     status = 422 if form.is_bound else 200
@@ -91,8 +91,11 @@ def _change_password(request: HttpRequest, form: PasswordChangeForm) -> HttpResp
     return redirect("security")
 
 
-def _guesses(request: HttpRequest) -> bool:
-    """Limits how often somebody at another person's open session can guess the password."""
+def _too_many_guesses(request: HttpRequest) -> bool:
+    """Record a wrong password; True if this session has reached the limit.
+
+    The limit stops somebody at another person's open session from guessing the password.
+    """
     login_signals.record_wrong_password(request)
     wrong = request.session["wrong_passwords"] = request.session.get("wrong_passwords", 0) + 1
     return bool(wrong >= settings.AXES_FAILURE_LIMIT)

@@ -1,4 +1,4 @@
-"""The page of a product's alerts, and its buttons."""
+"""A product's alerts page and its actions."""
 
 from typing import Any
 from uuid import UUID
@@ -38,9 +38,9 @@ def alerts(request: HttpRequest, project_id: str) -> HttpResponse:
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_secret(request: HttpRequest, project_id: str) -> HttpResponse:
-    """The secret is only in the response to the POST, and on no page that can be opened again."""
+    """Only the response to the POST contains the secret; no page that can be reloaded does."""
     project = project_for(request.user, project_id, need="change")
-    if request.method != "POST":  # its address, opened once more
+    if request.method != "POST":  # somebody opened or reloaded the address
         return redirect("alerts", project.pk)
     return _render(request, project, secret=channels.signing_secret(project))
 
@@ -85,6 +85,6 @@ def _render(
         project, found, request.user, may_change=allowed, number=number, now=timezone.now()
     )
     context: dict[str, Any] = {"secret": secret, **rows}
-    if allowed:  # the form holds addresses and the webhook's whole URL
+    if allowed:  # the form contains email addresses and the whole webhook URL
         context["form"] = form or AlertForm.of(found.settings)
     return render_product(request, "alerts", project, context, status=status)

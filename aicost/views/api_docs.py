@@ -1,4 +1,4 @@
-"""The page that documents both transports for people."""
+"""The page that documents the API and both its transports."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,7 +13,7 @@ from aicost.presentation.api_docs.examples import Site
 from products.access import may_change
 
 NO_PROJECT = "PROJECT_ID"
-"""In the examples of a person without any product."""
+"""Placeholder in the examples for a person without products."""
 
 
 @page

@@ -1,4 +1,4 @@
-"""Setting the limit and the policy: on a page of their own, and in place on the dashboard."""
+"""The budget page, and the limit's form in place on the dashboard."""
 
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ def budget_policy(request: HttpRequest, project_id: str) -> HttpResponse:
         change = policies.set_policy(project, form.cleaned_data["policy"], by=request.user)
         messages.success(request, reservations.policy_confirmation(change))
         return redirect("budget", project.pk)
-    return _budget_page(request, project, _present_limit(project), form)
+    return _budget_page(request, project, _current_limit_form(project), form)
 
 
 def _budget_page(
@@ -60,11 +60,11 @@ def _budget_page(
 
 def _budget_form(request: HttpRequest, project: Project) -> BudgetForm:
     if request.method != "POST":
-        return _present_limit(project)
+        return _current_limit_form(project)
     return (ClearBudgetForm if "clear" in request.POST else BudgetForm)(request.POST)
 
 
-def _present_limit(project: Project) -> BudgetForm:
+def _current_limit_form(project: Project) -> BudgetForm:
     return BudgetForm(initial={"limit": budget_panel.typed_limit(queries.limit_now(project))})
 
 
@@ -73,12 +73,12 @@ def _present_limit(project: Project) -> BudgetForm:
 def limit(request: HttpRequest, project_id: str) -> HttpResponse:
     """The form in place, for htmx. After a change the response is the dashboard's updated month."""
     project = project_for(request.user, project_id, need="change" if request.method == "POST" else "read")
-    if not request.htmx:  # type: ignore[attr-defined]  # by django-htmx's middleware
+    if not request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
         return redirect("budget", project.pk)
     form = _budget_form(request, project)
     if form.is_bound and form.is_valid():
         return _updated_month(request, project, _set_limit(request, project, form))
-    form.fields["limit"].widget.attrs["autofocus"] = True  # htmx puts the focus there
+    form.fields["limit"].widget.attrs["autofocus"] = True  # htmx moves the focus there
     context = {"form": form, "may_change": may_change(request.user, project)}
     return render_product(request, "_limit", project, context, status=422 if form.is_bound else 200)
 
@@ -89,7 +89,7 @@ def _set_limit(request: HttpRequest, project: Project, form: BudgetForm) -> Budg
 
 
 def _updated_month(request: HttpRequest, project: Project, change: BudgetChange | None) -> HttpResponse:
-    state = _state_of_page(request, project)
+    state = _current_state(request, project)
     found = queries.dashboard(project, state.tab, state.days, state.past_month)
     context = month.month(state, found) | {"confirmation": budget_panel.confirmation(change)}
     response = render_product(request, "_month", project, context)
@@ -97,8 +97,8 @@ def _updated_month(request: HttpRequest, project: Project, change: BudgetChange 
     return response
 
 
-def _state_of_page(request: HttpRequest, project: Project) -> DashboardState:
-    """The state in the sender's address bar; the default if that is not a dashboard."""
+def _current_state(request: HttpRequest, project: Project) -> DashboardState:
+    """The dashboard's state in the browser's address bar; the default if that is not a dashboard."""
     address = request.htmx.current_url or ""  # type: ignore[attr-defined]
     try:
         return DashboardState.read(project, QueryDict(urlsplit(address).query))

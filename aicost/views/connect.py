@@ -1,4 +1,4 @@
-"""How to send usage to a product: set-ups, a token for them, and whether any usage has arrived."""
+"""The connect page: how to send usage to a product, a token for it, and whether usage has arrived."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from products.models import ApiToken, Project
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest, project_id: str) -> HttpResponse:
-    """A new token's text is only in the response to the POST, as on the page of a person's own tokens."""
+    """Only the response to the POST contains a new token's text, as on the page of a person's tokens."""
     posted = request.method == "POST"
     project = project_for(request.user, project_id, need="change" if posted else "read")
     made = _make_token(request, project) if posted else None
@@ -55,7 +55,7 @@ def _newest_usage(project: Project) -> datetime | None:
 
 
 def _make_token(request: HttpRequest, project: Project) -> tuple[ApiToken, str] | None:
-    """None if the same form made a token before."""
+    """A new token and its text, or None if the same form has already made one."""
     if project.archived_at:
         raise PermissionDenied("This product is archived and accepts no usage.")
     try:

@@ -19,7 +19,7 @@ from products.access import project_for
 Name = Literal["month", "daily", "tabs"]
 
 _SPANS: dict[Name, Span] = {"month": "minute", "daily": "day", "tabs": "day"}
-"""The forecast looks at the time of day, and reservations expire."""
+"""The month changes by the minute: the forecast depends on the time of day, and reservations expire."""
 
 
 @page
@@ -32,19 +32,19 @@ def dashboard(request: HttpRequest, project_id: str) -> HttpResponse:
 @revalidated
 @require_safe
 def dashboard_month(request: HttpRequest, project_id: str) -> HttpResponse:
-    return _answer(request, _state(request, project_id), "month")
+    return _respond(request, _state(request, project_id), "month")
 
 
 @revalidated
 @require_safe
 def dashboard_daily(request: HttpRequest, project_id: str) -> HttpResponse:
-    return _answer(request, _state(request, project_id), "daily")
+    return _respond(request, _state(request, project_id), "daily")
 
 
 @revalidated
 @require_safe
 def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
-    return _answer(request, _state(request, project_id), "tabs")
+    return _respond(request, _state(request, project_id), "tabs")
 
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:
@@ -72,7 +72,7 @@ _CONTEXTS: dict[Name, Callable[[DashboardState], dict[str, Any]]] = {
 
 
 def _html(state: DashboardState, name: Name) -> SafeString:
-    """Rendered without the request, so that nothing about the person who asks can be in it."""
+    """The fragment, rendered without the request so that it contains nothing about the viewer."""
     return kept(_key(state, name), lambda: _rendered(state, name))
 
 
@@ -84,6 +84,6 @@ def _key(state: DashboardState, name: Name) -> str:
     return key_of(f"{name}{state.query}", _SPANS[name], state.project)
 
 
-def _answer(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
+def _respond(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
     """The caller has checked that the person has access to the product."""
     return respond_unless_cached(request, _key(state, name), lambda: HttpResponse(_html(state, name)))

@@ -1,4 +1,4 @@
-"""Downloads: the tables of `aicost.exports.dashboard`, by the same addresses' words as the pages."""
+"""Downloads of the tables in `aicost.exports`, with the same query parameters as the pages."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from aicost.url_state.portfolio import PortfolioState
 from billing import periods
 from products.access import project_for
 
-FORMS = {
+FORMATS = {
     "csv": ("text/csv; charset=utf-8", tabular.csv_lines),
     "json": ("application/json", tabular.json_lines),
 }
@@ -31,8 +31,8 @@ FORMS = {
 @require_safe
 def dashboard_table(request: HttpRequest, project_id: str, table: str, form: str) -> HttpResponse:
     state = DashboardState.read(project_for(request.user, project_id), request.GET)
-    make = dashboard_export.OF_DASHBOARD.get(table)
-    if make is None or form not in FORMS:
+    make = dashboard_export.TABLES.get(table)
+    if make is None or form not in FORMATS:
         raise Http404("No such table.")
     name = f"{_slug(state.project)}-{table}-{periods.month_text(state.month)}"
     key = key_of(f"{table}.{form}{state.query}", "day", state.project)
@@ -45,7 +45,7 @@ def ledger(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
     state = DashboardState.read(project_for(request.user, project_id), request.GET)
     name = f"{_slug(state.project)}-ledger-{periods.month_text(state.month)}.csv"
     lines = dashboard_export.ledger_lines(state.project, state.month)
-    return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
+    return StreamingHttpResponse(lines, content_type=FORMATS["csv"][0], headers=_as_file(name))
 
 
 @revalidated
@@ -73,9 +73,9 @@ def pipelines(request: HttpRequest, project_id: str, form: str) -> StreamingHttp
 @page
 @require_safe
 def run_table(request: HttpRequest, project_id: str, table: str, form: str) -> StreamingHttpResponse:
-    """The run is named by the parameter `run`: its id may hold anything."""
+    """The query parameter `run` names the run, because a run id may contain any character."""
     project = project_for(request.user, project_id)
-    make = run_exports.OF_RUN.get(table)
+    make = run_exports.RUN_TABLES.get(table)
     if make is None:
         raise Http404("No such table.")
     return _stream(make(project, request.GET.get("run", "")), form, f"{_slug(project)}-run-{table}")
@@ -96,24 +96,24 @@ def audit_log(request: HttpRequest, project_id: str) -> StreamingHttpResponse:
     entries = audit_queries.of_product(project, kind).iterator(chunk_size=2_000)
     lines = tabular.csv_rows(audit_export.COLUMNS, audit_export.rows(entries))
     name = f"{_slug(project)}-audit{kind and f'-{kind}'}.csv"
-    return StreamingHttpResponse(lines, content_type=FORMS["csv"][0], headers=_as_file(name))
+    return StreamingHttpResponse(lines, content_type=FORMATS["csv"][0], headers=_as_file(name))
 
 
 def _download(table: Table, form: str, name: str) -> HttpResponse:
-    kind, write = _form(form)
-    return HttpResponse("".join(write(table)), content_type=kind, headers=_as_file(f"{name}.{form}"))
+    content_type, write = _format_of(form)
+    return HttpResponse("".join(write(table)), content_type=content_type, headers=_as_file(f"{name}.{form}"))
 
 
 def _stream(table: Table, form: str, name: str) -> StreamingHttpResponse:
-    """However large."""
-    kind, write = _form(form)
-    return StreamingHttpResponse(write(table), content_type=kind, headers=_as_file(f"{name}.{form}"))
+    """A streamed download, for tables of any size."""
+    content_type, write = _format_of(form)
+    return StreamingHttpResponse(write(table), content_type=content_type, headers=_as_file(f"{name}.{form}"))
 
 
-def _form(form: str) -> tuple[str, Any]:
-    if form not in FORMS:
+def _format_of(form: str) -> tuple[str, Any]:
+    if form not in FORMATS:
         raise Http404("No such format.")
-    return FORMS[form]
+    return FORMATS[form]
 
 
 def _as_file(name: str) -> dict[str, str]:
@@ -121,5 +121,5 @@ def _as_file(name: str) -> dict[str, str]:
 
 
 def _slug(project: Any) -> str:
-    """A product's name may hold anything; its id is safe in a file's name."""
+    """A name for files: the product's id, because its name may contain any character."""
     return f"product-{project.pk}"

@@ -1,4 +1,4 @@
-"""Answers for machines that watch the process."""
+"""Health checks for load balancers and orchestrators."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
@@ -10,22 +10,22 @@ from django.views.decorators.cache import never_cache
 @login_not_required
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process is up and answers; it says nothing of the database."""
+    """Liveness: 200 while the process responds, whether or not the database does."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @login_not_required
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 where the database answers and has all migrations; 503 with the reason where not."""
+    """Readiness: 200 if the database responds and has all migrations, otherwise 503 with the reason."""
     reason = _not_ready()
     return HttpResponse(f"{reason or 'ready'}\n", content_type="text/plain", status=503 if reason else 200)
 
 
 def _not_ready() -> str:
     try:
-        plan = MigrationExecutor(connection)
-        missing = plan.migration_plan(plan.loader.graph.leaf_nodes())
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
         return "the database does not answer"
     return "migrations are missing" if missing else ""

@@ -1,4 +1,4 @@
-"""The page of a product's members, and its buttons."""
+"""A product's members page and its actions."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from aicost.http.decorators import page
 from aicost.presentation import members as members_page
 from aicost.views.product import render_product
-from products import members as acts
+from products import members as memberships
 from products.access import may_change, project_for
 from products.forms import MemberForm, RoleForm
 from products.models import Project
@@ -26,7 +26,7 @@ def members(request: HttpRequest, project_id: str) -> HttpResponse:
         messages.success(request, f"{added.user} is now a {added.role}.")
         return redirect("members", project.pk)
     allowed = may_change(request.user, project)
-    people = members_page.page(project, list(acts.members_of(project)), request.user, allowed)
+    people = members_page.page(project, list(memberships.members_of(project)), request.user, allowed)
     parts = {"form": form, **people}
     return render_product(request, "members", project, parts, status=422 if form.is_bound else 200)
 
@@ -38,7 +38,7 @@ def set_role(request: HttpRequest, project_id: str, user_id: int) -> HttpRespons
     member = _member(project, user_id)
     form = RoleForm(request.POST)
     if form.is_valid():
-        acts.set_role(project, member, form.cleaned_data["role"], by=request.user)
+        memberships.set_role(project, member, form.cleaned_data["role"], by=request.user)
         messages.success(request, f"{member} is now a {form.cleaned_data['role']}.")
     else:
         messages.error(request, "There is no such role. Nothing has been changed.")
@@ -50,7 +50,7 @@ def set_role(request: HttpRequest, project_id: str, user_id: int) -> HttpRespons
 def remove(request: HttpRequest, project_id: str, user_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, need="change")
     member = _member(project, user_id)
-    acts.remove(project, member, by=request.user)
+    memberships.remove(project, member, by=request.user)
     if member == request.user:
         messages.success(request, f"You have left {project}.")
         return redirect("portfolio")
@@ -59,8 +59,8 @@ def remove(request: HttpRequest, project_id: str, user_id: int) -> HttpResponse:
 
 
 def _member(project: Project, user_id: int) -> Any:
-    """Raises `Http404` for strangers, and for the owner, whom nobody changes here."""
-    member = acts.member_of(project, user_id)
+    """The member with this user id. Raises `Http404` for anyone else, the owner included."""
+    member = memberships.member_of(project, user_id)
     if member is None:
         raise Http404("No such member.")
     return member

@@ -1,7 +1,7 @@
-"""What the intake counts, and what waits in the alerts' outbox, for Prometheus, at `/metrics`.
+"""Prometheus metrics at `/metrics`: received usage events, and unsent alerts.
 
-Each process counts for itself. Where a server runs several, `PROMETHEUS_MULTIPROC_DIR` names a
-folder that they share, and any of them answers for all.
+Each process has its own counters. If a server runs several processes, set `PROMETHEUS_MULTIPROC_DIR`
+to a folder that they share; each of them then reports the counts of all.
 """
 
 import os
@@ -27,39 +27,37 @@ from billing import ledger
 from billing.alerts import outbox
 from billing.ledger import Outcome
 
-RECEIVED = Counter(
-    "aicost_usage_events_received", "Usage events that arrived, whatever became of them.", ["door"]
-)
-OUTCOMES = Counter("aicost_usage_events", "Usage events by what became of them.", ["door", "outcome"])
+RECEIVED = Counter("aicost_usage_events_received", "Usage events received, whatever their outcome.", ["door"])
+OUTCOMES = Counter("aicost_usage_events", "Usage events by outcome.", ["door", "outcome"])
 
 
-def count(door: str, outcomes: Iterable[Outcome]) -> None:
-    """Count a batch of one of the doors, after it was committed."""
+def count(endpoint: str, outcomes: Iterable[Outcome]) -> None:
+    """Count the outcomes of a batch that an endpoint has committed."""
     for status, number in ledger.count(outcomes).items():
-        RECEIVED.labels(door).inc(number)
-        OUTCOMES.labels(door, status).inc(number)
+        RECEIVED.labels(endpoint).inc(number)
+        OUTCOMES.labels(endpoint, status).inc(number)
 
 
 @login_not_required
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For `Authorization: Bearer METRICS_TOKEN`; where none is set there is no such page."""
+    """Requires `Authorization: Bearer METRICS_TOKEN`. Without that setting the page does not exist."""
     expected = settings.METRICS_TOKEN
     if not expected:
         raise Http404
-    told = request.headers.get("Authorization", "")
-    if not compare_digest(told.encode(), f"Bearer {expected}".encode()):
+    authorization = request.headers.get("Authorization", "")
+    if not compare_digest(authorization.encode(), f"Bearer {expected}".encode()):
         return HttpResponse("Unauthorized\n", status=401, headers={"WWW-Authenticate": "Bearer"})
     text = generate_latest(_registry()) + generate_latest(_outbox())
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _outbox() -> CollectorRegistry:
-    """Read from the database, where every process finds the same."""
+    """Unsent deliveries, read from the database and so the same in every process."""
     registry = CollectorRegistry()
     waiting = Gauge(
-        "aicost_alert_deliveries", "Budget alerts that are not sent, by state.", ["state"], registry=registry
+        "aicost_alert_deliveries", "Unsent budget alerts, by state.", ["state"], registry=registry
     )
     for state, number in outbox.not_sent().items():
         waiting.labels(state).set(number)

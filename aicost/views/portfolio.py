@@ -37,7 +37,7 @@ def _products(request: HttpRequest) -> SafeString:
 
 
 def _list(projects: Sequence[Project], state: PortfolioState) -> SafeString:
-    """The portfolio of these products. Their owners' names are part of the page, so of the key, too."""
+    """The list of these products. It contains their owners' names, so the cache key does, too."""
     owners = "\n".join(project.owner.get_username() for project in projects)
     key = key_of(f"products{state.query}\n{owners}", "minute", *projects)
     return kept(key, lambda: _rendered(projects, state))

@@ -19,7 +19,7 @@ from products.models import Project
 def render_product(
     request: HttpRequest, name: str, project: Project, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """`name` is the template's. The sidebar marks the link of that name as the current one."""
+    """Render the template `name`. The sidebar marks the link of that name as the current one."""
     context = {"project": project, "here": name, **context}
     return render(request, f"aicost/{name}.html", context, status=status)
 

@@ -1,4 +1,4 @@
-"""A product's pipeline runs, and one run."""
+"""The list of a product's pipeline runs, and the page of a run."""
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -15,7 +15,7 @@ from products.access import project_for
 @page
 @require_safe
 def pipelines(request: HttpRequest, project_id: str) -> HttpResponseBase:
-    if "run" in request.GET:  # where an id can't stand in a path
+    if "run" in request.GET:  # for ids that can't be part of a path
         return pipeline(request, project_id, request.GET["run"])
     project = project_for(request.user, project_id)
     found = runs.run_page(project, run_urls.read_cursor(request.GET))

@@ -4,15 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from babel.dates import format_date, format_datetime
 from django.conf import settings
 from django.urls import reverse
+from django.utils import dateformat
 
 from billing import money, periods
 from billing.models.alerts import AlertDelivery, BudgetAlert
 from products.models import Project
 
-LOCALE = "en_US"
 _MAX_NAME_LENGTH = 80
 # Control characters end a line or a header; direction marks would reorder the words around a name.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -52,12 +51,10 @@ def _of_alert(project: Project, alert: BudgetAlert, urls: dict[str, str]) -> Mes
     spent, limit = alert.spent_nanos, alert.limit_nanos
     left = limit - spent
     rest = f"{money.text(left)} left" if left > 0 else f"{money.text(-left)} over" if left else "nothing left"
-    at = format_datetime(
-        alert.crossed_at.astimezone(periods.zone(project.time_zone)), "d MMMM y, HH:mm", locale=LOCALE
-    )
+    at = dateformat.format(alert.crossed_at.astimezone(periods.zone(project.time_zone)), "j F Y, H:i")
     return Message(
         product=one_line(project.name),
-        headline=f"{alert.threshold} % of the {format_date(alert.month, 'MMMM', LOCALE)} budget is spent",
+        headline=f"{alert.threshold} % of the {dateformat.format(alert.month, 'F')} budget is spent",
         figures=f"{money.text(spent)} of {money.text(limit)} ({money.cut_percent(spent, limit)} %), {rest}.",
         advice=_advice(alert),
         counted=f"Counted on {at} ({project.time_zone}).",
@@ -68,7 +65,7 @@ def _of_alert(project: Project, alert: BudgetAlert, urls: dict[str, str]) -> Mes
 
 
 def _advice(alert: BudgetAlert) -> str:
-    reset = format_date(periods.shift(alert.month, 1), "d MMMM", LOCALE)
+    reset = dateformat.format(periods.shift(alert.month, 1), "j F")
     if alert.spent_nanos >= alert.limit_nanos:
         return f"Pause or slow down the costliest agents, or raise the limit. A new month begins on {reset}."
     return f"Review high-cost agents and top pipelines: the budget has to last until {reset}."
