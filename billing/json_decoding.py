@@ -2,12 +2,15 @@
 
 - A byte-order mark at the beginning is dropped. The text is UTF-8, nothing else is guessed.
 - NaN and Infinity are refused. If an object repeats a name, the last value counts.
+- An escaped surrogate without its pair is accepted, as JSON's grammar has it; checks of fields refuse it.
 - Arrays and objects nest at most `MAX_DEPTH` deep, whatever the interpreter's own limit allows.
 - Numbers with a fraction or an exponent become decimals exactly as written, or floats if asked for.
 """
 
+import json
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from itertools import chain
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -36,8 +39,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
         value = decoder.decode(text)
     except RecursionError:
         raise InvalidJSON(_TOO_DEEP) from None
+    except msgspec.ValidationError:
+        raise InvalidJSON("a whole number has too many digits") from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise InvalidJSON(str(error)) from None
+        if not _has_surrogate(text):
+            raise InvalidJSON(str(error)) from None
+        value = _decode_with_surrogates(decoder, text)
     # Most texts are too short or have too few brackets to be too deep: only the others are searched.
     if len(text) > 2 * MAX_DEPTH and _brackets(text) > MAX_DEPTH and _is_too_deep(value):
         raise InvalidJSON(_TOO_DEEP)
@@ -45,6 +52,27 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
 
 
 _TOO_DEEP = "nested too deeply"
+
+
+def _has_surrogate(text: bytes | str) -> bool:
+    if isinstance(text, str):
+        return "\\ud" in text or "\\uD" in text
+    return b"\\ud" in text or b"\\uD" in text
+
+
+def _decode_with_surrogates(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
+    """Decode what msgspec refuses only for an unpaired surrogate: some senders cut texts within a pair."""
+    try:
+        text = text if isinstance(text, str) else text.decode()
+        return json.loads(text, parse_float=decoder.float_hook, parse_constant=_refuse)
+    except RecursionError:
+        raise InvalidJSON(_TOO_DEEP) from None
+    except ValueError as error:  # a UnicodeDecodeError is one, too
+        raise InvalidJSON(str(error)) from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise InvalidJSON(f"{name} is not JSON")
 
 
 def _brackets(text: bytes | str) -> int:
@@ -57,19 +85,15 @@ _CONTAINERS = {dict, list}
 
 
 def _is_too_deep(value: Any) -> bool:
-    level = _containers_in([value])
+    """Go down level by level, each in few calls: a batch of a thousand flat events has two levels."""
+    values = [value]
     for _ in range(MAX_DEPTH):
-        if not level:
+        if _CONTAINERS.isdisjoint(map(type, values)):
             return False
-        level = [inner for outer in level for inner in _containers_in(outer)]
-    return bool(level)
-
-
-def _containers_in(outer: Any) -> list[Any]:
-    values = outer.values() if type(outer) is dict else outer
-    if _CONTAINERS.isdisjoint(map(type, values)):  # as in most objects, and much faster than looking at each
-        return []
-    return [inner for inner in values if type(inner) in _CONTAINERS]
+        objects = [outer for outer in values if type(outer) is dict]
+        arrays = [outer for outer in values if type(outer) is list]
+        values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(arrays)]
+    return not _CONTAINERS.isdisjoint(map(type, values))
 
 
 def _decimal(text: str) -> Decimal:

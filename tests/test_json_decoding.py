@@ -68,7 +68,7 @@ def test_many_brackets_side_by_side_are_not_deep(decoder: Any) -> None:
     [
         *(b"NaN", b"-Infinity", b'{"x": NaN}', b"", b" ", b"{", b"[1,]", b"{} {}", b"01", b"9" * 5000),
         *(b'"\xff"', b"\xff", "{}".encode("utf-16"), "{}".encode("utf-32")),
-        *('"\ud800"', '"\\ud800"', b'"a\nb"', b'"\0"'),
+        *('"\ud800"', b'"a\nb"', b'"\0"', b'["\\ud800", NaN]', b'"\\ud8"', b'["\\ud800", "\xff"]'),
     ],
 )
 def test_what_is_not_json_is_refused(decoder: Any, text: Any) -> None:
@@ -76,6 +76,22 @@ def test_what_is_not_json_is_refused(decoder: Any, text: Any) -> None:
         decoder(text)
     assert str(error.value)
     assert "\n" not in str(error.value)
+
+
+@AS
+@DECODERS
+@pytest.mark.parametrize("escape", ["\\ud800", "\\uD83D", "\\udc00\\ud800"])
+def test_an_escaped_surrogate_without_its_pair_is_accepted(decoder: Any, as_: Any, escape: str) -> None:
+    found = decoder(as_(f'\N{BOM}{{"x": ["{escape}", 0.5]}}'))
+    assert found == {"x": [escape.encode().decode("unicode_escape"), decoder("0.5")]}
+    with pytest.raises(InvalidJSON, match=r"^nested too deeply$"):
+        decoder(as_(nested(MAX_DEPTH + 1, f'"{escape}"')))
+
+
+@DECODERS
+def test_a_number_with_thousands_of_digits_is_refused(decoder: Any) -> None:
+    with pytest.raises(InvalidJSON, match=r"^a whole number has too many digits$"):
+        decoder(f'{{"x": [{"9" * 5000}]}}')
 
 
 @DECODERS

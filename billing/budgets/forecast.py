@@ -28,7 +28,7 @@ NEEDED = 3
 """Days with spend that a forecast needs at least."""
 HISTORY = 56
 """Days that a forecast looks back, today included."""
-MIN_AVERAGED = 7
+MIN_DAYS = 7
 """Days averaged at least, if there are that many."""
 _MAX_CORRELATION = 0.6
 
@@ -66,7 +66,7 @@ def forecast(days: Days, today: date, elapsed: float, limit: int | None = None) 
     spending = sum(cost > 0 for cost in history)
     if spending < NEEDED:
         return NotYet(spending)
-    averaged = history[-max(MIN_AVERAGED, today.day) :]
+    averaged = history[-max(MIN_DAYS, today.day) :]
     weight = len(averaged) - 1 + elapsed  # in days; today counts by what has elapsed
     pace = max(sum(averaged) / weight, 0.0)
     left = (periods.last_day(today) - today).days + 1 - elapsed

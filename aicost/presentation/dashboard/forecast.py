@@ -12,9 +12,9 @@ from billing.money import YELLOW_PERCENT
 
 METHOD = (
     "Each day that is left is taken to cost as much as the average day of this month so far; in the first "
-    f"week of a month, as the average of the last {forecast.MIN_AVERAGED} days. Days before the first spend in the "
-    f"last {forecast.HISTORY // 7} weeks do not count. Of ten months, eight should end within the range, if "
-    "days vary as they did in these weeks. Jobs that are running are a part of this pace; one that was "
+    f"week of a month, as the average of the last {forecast.MIN_DAYS} days. Days before the first spend in "
+    f"the last {forecast.HISTORY // 7} weeks do not count. Of ten months, eight should end within the range, "
+    "if days vary as they did in these weeks. Jobs that are running are a part of this pace; one that was "
     "silent for 24 hours is taken for lost. This is the average method of Hyndman and Athanasopoulos, "
     "“Forecasting: Principles and Practice”."
 )
