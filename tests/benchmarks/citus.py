@@ -1,9 +1,9 @@
-"""Usage coming in, and a month's summary, on a cluster beside one PostgreSQL, in the same run.
+"""Intake of usage and a month's summary, on a cluster and on one PostgreSQL server, in the same run.
 
     CITUS_URL=… python -m tests.benchmarks.citus [--events 100000] [--seconds 3] [--clients 1 4]
 
 The one PostgreSQL is a database of the coordinator's own server without the extension: the same program
-with the same settings. Both are made for the run and dropped after it; each ledger is proved.
+with the same settings. Both are created for the run and dropped after it; each ledger is verified.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from tests.benchmarks import crowd, intake, serving
+from tests.benchmarks import intake, load, serving
 from tests.benchmarks.import_usage import events, manage
 from tests.citus import URL, nodes
 
@@ -33,7 +33,7 @@ ASKED = 300
 
 @contextmanager
 def database(name: str, *, spread: bool) -> Iterator[dict[str, str]]:
-    """The environment of a product on an empty database."""
+    """The environment of the product on an empty database."""
     url = urlsplit(URL)
     login = {"user": url.username or "postgres", **({"password": url.password} if url.password else {})}
     with psycopg.connect(URL, autocommit=True) as connection:
@@ -67,7 +67,7 @@ def own_process(environment: dict[str, str], *arguments: str) -> str:
 
 
 def ask(project: str) -> None:
-    """In a process of its own: prints the median milliseconds of a month's summary, and of `SELECT 1`."""
+    """Run in another process: print the median milliseconds of a month's summary, and of `SELECT 1`."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
@@ -79,13 +79,13 @@ def ask(project: str) -> None:
     from aicost import queries
     from products.models import Project
 
-    one = Project.objects.get(pk=project)
+    product = Project.objects.get(pk=project)
 
     def nothing() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
-    summary = lambda: queries.month_summary(one, date(2026, 5, 1))  # noqa: E731
+    summary = lambda: queries.month_summary(product, date(2026, 5, 1))  # noqa: E731
     assert summary().cost
     print(json.dumps([_median(summary), _median(nothing)]))
 
@@ -96,7 +96,7 @@ def _median(act: Any) -> float:
         began = perf_counter()
         act()
         taken.append(perf_counter() - began)
-    return crowd.percentile(taken, 50) * 1000
+    return load.percentile(taken, 50) * 1000
 
 
 def measure(place: str, options: argparse.Namespace, path: Path) -> None:
@@ -113,9 +113,9 @@ def measure(place: str, options: argparse.Namespace, path: Path) -> None:
             bench = intake.Bench(environment["DATABASE_URL"], port, tokens, options.seconds)
             for clients, batch in product(options.clients, options.batch):
                 tally = bench.http(clients, batch, tokens[1:])
-                told = (round(crowd.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
+                times = (round(load.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
                 rate = round(tally.events / options.seconds)
-                print(intake.line([place, "intake", clients, batch, rate, *told]), flush=True)
+                print(intake.line([place, "intake", clients, batch, rate, *times]), flush=True)
         bench.acknowledged += options.events
         bench.prove(environment)
         print(f"{place}: {bench.acknowledged:,} events, all in the ledger, the sums proved", file=sys.stderr)
