@@ -44,7 +44,7 @@ def write(path: Path, *lines: str | bytes) -> Path:
     return path
 
 
-def recorded(project: Any) -> set[str]:
+def recorded_ids(project: Any) -> set[str]:
     return set(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
 
 
@@ -59,7 +59,7 @@ def test_json_lines_are_recorded_and_a_second_run_changes_nothing(project, tmp_p
     assert (first.status, first.receipt["read"], first.receipt["recorded"]) == (0, 2, 2)
     second = Run(path, project=project.pk)
     assert (second.status, second.receipt["recorded"], second.receipt["duplicates"]) == (0, 0, 2)
-    assert recorded(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 def test_a_csv_gives_the_same_rows_as_json_lines(project, other_project, tmp_path):
@@ -85,7 +85,7 @@ def test_folders_and_gzip_are_read(project, tmp_path, good):
     write(tmp_path / "notes.txt", "not usage")
     run = Run(tmp_path, project=project.pk)
     assert run.receipt["files"] == 2
-    assert recorded(project) == {"good-1", "good-2", "b"}
+    assert recorded_ids(project) == {"good-1", "good-2", "b"}
 
 
 WRONG_LINES = {
@@ -114,7 +114,7 @@ def test_a_wrong_line_is_named_and_the_others_are_recorded(project, tmp_path, go
     assert f"rejected: {path}:2: " in run.err
     assert reason in run.err
     assert run.receipt["rejected"] == 1
-    assert recorded(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 WRONG_CSV = {
@@ -134,7 +134,7 @@ def test_a_wrong_row_of_a_csv_is_named(project, tmp_path, wrong):
     assert run.status == 1
     assert f"rejected: {path}:3: " in run.err
     assert reason in run.err
-    assert recorded(project) == {"good"}
+    assert recorded_ids(project) == {"good"}
 
 
 def test_a_csv_with_an_unknown_column_is_rejected_at_its_header(project, tmp_path):
@@ -142,7 +142,7 @@ def test_a_csv_with_an_unknown_column_is_rejected_at_its_header(project, tmp_pat
     run = Run(path, project=project.pk)
     assert run.status == 1
     assert f"{path}:1: ocurredAt: unknown field, did you mean occurredAt?" in run.err
-    assert not recorded(project)
+    assert not recorded_ids(project)
 
 
 def test_a_missing_file_is_named_and_the_others_are_recorded(project, tmp_path, good):
@@ -150,7 +150,7 @@ def test_a_missing_file_is_named_and_the_others_are_recorded(project, tmp_path, 
     run = Run(tmp_path / "gone.jsonl", path, project=project.pk)
     assert run.status == 1
     assert f"rejected: {tmp_path / 'gone.jsonl'}: there is no such file" in run.err
-    assert recorded(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 def test_a_missing_project_is_an_error(db, tmp_path, good):
@@ -167,7 +167,7 @@ def test_a_gzip_that_breaks_off_is_named_and_what_was_read_is_recorded(project, 
     assert run.status == 1
     assert "the gzip stream breaks off" in run.err
     assert 0 < run.receipt["recorded"] < 2000
-    assert len(recorded(project)) == run.receipt["recorded"]
+    assert len(recorded_ids(project)) == run.receipt["recorded"]
 
 
 def test_a_file_of_no_known_format_says_so(project, tmp_path):
@@ -192,7 +192,7 @@ def test_a_dry_run_says_what_would_be_and_records_nothing(project, tmp_path, goo
     assert dry.status == 1
     assert (dry.receipt["recorded"], dry.receipt["rejected"]) == (2, 1)
     assert "Nothing was recorded" in dry.out
-    assert not recorded(project)
+    assert not recorded_ids(project)
 
 
 @pytest.mark.parametrize(("wrong", "recorded"), [(True, 0), (False, 3)])
@@ -201,7 +201,7 @@ def test_strict_records_all_or_nothing(project, tmp_path, good, wrong, recorded)
     write(tmp_path / "b.jsonl", "{" if wrong else line(eventId="last"))
     run = Run(tmp_path, project=project.pk, strict=True, format="usage_events")
     assert run.status == int(wrong)
-    assert len(recorded(project)) == recorded
+    assert len(recorded_ids(project)) == recorded
     assert not list(verification.differences(project))
 
 
@@ -259,7 +259,7 @@ def test_a_folder_that_links_to_itself_twice_is_read_once(project, logs):
     assert (receipt.files, receipt.counts["recorded"], receipt.failed) == (2, 2, False)
     whole = sum((logs.parent / name).stat().st_size for name in HERE)
     assert sizes == [(whole, whole)]
-    assert recorded(project) == {"a", "b"}
+    assert recorded_ids(project) == {"a", "b"}
 
 
 @pytest.mark.parametrize("target", [".", "..", "../.."])
@@ -338,7 +338,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(project, 
     run = Run(logs, project=project.pk)
     assert run.status == 1
     assert f"rejected: {logs / 'deep'}: can't be read (Permission denied)" in run.err
-    assert recorded(project) == {"a"}
+    assert recorded_ids(project) == {"a"}
 
 
 def test_the_total_for_progress_is_that_of_all_formats(project, logs):

@@ -11,7 +11,7 @@ import pytest
 from billing.imports import importer, prefetch
 from billing.sources import Context, Item, claude_code, usage_events
 from billing.sources.files import LogFile
-from tests.test_import import Run, line, recorded, write
+from tests.test_import import Run, line, recorded_ids, write
 
 LOGS = "\n".join(
     [
@@ -60,7 +60,7 @@ def test_an_import_by_two_processes_gives_the_same_receipt(
     monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     there = Run(file.path, project=other_project.pk)
     assert (there.status, there.out, there.err) == (here.status, here.out, here.err)
-    assert recorded(other_project) == recorded(project) != set()
+    assert recorded_ids(other_project) == recorded_ids(project) != set()
 
 
 @pytest.mark.once
