@@ -2,15 +2,12 @@
 
 - A byte-order mark at the beginning is dropped. The text is UTF-8, nothing else is guessed.
 - NaN and Infinity are refused. If an object repeats a name, the last value counts.
+- An escaped surrogate without its pair is accepted, as JSON's grammar has it; checks of fields refuse it.
 - Arrays and objects nest at most `MAX_DEPTH` deep, whatever the interpreter's own limit allows.
 - Numbers with a fraction or an exponent become decimals exactly as written, or floats if asked for.
-
-Usage is decoded by msgspec, for its speed. Procedures are decoded by the standard library, because clients
-can send what msgspec refuses: lone surrogates and integers beyond 64 bits.
 """
 
 import json
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -27,22 +24,26 @@ class InvalidJSON(ValueError):
 
 def decode(text: bytes | str) -> Any:
     """Decode a JSON text, numbers with a fraction as `Decimal`. Raises `InvalidJSON`."""
-    return _decode(_DECIMALS.decode, text)
+    return _decode(_DECIMALS, text)
 
 
 def decode_floats(text: bytes | str) -> Any:
     """Decode a JSON text, numbers with a fraction as `float`; 1e400 is infinite. Raises `InvalidJSON`."""
-    return _decode(_parse_floats, text)
+    return _decode(_FLOATS, text)
 
 
-def _decode(parse: Callable[[bytes | str], Any], text: bytes | str) -> Any:
+def _decode(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
     text = text.removeprefix("\N{BOM}") if isinstance(text, str) else text.removeprefix(BOM)
     try:
-        value = parse(text)
+        value = decoder.decode(text)
     except RecursionError:
         raise InvalidJSON(_TOO_DEEP) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidJSON(str(error)) from None
+    except msgspec.ValidationError:
+        raise InvalidJSON("a whole number has too many digits") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        if not _has_surrogate(text):
+            raise InvalidJSON(str(error)) from None
+        value = _decode_with_surrogates(decoder, text)
     # Most texts are too short or have too few brackets to be too deep: only the others are searched.
     if len(text) > 2 * MAX_DEPTH and _brackets(text) > MAX_DEPTH and _is_too_deep(value):
         raise InvalidJSON(_TOO_DEEP)
@@ -50,6 +51,27 @@ def _decode(parse: Callable[[bytes | str], Any], text: bytes | str) -> Any:
 
 
 _TOO_DEEP = "nested too deeply"
+
+
+def _has_surrogate(text: bytes | str) -> bool:
+    if isinstance(text, str):
+        return "\\ud" in text or "\\uD" in text
+    return b"\\ud" in text or b"\\uD" in text
+
+
+def _decode_with_surrogates(decoder: msgspec.json.Decoder[Any], text: bytes | str) -> Any:
+    """Decode what msgspec refuses only for an unpaired surrogate: some senders cut texts within a pair."""
+    try:
+        text = text if isinstance(text, str) else text.decode()
+        return json.loads(text, parse_float=decoder.float_hook, parse_constant=_refuse)
+    except RecursionError:
+        raise InvalidJSON(_TOO_DEEP) from None
+    except ValueError as error:  # a UnicodeDecodeError is one, too
+        raise InvalidJSON(str(error)) from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise InvalidJSON(f"{name} is not JSON")
 
 
 def _brackets(text: bytes | str) -> int:
@@ -91,13 +113,4 @@ def _decimal(text: str) -> Decimal:
 
 
 _DECIMALS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_decimal)
-
-
-def _parse_floats(text: bytes | str) -> Any:
-    if isinstance(text, bytes):
-        text = text.decode()  # `json.loads` of bytes would also accept UTF-16 and UTF-32
-    return json.loads(text, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+_FLOATS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=float)

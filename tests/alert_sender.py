@@ -1,4 +1,4 @@
-"""`manage.py send_alerts` on the database of a test: `python -m tests.alert_sender [--loop]`."""
+"""`manage.py send_alerts` on a test's database: `python -m tests.alert_sender [--loop]`."""
 
 import os
 import sys

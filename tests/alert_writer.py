@@ -1,8 +1,8 @@
-"""Writers in processes of their own: `python -m tests.alert_writer PROJECT PROCESSES EVENTS`.
+"""Concurrent writers, each a process: `python -m tests.alert_writer PROJECT PROCESSES EVENTS`.
 
-They start together; each sends that many events of a dollar, evaluates the budget once more, as a
-worker does, and prints how many were recorded. One process loads everything and forks the others
-before any of them has a connection to the database.
+They start together. Each sends that many events of a dollar, evaluates the budget once more, as a worker
+does, and prints how many events were recorded. One process loads everything and forks the others before any
+of them connects to the database.
 """
 
 import os
@@ -16,11 +16,11 @@ from django.db import connection
 def main(project_id: str, processes: str, events: str) -> int:
     django.setup()
     connection.settings_dict["NAME"] = os.environ["AICOST_TEST_DATABASE"]
-    from tests.factories import send  # noqa: F401  # loaded once, for all of them
+    from tests.factories import send  # noqa: F401  # loaded once for all
 
     waiting, start = os.pipe()
     children = [_fork(waiting, start, project_id, number, int(events)) for number in range(int(processes))]
-    os.close(start)  # the end of the pipe is the word to start
+    os.close(start)  # the end of the pipe is the signal to start
     return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
 
 
@@ -45,12 +45,12 @@ def _write(waiting: int, project_id: str, number: int, events: int) -> int:
 
     project = Project.objects.get(pk=project_id)
     now = timezone.now().isoformat()
-    own = [
+    mine = [
         event(eventId=f"{number}-{each}", runId=f"run-{number}", occurredAt=now, costDollars="1")
         for each in range(events)
     ]
     os.read(waiting, 1)
-    recorded = sum(send(project, one) == ["recorded"] for one in own)
+    recorded = sum(send(project, one) == ["recorded"] for one in mine)
     crossings.evaluate(project)
     return recorded
 

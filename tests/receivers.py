@@ -1,4 +1,4 @@
-"""A real mail server and a real receiver of webhooks, on this machine alone, that go down and up again."""
+"""A real mail server and a real receiver of webhooks, on this machine, that can go down and up again."""
 
 import email
 import email.policy
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """A server that answers as the handler says; yields its URL."""
+    """Run a server with this handler; yields its URL."""
     server = ThreadingHTTPServer((HERE, 0), handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -39,7 +39,7 @@ def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 class MailServer:
-    """Keeps its port while it is down, so that the next start is found where the last one was."""
+    """Keeps its port while it is down, so that it is found there after the next start."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -80,20 +80,20 @@ class Call:
     body: bytes
 
     @property
-    def told(self) -> Any:
+    def json(self) -> Any:
         return json.loads(self.body)
 
 
 class Receiver:
-    """Answers with the statuses that it is given, then with 200."""
+    """Answers with the given statuses, and then with 200."""
 
     def __init__(self, secured: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
         self.calls: list[Call] = []
         self.answers: list[int] = []
         self.location = ""
-        self.keeps_waiting: Event | None = None
-        """While it is set and not fired, no answer is given."""
+        self.answer_after: Event | None = None
+        """If there is an event, answers wait until it is set."""
         self.called = Event()
         self._secured = secured
         self._server: ThreadingHTTPServer | None = None
@@ -107,10 +107,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                receiver.take(self)
+                receiver.accept(self)
 
-            def do_GET(self) -> None:  # what a redirect that is followed would ask
-                receiver.take(self)
+            def do_GET(self) -> None:  # what following a redirect would request
+                receiver.accept(self)
 
             def log_message(self, *_: Any) -> None: ...
 
@@ -119,13 +119,13 @@ class Receiver:
             self._server.socket = self._secured.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def take(self, request: BaseHTTPRequestHandler) -> None:
+    def accept(self, request: BaseHTTPRequestHandler) -> None:
         length = int(request.headers.get("Content-Length", 0))
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.calls.append(Call(request.path, headers, request.rfile.read(length)))
         self.called.set()
-        if self.keeps_waiting:
-            self.keeps_waiting.wait(60)
+        if self.answer_after:
+            self.answer_after.wait(60)
         request.send_response(self.answers.pop(0) if self.answers else 200)
         if self.location:
             request.send_header("Location", self.location)

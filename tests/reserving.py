@@ -1,7 +1,7 @@
-"""Callers in processes of their own, who start together and reserve a dollar again and again.
+"""Concurrent callers, each a process, that start together and reserve a dollar repeatedly.
 
-`python -m tests.reserving PROJECT USER CALLERS TIMES`; prints all answers as JSON. They are forked here,
-where no threads run, and not by the test.
+`python -m tests.reserving PROJECT USER CALLERS TIMES` prints all answers as JSON. The processes are forked
+here, not by the test, because no threads run here.
 """
 
 import json
@@ -18,14 +18,14 @@ PATIENCE = 120
 def main(project: str, user: str, callers: str, times: str) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    import aicost.api.procedures  # noqa: F401  once, before there are many
+    import aicost.api.procedures  # noqa: F401  # loaded once for all
 
     processes = multiprocessing.get_context("fork")
     start = processes.Barrier(int(callers))
     with processes.Pool(int(callers), _remember, [start]) as pool:
-        # Each waits for all others, so none takes two of these.
+        # Each waits for all the others, so none gets two of these.
         answers = pool.starmap(reserve, [(project, user, int(times))] * int(callers), chunksize=1)
-    json.dump([one for told in answers for one in told], sys.stdout)
+    json.dump([answer for each in answers for answer in each], sys.stdout)
 
 
 def _remember(barrier: Any) -> None:
@@ -39,7 +39,7 @@ def reserve(project: str, user: str, times: int) -> list[dict[str, Any]]:
     from aicost.api.procedures import PROCEDURES
     from products.access import Caller
 
-    caller = Caller(get_user_model().objects.get(pk=user))  # connects, too
+    caller = Caller(get_user_model().objects.get(pk=user))  # connects as well
     given = {"projectId": project, "estimateDollars": 1}
     start.wait(PATIENCE)
     return [PROCEDURES["aiCost.reserveBudget"].call(caller, given) for _ in range(times)]

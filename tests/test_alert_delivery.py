@@ -1,4 +1,4 @@
-"""Alerts on their way: by a real mail server and to a real receiver, down, broken, hostile, and up again."""
+"""Delivery of alerts by a real mail server and to a real receiver: down, broken, hostile, and up again."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def mail(settings: Any) -> Iterator[MailServer]:
-    """Running, and the one that the product knows."""
+    """A running mail server that the product is configured to use."""
     server = MailServer()
     server.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -53,7 +53,7 @@ def mail(settings: Any) -> Iterator[MailServer]:
 
 @pytest.fixture
 def receiver(settings: Any) -> Iterator[Receiver]:
-    """Running; it is on this machine, so that private addresses have to be allowed."""
+    """A running receiver. It is on this machine, so private addresses must be allowed."""
     settings.WEBHOOK_ALLOW_PRIVATE = True
     receiver = Receiver()
     receiver.start()
@@ -71,8 +71,8 @@ def committed() -> Any:
 
 
 def choose(project: Any, **chosen: Any) -> None:
-    told = {"thresholds": [80, 100], "email_people": True, "email_more": [], "webhook_url": "", **chosen}
-    channels.change(project, **told)
+    settings = {"thresholds": [80, 100], "email_people": True, "email_more": [], "webhook_url": "", **chosen}
+    channels.change(project, **settings)
 
 
 def cross(project: Any, dollars: str = "80", of: str = "100") -> BudgetAlert:
@@ -84,7 +84,7 @@ def cross(project: Any, dollars: str = "80", of: str = "100") -> BudgetAlert:
 
 
 def sent() -> str:
-    """What one run of the command says."""
+    """The output of one run of the command."""
     out = StringIO()
     call_command("send_alerts", stdout=out)
     return out.getvalue().strip()
@@ -97,7 +97,7 @@ def only() -> AlertDelivery:
 # ---- Email
 
 
-def test_an_alert_is_mailed_to_each_person_alone(mail: MailServer, project: Any) -> None:
+def test_an_alert_is_mailed_to_each_person_separately(mail: MailServer, project: Any) -> None:
     cross(project)
     assert sent() == "2 sent"
     assert mail.recipients == ["manager@example.com", "owner@example.com"]
@@ -142,7 +142,7 @@ def test_a_mail_needs_nothing_from_outside(mail: MailServer, acme: Any, settings
         assert loading not in html
 
 
-def test_a_hostile_name_neither_breaks_a_header_nor_becomes_markup(mail: MailServer, owner: Any) -> None:
+def test_a_hostile_name_neither_breaks_a_header_nor_becomes_html(mail: MailServer, owner: Any) -> None:
     name = "A\r\nBcc: victim@example.com\u202e<img src=x>" + "x" * 100
     cross(ProjectFactory(owner=owner, name=name))
     sent()
@@ -156,7 +156,7 @@ def test_a_hostile_name_neither_breaks_a_header_nor_becomes_markup(mail: MailSer
     assert "&lt;img src=x&gt;" in html
 
 
-def test_with_the_mail_server_down_an_alert_is_tried_until_it_is_sent(
+def test_with_the_mail_server_down_an_alert_is_retried_until_it_is_sent(
     mail: MailServer, acme: Any, clock: Any
 ) -> None:
     mail.stop()
@@ -206,7 +206,7 @@ def test_an_address_that_is_refused_keeps_nobody_else_waiting(mail: MailServer, 
     assert AlertDelivery.objects.get(state="pending").error == "The mail server refused the address (550)."
 
 
-def test_who_has_left_is_not_told_any_more(mail: MailServer, project: Any, manager: Any) -> None:
+def test_people_who_have_left_are_no_longer_notified(mail: MailServer, project: Any, manager: Any) -> None:
     cross(project)
     Membership.objects.get(user=manager).delete()
     assert sent() == "1 dropped, 1 sent"
@@ -232,7 +232,7 @@ def test_a_webhook_is_signed_json(receiver: Receiver, acme: Any, settings: Any) 
     assert call.path == "/hook?key=secret"
     assert call.headers["content-type"] == "application/json"
     page = f"https://aicost.example.com/dashboard/products/{acme.pk}/ai-cost"
-    assert call.told == {
+    assert call.json == {
         "text": f"Acme: 80 % of the March budget is spent. $100.00 of $100.00 (99.9 %), $0.0010 left. {page}",
         "id": str(only().pk),
         "type": "budget.threshold",
@@ -251,14 +251,14 @@ def test_a_webhook_is_signed_json(receiver: Receiver, acme: Any, settings: Any) 
 
 
 def _is_genuine(call: Any, secret: str) -> bool:
-    """The check that docs/budgets-and-alerts.md gives to receivers."""
+    """The check that the documentation recommends to receivers."""
     timestamp = call.headers["x-aicost-timestamp"]
     assert int(timestamp) == int(NOW.timestamp())
     expected = hmac.new(secret.encode(), timestamp.encode() + b"." + call.body, hashlib.sha256).hexdigest()
     return hmac.compare_digest("sha256=" + expected, call.headers["x-aicost-signature"])
 
 
-def test_the_secret_is_the_products_own_and_in_no_table(acme: Any, project: Any, settings: Any) -> None:
+def test_each_product_has_its_own_secret_which_is_in_no_table(acme: Any, project: Any, settings: Any) -> None:
     secret = channels.signing_secret(acme)
     assert len(secret) == 64
     assert secret != channels.signing_secret(project)
@@ -270,14 +270,14 @@ def test_the_timestamp_is_signed_too() -> None:
     assert webhook.signature("secret", 1, b"{}") != webhook.signature("secret", 2, b"{}")
 
 
-def test_chats_are_not_told_to_ping_everybody(receiver: Receiver, owner: Any) -> None:
+def test_chats_do_not_ping_everybody(receiver: Receiver, owner: Any) -> None:
     product = ProjectFactory(owner=owner, name="<!channel> & co")
     choose(product, email_people=False, webhook_url=receiver.url)
     cross(product)
     sent()
-    told = receiver.calls[0].told
-    assert told["text"].startswith("&lt;!channel&gt; &amp; co: 80 % of")
-    assert told["project"]["name"] == "<!channel> & co"
+    body = receiver.calls[0].json
+    assert body["text"].startswith("&lt;!channel&gt; &amp; co: 80 % of")
+    assert body["project"]["name"] == "<!channel> & co"
 
 
 def test_a_receiver_that_answers_500_is_tried_again_with_the_same_body_and_id(
@@ -297,7 +297,9 @@ def test_a_receiver_that_answers_500_is_tried_again_with_the_same_body_and_id(
     assert "secret answer" not in str(AlertDelivery.objects.values())
 
 
-def test_a_receiver_that_was_down_is_told_when_it_is_up(receiver: Receiver, acme: Any, clock: Any) -> None:
+def test_a_receiver_that_was_down_is_notified_when_it_is_up(
+    receiver: Receiver, acme: Any, clock: Any
+) -> None:
     receiver.stop()
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
@@ -321,7 +323,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver, acme: Any) -> None:
     assert (len(receiver.calls), other.calls) == (1, [])
 
 
-def test_a_url_that_was_corrected_is_used_from_then_on(receiver: Receiver, acme: Any, clock: Any) -> None:
+def test_a_corrected_url_is_used_from_then_on(receiver: Receiver, acme: Any, clock: Any) -> None:
     choose(acme, email_people=False, webhook_url="http://127.0.0.1:1/")
     cross(acme)
     assert sent() == "1 pending"
@@ -331,7 +333,7 @@ def test_a_url_that_was_corrected_is_used_from_then_on(receiver: Receiver, acme:
     assert only().target == receiver.url
 
 
-def test_a_webhook_that_was_taken_away_is_told_no_more(receiver: Receiver, acme: Any) -> None:
+def test_a_removed_webhook_is_no_longer_notified(receiver: Receiver, acme: Any) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
     choose(acme, email_people=False)
@@ -361,12 +363,12 @@ PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"]
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_an_address_that_is_not_public_is_known_for_it(address: str) -> None:
+def test_private_addresses_are_recognised(address: str) -> None:
     assert not safe_http.is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_known_for_it(address: str) -> None:
+def test_public_addresses_are_recognised(address: str) -> None:
     assert safe_http.is_public(address)
 
 
@@ -379,7 +381,7 @@ def test_private_addresses_are_refused_however_they_are_written(acme: Any, host:
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1"], ["169.254.169.254"], ["1.1.1.1", "10.0.0.1"], ["::1"]])
-def test_a_name_that_leads_to_a_private_address_is_refused_before_any_connection(
+def test_a_name_that_resolves_to_a_private_address_is_refused_before_any_connection(
     acme: Any, answers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected = []
@@ -395,10 +397,10 @@ def _found(address: str, port: int) -> tuple[Any, ...]:
     return (family, socket.SOCK_STREAM, 6, "", (address, port))
 
 
-def test_a_name_is_resolved_once_and_its_checked_address_connected_to(
+def test_a_name_is_resolved_once_and_the_connection_goes_to_the_checked_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that changes its mind between check and connection gains nothing by it."""
+    """A name that resolves to another address after the check gains nothing by it."""
     asked, connected = [], []
 
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
@@ -411,7 +413,7 @@ def test_a_name_is_resolved_once_and_its_checked_address_connected_to(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with pytest.raises(Undelivered, match="The connection failed"):
+    with pytest.raises(Undelivered, match="connection failed"):
         safe_http.post("https://rebinding.example.com/", b"{}", {})
     assert (asked, connected) == (["rebinding.example.com"], [("1.1.1.1", 443)])
 
@@ -443,13 +445,13 @@ def test_a_name_is_resolved_once_and_its_checked_address_connected_to(
         *("https://127.0.0.1%2f/", "https://exa,mple.com/", "https://example.com/" + "x" * 2000),
     ],
 )
-def test_a_url_that_is_no_https_url_is_refused(acme: Any, url: str) -> None:
+def test_a_url_that_is_not_https_is_refused(acme: Any, url: str) -> None:
     with pytest.raises(ValidationError):
         choose(acme, webhook_url=url)
     assert channels.chosen(acme).webhook_url == ""
 
 
-def test_plain_http_is_for_servers_that_allow_it(acme: Any, settings: Any) -> None:
+def test_plain_http_works_only_on_servers_that_allow_it(acme: Any, settings: Any) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     choose(acme, webhook_url="http://receiver.internal:8080/x")
     settings.WEBHOOK_ALLOW_PRIVATE = False
@@ -468,7 +470,7 @@ def test_plain_http_is_for_servers_that_allow_it(acme: Any, settings: Any) -> No
         (b"x" * 100_000, "Its response is not HTTP."),
     ],
 )
-def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, words: str) -> None:
+def test_only_the_status_of_a_response_is_read(settings: Any, answer: bytes, words: str) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     with _server(answer) as port:
         try:
@@ -478,7 +480,9 @@ def test_of_an_answer_only_the_status_is_read(settings: Any, answer: bytes, word
     assert found == words
 
 
-def test_a_receiver_that_trickles_its_answer_is_left(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_trickles_its_response_times_out(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     monkeypatch.setattr(safe_http, "TIMEOUT", 1.0)
     with (
@@ -489,7 +493,7 @@ def test_a_receiver_that_trickles_its_answer_is_left(settings: Any, monkeypatch:
 
 
 class _server:  # noqa: N801  # reads as a context manager where it is used
-    """Answers one connection with these bytes, one by one where there is a pause between them."""
+    """Answers one connection with these bytes, one at a time if there is a pause between them."""
 
     def __init__(self, answer: bytes, pause: float = 0) -> None:
         self.answer, self.pause = answer, pause
@@ -524,7 +528,7 @@ class _server:  # noqa: N801  # reads as a context manager where it is used
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of `hooks.example.com`, with its key, signed by itself."""
+    """A self-signed certificate of `hooks.example.com`, with its key."""
     if not shutil.which("openssl"):
         missing("openssl", "apt-get install openssl")
     path = tmp_path_factory.mktemp("tls") / "hooks.pem"
@@ -538,7 +542,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def secured(certificate: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A receiver by https; every name leads to it."""
+    """A receiver with https; every host name resolves to it."""
     settings.WEBHOOK_ALLOW_PRIVATE = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -550,8 +554,8 @@ def secured(certificate: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
     receiver.stop()
 
 
-def test_a_certificate_has_to_be_trusted(secured: Receiver) -> None:
-    with pytest.raises(Undelivered, match="certificate is not trusted"):
+def test_a_certificate_must_be_trusted(secured: Receiver) -> None:
+    with pytest.raises(Undelivered, match="certificate is not trusted for this host name"):
         safe_http.post("https://hooks.example.com/", b"{}", {})
     assert secured.calls == []
 
@@ -562,19 +566,19 @@ def test_a_certificate_is_checked_against_the_name_and_not_the_address(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert safe_http.post("https://hooks.example.com/x", b"{}", {}) == 200
     assert secured.calls[0].headers["host"] == "hooks.example.com"
-    with pytest.raises(Undelivered, match="certificate is not trusted"):
+    with pytest.raises(Undelivered, match="certificate is not trusted for this host name"):
         safe_http.post("https://other.example.com/x", b"{}", {})
     assert len(secured.calls) == 1
 
 
-# ---- Senders that meet, and senders that die
+# ---- Concurrent senders, and senders that die
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_message_that_somebody_is_sending_is_nobody_elses(receiver: Receiver, acme: Any) -> None:
+def test_a_message_is_sent_by_one_sender_at_a_time(receiver: Receiver, acme: Any) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
-    receiver.keeps_waiting = Event()
+    receiver.answer_after = Event()
 
     def send() -> None:
         try:
@@ -588,24 +592,24 @@ def test_a_message_that_somebody_is_sending_is_nobody_elses(receiver: Receiver, 
     assert only().state == "sending"
     assert outbox.send_due() == {}
     assert not outbox.send_again(only())
-    receiver.keeps_waiting.set()
+    receiver.answer_after.set()
     first.join(30)
     assert only().state == "sent"
     assert len(receiver.calls) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sender_killed_amid_a_message_leaves_it_to_the_next(
+def test_a_sender_killed_while_sending_leaves_the_message_to_the_next(
     receiver: Receiver, acme: Any, clock: Any
 ) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
-    receiver.keeps_waiting = Event()
+    receiver.answer_after = Event()
     process = _sender()
     assert receiver.called.wait(60)
     process.kill()
     process.wait()
-    receiver.keeps_waiting.set()
+    receiver.answer_after.set()
     delivery = only()
     assert (delivery.state, delivery.attempts) == ("sending", 1)
     clock.move_to(delivery.due_at - timedelta(seconds=1))
@@ -620,18 +624,18 @@ def test_a_sender_killed_amid_a_message_leaves_it_to_the_next(
 def test_a_worker_that_is_asked_to_stop_finishes_its_message(receiver: Receiver, acme: Any) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     cross(acme)
-    receiver.keeps_waiting = Event()
+    receiver.answer_after = Event()
     process = _sender("--loop")
     assert receiver.called.wait(60)
     process.send_signal(signal.SIGTERM)
-    receiver.keeps_waiting.set()
+    receiver.answer_after.set()
     assert process.wait(60) == 0
     assert only().state == "sent"
     assert len(receiver.calls) == 1
 
 
 def _sender(*arguments: str) -> subprocess.Popen[bytes]:
-    """The command in a process of its own, on this test's database."""
+    """Run the command in another process, on this test's database."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.settings",
@@ -642,7 +646,7 @@ def _sender(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
-def test_a_claim_that_ran_out_does_not_undo_what_the_next_sender_did(
+def test_an_expired_claim_does_not_undo_what_the_next_sender_did(
     receiver: Receiver, acme: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
@@ -659,7 +663,7 @@ def test_a_claim_that_ran_out_does_not_undo_what_the_next_sender_did(
     assert (only().state, only().error) == ("sent", "")
 
 
-def test_a_message_that_breaks_keeps_no_other_waiting(
+def test_a_message_that_fails_does_not_delay_the_others(
     mail: MailServer, receiver: Receiver, acme: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(acme, webhook_url=receiver.url)
@@ -674,7 +678,7 @@ def test_a_message_that_breaks_keeps_no_other_waiting(
     assert error == "It failed unexpectedly. The server's log has the details."
 
 
-# ---- Tests, and what is counted
+# ---- Test messages and counts
 
 
 def test_a_test_is_tried_once(mail: MailServer, acme: Any, clock: Any) -> None:
@@ -686,11 +690,11 @@ def test_a_test_is_tried_once(mail: MailServer, acme: Any, clock: Any) -> None:
     assert sent() == "1 failed"
 
 
-def test_a_test_of_a_webhook_says_that_it_is_one(receiver: Receiver, acme: Any) -> None:
+def test_a_test_of_a_webhook_says_that_it_is_a_test(receiver: Receiver, acme: Any) -> None:
     choose(acme, webhook_url=receiver.url)
     [delivery] = outbox.queue_test(acme, "webhook")
     assert sent() == "1 sent"
-    assert receiver.calls[0].told == {
+    assert receiver.calls[0].json == {
         "text": "Acme: a test of the budget alerts.",
         "id": str(delivery.pk),
         "type": "budget.test",
@@ -698,7 +702,7 @@ def test_a_test_of_a_webhook_says_that_it_is_one(receiver: Receiver, acme: Any) 
     }
 
 
-def test_what_waits_and_what_was_given_up_is_measured(
+def test_waiting_and_given_up_messages_are_counted(
     client: Any, mail: MailServer, acme: Any, settings: Any
 ) -> None:
     settings.METRICS_TOKEN = "scrape"
@@ -712,37 +716,35 @@ def test_what_waits_and_what_was_given_up_is_measured(
     assert 'aicost_alert_deliveries{state="failed"} 1.0' in text
 
 
-def test_people_of_two_spellings_of_one_address_are_told_once(
-    mail: MailServer, owner: Any, acme: Any
-) -> None:
+def test_two_spellings_of_one_address_are_notified_once(mail: MailServer, owner: Any, acme: Any) -> None:
     twin = UserFactory(username="twin", email="OWNER@example.com")
     Membership.objects.create(project=acme, user=twin, role="manager")
     cross(acme)
     assert sent() == "1 sent"
 
 
-# ---- What is kept of them
+# ---- Retention
 
 
-def test_deliveries_that_are_done_with_are_dropped_after_the_retention(
+def test_finished_deliveries_are_deleted_after_the_retention_period(
     receiver: Receiver, acme: Any, settings: Any, clock: Any
 ) -> None:
     settings.AUDIT_RETENTION_DAYS = 30
     choose(acme, email_people=False, webhook_url=receiver.url)
     for state in AlertDelivery.State.values:
         for days in (29, 31):
-            [one] = outbox.queue_test(acme, "webhook")
+            [delivery] = outbox.queue_test(acme, "webhook")
             old = NOW - timedelta(days=days)
-            AlertDelivery.objects.filter(pk=one.pk).update(state=state, created_at=old, error=f"{days}")
+            AlertDelivery.objects.filter(pk=delivery.pk).update(state=state, created_at=old, error=f"{days}")
     said = StringIO()
     call_command("prune_deliveries", stdout=said)
     assert said.getvalue() == "3 deleted\n"
-    kept = AlertDelivery.objects.filter(error="31").values_list("state", flat=True)
-    assert set(kept) == {"pending", "sending"}
+    left = AlertDelivery.objects.filter(error="31").values_list("state", flat=True)
+    assert set(left) == {"pending", "sending"}
     assert AlertDelivery.objects.filter(error="29").count() == 5
 
 
-def test_many_deliveries_are_dropped_in_several_transactions(receiver: Receiver, acme: Any) -> None:
+def test_many_deliveries_are_deleted_in_several_transactions(receiver: Receiver, acme: Any) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     for _ in range(7):
         outbox.queue_test(acme, "webhook")
@@ -751,7 +753,9 @@ def test_many_deliveries_are_dropped_in_several_transactions(receiver: Receiver,
     assert not AlertDelivery.objects.exists()
 
 
-def test_a_threshold_stays_told_after_its_message_was_dropped(receiver: Receiver, acme: Any) -> None:
+def test_a_threshold_is_not_notified_again_after_its_message_was_deleted(
+    receiver: Receiver, acme: Any
+) -> None:
     choose(acme, email_people=False, webhook_url=receiver.url)
     with committed():
         limits.set_limit(acme, Decimal(100), by=acme.owner)

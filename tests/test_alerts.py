@@ -1,4 +1,4 @@
-"""Which thresholds are crossed: exactly, once, in the present month, however many write at once."""
+"""Thresholds are crossed exactly, once, and only in the current month."""
 
 import json
 import logging
@@ -26,17 +26,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 def committed() -> Any:
-    """What is done inside happens as if it were committed at the end."""
+    """Run the callbacks for a commit at the end of the block."""
     return TestCase.captureOnCommitCallbacks(execute=True)
 
 
-def spend(project: Any, dollars: str, **told: Any) -> None:
+def spend(project: Any, dollars: str, **more: Any) -> None:
     with committed():
-        usage(project, costDollars=dollars, **told)
+        usage(project, costDollars=dollars, **more)
 
 
-def refund(project: Any, dollars: str, **told: Any) -> None:
-    spend(project, dollars, kind="refund", jobId="job-1", **told)
+def refund(project: Any, dollars: str, **more: Any) -> None:
+    spend(project, dollars, kind="refund", jobId="job-1", **more)
 
 
 def limit(project: Any, dollars: str | None) -> None:
@@ -45,19 +45,19 @@ def limit(project: Any, dollars: str | None) -> None:
 
 
 def choose(project: Any, *thresholds: int, **chosen: Any) -> None:
-    told = {"email_people": True, "email_more": [], "webhook_url": "", **chosen}
+    settings = {"email_people": True, "email_more": [], "webhook_url": "", **chosen}
     with committed():
-        channels.change(project, thresholds=thresholds or (80, 100), **told)
+        channels.change(project, thresholds=thresholds or (80, 100), **settings)
 
 
 def crossed(project: Any) -> list[tuple[int, int]]:
-    """Threshold and crossing number, in the order in which they came."""
+    """Threshold and crossing number of each alert, oldest first."""
     alerts = BudgetAlert.objects.filter(project=project).order_by("pk")
     return list(alerts.values_list("threshold", "crossing"))
 
 
-def told(project: Any) -> list[tuple[int, int]]:
-    """Those that messages were queued for."""
+def notified(project: Any) -> list[tuple[int, int]]:
+    """Those of the alerts that messages were queued for."""
     alerts = BudgetAlert.objects.filter(project=project, deliveries__isnull=False).order_by("pk").distinct()
     return list(alerts.values_list("threshold", "crossing"))
 
@@ -73,7 +73,7 @@ def limited(project: Any) -> Any:
     return project
 
 
-# ---- When
+# ---- When thresholds are crossed
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_a_threshold_is_crossed_exactly_at_its_percentage(
 ) -> None:
     spend(limited, spent)
     assert crossed(limited) == of
-    assert told(limited) == message
+    assert notified(limited) == message
 
 
-def test_thresholds_crossed_one_after_the_other_are_told_one_by_one(limited: Any) -> None:
+def test_thresholds_crossed_one_after_the_other_are_notified_one_by_one(limited: Any) -> None:
     for dollars in ("79", "1", "19", "1", "50"):
         spend(limited, dollars)
-    assert crossed(limited) == told(limited) == [(80, 1), (100, 1)]
+    assert crossed(limited) == notified(limited) == [(80, 1), (100, 1)]
 
 
-def test_an_alert_keeps_what_was_spent_of_which_limit(limited: Any) -> None:
+def test_an_alert_stores_the_spend_and_the_limit(limited: Any) -> None:
     spend(limited, "85.5")
     alert = BudgetAlert.objects.get()
     assert (alert.spent_nanos, alert.limit_nanos) == (85_500_000_000, 100_000_000_000)
@@ -113,7 +113,7 @@ def test_a_refund_below_the_threshold_arms_it_again(limited: Any) -> None:
     spend(limited, "80")
     refund(limited, "0.000000001")
     spend(limited, "1")
-    assert told(limited) == [(80, 1), (80, 2)]
+    assert notified(limited) == [(80, 1), (80, 2)]
 
 
 def test_a_refund_that_stays_above_arms_nothing(limited: Any) -> None:
@@ -128,7 +128,7 @@ def test_only_the_threshold_that_spend_fell_below_is_armed_again(limited: Any) -
     refund(limited, "10")
     spend(limited, "10")
     assert crossed(limited) == [(80, 1), (100, 1), (100, 2)]
-    assert told(limited) == [(100, 1), (100, 2)]
+    assert notified(limited) == [(100, 1), (100, 2)]
 
 
 def test_a_higher_limit_arms_and_a_lower_one_crosses(limited: Any) -> None:
@@ -136,26 +136,26 @@ def test_a_higher_limit_arms_and_a_lower_one_crosses(limited: Any) -> None:
     limit(limited, "200")
     assert crossed(limited) == [(80, 1)]
     limit(limited, "100")
-    assert told(limited) == [(80, 1), (80, 2)]
+    assert notified(limited) == [(80, 1), (80, 2)]
     limit(limited, "50")
-    assert told(limited) == [(80, 1), (80, 2), (100, 1)]
+    assert notified(limited) == [(80, 1), (80, 2), (100, 1)]
 
 
-def test_a_first_limit_below_what_is_spent_is_told(project: Any) -> None:
+def test_a_first_limit_below_the_spend_is_notified(project: Any) -> None:
     spend(project, "90")
     assert crossed(project) == []
     limit(project, "90")
-    assert told(project) == [(100, 1)]
+    assert notified(project) == [(100, 1)]
 
 
-def test_without_a_limit_nothing_is_crossed_and_all_is_armed(limited: Any) -> None:
+def test_without_a_limit_nothing_is_crossed_and_everything_is_armed(limited: Any) -> None:
     spend(limited, "100")
     limit(limited, None)
     spend(limited, "100")
     assert len(crossed(limited)) == 2
     assert not BudgetAlert.objects.filter(ended_at=None).exists()
     limit(limited, "100")
-    assert told(limited) == [(100, 1), (100, 2)]
+    assert notified(limited) == [(100, 1), (100, 2)]
 
 
 def test_usage_of_a_past_month_alerts_nobody(limited: Any) -> None:
@@ -175,17 +175,17 @@ def test_each_month_counts_for_itself(limited: Any, clock: Any) -> None:
     assert crossed(limited) == [(80, 1), (80, 1)]
 
 
-def test_usage_of_a_month_to_come_is_told_when_it_begins(limited: Any, clock: Any) -> None:
+def test_usage_of_a_future_month_is_notified_when_the_month_begins(limited: Any, clock: Any) -> None:
     clock.move_to(datetime(2026, 3, 31, 23, 30, tzinfo=UTC))
     spend(limited, "80", occurredAt="2026-04-01T00:10:00Z")
     call_command("send_alerts")
     assert crossed(limited) == []
     clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
     crossings.evaluate_all()
-    assert told(limited) == [(80, 1)]
+    assert notified(limited) == [(80, 1)]
 
 
-def test_the_billing_zone_says_which_month_is_present(owner: Any, clock: Any) -> None:
+def test_the_billing_time_zone_decides_which_month_is_current(owner: Any, clock: Any) -> None:
     far = ProjectFactory(owner=owner, time_zone="Pacific/Kiritimati")  # UTC+14
     limit(far, "100")
     clock.move_to(datetime(2026, 3, 31, 10, tzinfo=UTC))
@@ -195,7 +195,7 @@ def test_the_billing_zone_says_which_month_is_present(owner: Any, clock: Any) ->
     assert BudgetAlert.objects.get().month.isoformat() == "2026-04-01"
 
 
-# ---- Thresholds of one's own
+# ---- Chosen thresholds
 
 
 def test_thresholds_are_the_products_own(limited: Any, other_project: Any) -> None:
@@ -204,19 +204,19 @@ def test_thresholds_are_the_products_own(limited: Any, other_project: Any) -> No
     for product in (limited, other_project):
         spend(product, "100")
     spend(limited, "50")
-    assert told(limited) == [(50, 1), (150, 1)]
-    assert told(other_project) == [(100, 1)]
+    assert notified(limited) == [(50, 1), (150, 1)]
+    assert notified(other_project) == [(100, 1)]
 
 
-def test_a_new_threshold_is_told_unless_a_higher_one_was(limited: Any) -> None:
+def test_a_new_threshold_is_notified_unless_a_higher_one_was(limited: Any) -> None:
     spend(limited, "95")
     choose(limited, 50, 80, 100)
-    assert told(limited) == [(80, 1)]
+    assert notified(limited) == [(80, 1)]
     choose(limited, 50, 80, 90, 100)
-    assert told(limited) == [(80, 1), (90, 1)]
+    assert notified(limited) == [(80, 1), (90, 1)]
 
 
-def test_a_threshold_taken_off_and_put_back_is_not_told_again(limited: Any) -> None:
+def test_a_threshold_removed_and_added_again_is_not_notified_again(limited: Any) -> None:
     spend(limited, "85")
     choose(limited, 100)
     spend(limited, "1")
@@ -225,16 +225,16 @@ def test_a_threshold_taken_off_and_put_back_is_not_told_again(limited: Any) -> N
     assert crossed(limited) == [(80, 1)]
 
 
-def test_a_threshold_that_is_off_the_list_is_armed_again_all_the_same(limited: Any) -> None:
+def test_a_removed_threshold_is_armed_again_all_the_same(limited: Any) -> None:
     spend(limited, "85")
     choose(limited, 100)
     refund(limited, "50")
     choose(limited, 80, 100)
     spend(limited, "50")
-    assert told(limited) == [(80, 1), (80, 2)]
+    assert notified(limited) == [(80, 1), (80, 2)]
 
 
-# ---- Who
+# ---- Who is notified
 
 
 def addresses(project: Any) -> list[str]:
@@ -243,7 +243,7 @@ def addresses(project: Any) -> list[str]:
     )
 
 
-def test_owner_and_managers_are_told_and_nobody_else(limited: Any, superuser: Any, staff: Any) -> None:
+def test_owner_and_managers_are_notified_and_nobody_else(limited: Any, superuser: Any, staff: Any) -> None:
     gone = UserFactory(username="gone", is_active=False)
     silent = UserFactory(username="silent", email="")
     for person in (gone, silent):
@@ -252,7 +252,7 @@ def test_owner_and_managers_are_told_and_nobody_else(limited: Any, superuser: An
     assert addresses(limited) == ["manager@example.com", "owner@example.com"]
 
 
-def test_other_addresses_are_told_once_each(limited: Any) -> None:
+def test_other_addresses_are_notified_once_each(limited: Any) -> None:
     choose(limited, email_more=["finance@example.com", "Owner@Example.com"])
     spend(limited, "80")
     assert [one.casefold() for one in addresses(limited)] == [
@@ -271,10 +271,10 @@ def test_channels_that_are_off_get_nothing(limited: Any, settings: Any) -> None:
     assert addresses(limited) == ["https://hooks.example.com/x"]
 
 
-# ---- Never in the way of usage
+# ---- Alerts never get in the way of usage
 
 
-def test_an_evaluation_that_fails_is_logged_and_made_up_for(
+def test_a_failed_evaluation_is_logged_and_made_up_for(
     limited: Any, owner: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, token = tokens.issue(owner, project=limited, scope="ingest")
@@ -296,10 +296,10 @@ def test_an_evaluation_that_fails_is_logged_and_made_up_for(
     assert CreditTransaction.objects.filter(project=limited).count() == 1
     assert crossed(limited) == []
     crossings.evaluate_all()
-    assert told(limited) == [(80, 1)]
+    assert notified(limited) == [(80, 1)]
 
 
-def test_one_products_trouble_is_not_the_others(
+def test_an_error_in_one_product_does_not_affect_the_others(
     limited: Any, owner: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     others = [ProjectFactory(owner=owner) for _ in range(2)]
@@ -324,11 +324,11 @@ def test_one_products_trouble_is_not_the_others(
     ("before", "most"),
     [
         ([], 1),  # the sums and the limit
-        (["80"], 2),  # and which thresholds stand
+        (["80"], 2),  # and which thresholds are active
         (["80", "20"], 2),
     ],
 )
-def test_an_evaluation_that_finds_nothing_asks_once_or_twice(
+def test_an_evaluation_that_finds_nothing_runs_one_or_two_queries(
     limited: Any, before: list[str], most: int
 ) -> None:
     for dollars in before:
@@ -338,22 +338,22 @@ def test_an_evaluation_that_finds_nothing_asks_once_or_twice(
     assert len(queries) == most
 
 
-def test_a_batch_that_moves_no_money_of_this_month_asks_nothing(limited: Any) -> None:
-    for one in (
+def test_a_batch_without_spend_in_this_month_runs_no_query(limited: Any) -> None:
+    for usage_event in (
         event(kind="job"),
         event(occurredAt="2026-02-01T00:00:00Z", costDollars="500"),
         event(kind="grant", costDollars="500"),
         event(costDollars="0"),
     ):
         with committed() as heard:
-            ledger.record(limited, [one])
+            ledger.record(limited, [usage_event])
         with CaptureQueriesContext(connection) as queries:
             for callback in heard:
                 callback()
         assert len(queries) == 0
 
 
-def test_what_is_taken_back_alerts_nobody(limited: Any) -> None:
+def test_what_is_rolled_back_alerts_nobody(limited: Any) -> None:
     with committed() as heard, transaction.atomic():
         usage(limited, costDollars="500")
         transaction.set_rollback(True)
@@ -361,7 +361,7 @@ def test_what_is_taken_back_alerts_nobody(limited: Any) -> None:
     assert crossings.evaluate_all() == 0
 
 
-def test_all_budgets_are_looked_at_by_as_many_queries_as_one(limited: Any, owner: Any) -> None:
+def test_all_budgets_are_evaluated_by_as_many_queries_as_one(limited: Any, owner: Any) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as counted:
             assert crossings.evaluate_all() == 0
@@ -376,7 +376,7 @@ def test_all_budgets_are_looked_at_by_as_many_queries_as_one(limited: Any, owner
     assert queries() == before
 
 
-def test_a_product_in_the_archive_alerts_nobody(limited: Any) -> None:
+def test_an_archived_product_alerts_nobody(limited: Any) -> None:
     limited.archived_at = NOW
     limited.save()
     spend(limited, "100")
@@ -392,7 +392,7 @@ def test_a_second_alert_of_one_crossing_is_impossible(limited: Any) -> None:
         alert.save(force_insert=True)
 
 
-# ---- What may be chosen
+# ---- Valid choices
 
 
 @pytest.mark.parametrize("wrong", [[], [0], [1001], [-5], list(range(1, 12))])
@@ -402,7 +402,7 @@ def test_thresholds_out_of_range_are_refused(project: Any, wrong: list[int]) -> 
     assert not AlertSettings.objects.exists()
 
 
-def test_thresholds_are_kept_ascending_and_once(project: Any) -> None:
+def test_thresholds_are_stored_ascending_and_each_once(project: Any) -> None:
     choose(project, 100, 1, 1000, 100)
     assert channels.chosen(project).percents == [1, 100, 1000]
 

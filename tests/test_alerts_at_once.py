@@ -1,4 +1,4 @@
-"""Writers and workers in processes of their own, all at once: one alert of each crossing."""
+"""Concurrent processes of writers and workers make one alert for each crossing."""
 
 import os
 import subprocess
@@ -25,17 +25,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120
-"""Seconds after which a test gives a deadlock up."""
+"""Seconds after which a test fails because of a deadlock."""
 
 
 def counts() -> list[int]:
-    """SQLite has one writer at a time, and each waits for its turn by polling."""
+    """SQLite has one writer at a time, and the others wait by polling."""
     return [8, 16] if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres") else [4]
 
 
 @pytest.fixture
 def mail(settings: Any) -> Iterator[MailServer]:
-    """Down until a test starts it."""
+    """A mail server that is down until a test starts it."""
     server = MailServer()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
@@ -45,7 +45,7 @@ def mail(settings: Any) -> Iterator[MailServer]:
 
 
 def writers(number: int, project: Any, events: int) -> list[str]:
-    """Processes that start together, each sending so many events of a dollar; what each recorded."""
+    """Start processes together, each sending that many events of a dollar; return what each recorded."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.alert_writer", str(project.pk), str(number), str(events)],
         cwd=ROOT,
@@ -70,7 +70,7 @@ def product() -> Any:
 
 
 @pytest.mark.parametrize("number", counts())
-def test_writers_that_cross_together_make_one_alert(product: Any, number: int) -> None:
+def test_concurrent_writers_that_cross_a_threshold_make_one_alert(product: Any, number: int) -> None:
     limits.set_limit(product, Decimal(number * 5), by=product.owner)
     assert writers(number, product, 5) == ["5"] * number
     first, second = BudgetAlert.objects.filter(project=product).order_by("threshold")
@@ -82,10 +82,10 @@ def test_writers_that_cross_together_make_one_alert(product: Any, number: int) -
     assert crossings.evaluate_all() == 0
 
 
-def test_workers_that_find_one_crossing_together_make_one_alert(
+def test_concurrent_workers_that_find_a_crossing_make_one_alert(
     product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a crash between the commit and its evaluation."""
+    """This is the state after a crash between the commit and its evaluation."""
     limits.set_limit(product, Decimal(10), by=product.owner)
     with monkeypatch.context() as patched:
         patched.setattr(crossings, "evaluate", lambda project: None)
@@ -97,7 +97,7 @@ def test_workers_that_find_one_crossing_together_make_one_alert(
 
 
 def send_at_once(senders: int) -> Counter[str]:
-    """Senders in threads of their own, all of them; how many messages came to each state."""
+    """Run senders in threads; count the messages by resulting state."""
     start = Barrier(senders)
 
     def send() -> Counter[str]:
@@ -112,7 +112,7 @@ def send_at_once(senders: int) -> Counter[str]:
     return sum(became, Counter())
 
 
-def test_with_the_mail_server_down_writers_make_one_mail_that_comes_once(
+def test_with_the_mail_server_down_writers_make_one_mail_that_arrives_once(
     product: Any, mail: MailServer
 ) -> None:
     number = counts()[0]

@@ -1,4 +1,4 @@
-"""Limits are set by one function, keep their history, and past months keep theirs."""
+"""One function sets limits; their history is kept, and past months keep their limit."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,26 +40,26 @@ def test_the_history_says_who_changed_it_when_from_what_to_what(project, owner, 
     assert stored(project) == []
 
 
-def test_setting_the_limit_that_stands_changes_nothing(project, owner):
+def test_setting_the_current_limit_changes_nothing(project, owner):
     assert budget_limits.set_limit(project, Decimal(100), by=owner)
     assert budget_limits.set_limit(project, Decimal("100.00"), by=owner) is None
     assert BudgetChange.objects.count() == 1
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "NaN", "Infinity", "0.001", "1000000000.01", "1e15"])
-def test_a_limit_out_of_range_is_refused_and_nothing_stored(project, owner, wrong):
+def test_a_limit_out_of_range_is_refused_and_nothing_is_stored(project, owner, wrong):
     with pytest.raises(ValidationError):
         budget_limits.set_limit(project, Decimal(wrong), by=owner)
     assert stored(project) == []
     assert not BudgetChange.objects.exists()
 
 
-def test_the_largest_limit_is_taken(project, owner):
+def test_the_largest_limit_is_accepted(project, owner):
     budget_limits.set_limit(project, Decimal(1_000_000_000), by=owner)
     assert budget_limits.limits_now([project]) == {project.pk: 10**18}
 
 
-def test_past_months_keep_the_limit_that_was_in_force_at_their_last_instant(project, owner, clock):
+def test_past_months_keep_the_limit_in_force_at_their_end(project, owner, clock):
     clock.move_to(datetime(2026, 1, 31, 23, 59, 59, 999999, tzinfo=UTC))
     budget_limits.set_limit(project, Decimal(100), by=owner)
     clock.move_to(datetime(2026, 2, 1, tzinfo=UTC))
@@ -71,8 +71,8 @@ def test_past_months_keep_the_limit_that_was_in_force_at_their_last_instant(proj
     assert budget_limits.limit_of(project, date(2025, 12, 1)) is None
 
 
-def test_a_month_ends_in_the_billing_zone(project, owner, clock):
-    project.time_zone = "Pacific/Kiritimati"  # UTC+14: its February begins on 31 January, 10:00 UTC
+def test_a_month_ends_in_the_billing_time_zone(project, owner, clock):
+    project.time_zone = "Pacific/Kiritimati"  # UTC+14: February begins there on 31 January, 10:00 UTC
     project.save()
     clock.move_to(datetime(2026, 1, 31, 10, tzinfo=UTC) - timedelta(microseconds=1))
     budget_limits.set_limit(project, Decimal(100), by=owner)

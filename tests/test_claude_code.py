@@ -1,4 +1,4 @@
-"""Claude Code session logs → usage events: the rules on made-up logs, the figures on a month of real ones."""
+"""Claude Code session logs become usage events: rules on made-up logs, figures on a month of real ones."""
 
 import gzip
 import itertools
@@ -87,7 +87,7 @@ def read(*files: Any) -> list[Item]:
 
 
 def deductions(*files: Any) -> dict[str, UsageEvent]:
-    """The deductions by event id, each of which must be there once."""
+    """The deductions by event id, each of which must occur once."""
     found = [item.found for item in read(*files)]
     events = [e for e in found if isinstance(e, UsageEvent) and e.kind == "deduction"]
     assert len({e.event_id for e in events}) == len(events)
@@ -122,7 +122,7 @@ def test_the_largest_copy_is_that_of_the_largest_total_and_counts_are_never_mixe
     assert event.tokens == Tokens(input=10, cache_read=500, output=1)
 
 
-def test_a_response_is_told_by_both_ids_or_by_the_message_alone():
+def test_a_response_is_identified_by_both_ids_or_by_the_message_alone():
     two_requests = (reply(1), reply(2, request="r2"))
     no_request = (reply(3, request=None), reply(4, output=9, request=None))
     events = deductions(Lines(SESSION, *two_requests, *no_request))
@@ -138,20 +138,20 @@ def test_a_resumed_session_pays_for_its_own_responses_only():
     assert events["m1:r1"].tokens.output == 70
 
 
-def test_of_copies_at_one_instant_the_lesser_path_owns_the_response():
+def test_of_copies_at_one_instant_the_one_in_the_first_path_counts():
     files = [Lines("logs/b.jsonl", reply(1)), Lines("logs/a.jsonl", reply(1))]
     assert deductions(*files)["m1:r1"].run_id == "a"
     assert deductions(*reversed(files))["m1:r1"].run_id == "a"
 
 
-def test_an_api_error_placeholder_is_no_response():
+def test_an_api_error_placeholder_is_not_a_response():
     placeholder = reply(1, request=None)
     placeholder["message"]["model"] = "<synthetic>"
     assert not deductions(Lines(SESSION, placeholder))
     assert not skipped(Lines(SESSION, placeholder))
 
 
-def test_cache_writes_for_an_hour_are_a_part_of_all_writes_and_cost_more():
+def test_cache_writes_for_an_hour_are_part_of_all_writes_and_cost_more():
     writes = {"cache_creation_input_tokens": 1000, "cache_read_input_tokens": 7}
     parts = {"ephemeral_5m_input_tokens": 400, "ephemeral_1h_input_tokens": 600}
     long = {**reply(1, "long"), "message": message("long", 5, **writes, cache_creation=parts)}
@@ -163,7 +163,7 @@ def test_cache_writes_for_an_hour_are_a_part_of_all_writes_and_cost_more():
     assert costs["long:r1"] - costs["short:r1"] == 600 * (10_000 - 6_250)
 
 
-def test_ids_too_long_for_an_event_are_hashed_and_stay_apart():
+def test_ids_too_long_for_an_event_are_hashed_and_stay_distinct():
     long = "m" * 150
     events = deductions(Lines(SESSION, reply(1, long, request="r" * 150), reply(1, long, request="s" * 150)))
     assert len(events) == 2
@@ -212,7 +212,7 @@ def test_a_subagents_file_belongs_to_the_session_of_its_folder():
     }
 
 
-def test_a_subagents_file_is_known_by_its_name_where_its_records_name_no_agent():
+def test_a_subagents_file_is_recognised_by_its_name_if_its_records_name_no_agent():
     events = deductions(Lines("one/subagents/agent-a7.jsonl", reply(1)))
     assert (events["m1:r1"].run_id, events["m1:r1"].job_id) == ("one", "a7")
 
@@ -220,19 +220,19 @@ def test_a_subagents_file_is_known_by_its_name_where_its_records_name_no_agent()
 @pytest.mark.parametrize(
     "name", ["agent-a1.jsonl", "subagents/agent-a1.jsonl", "../subagents/agent-a1.jsonl"]
 )
-def test_a_subagents_file_whose_path_tells_no_session_belongs_to_that_of_its_records(name):
+def test_a_subagents_file_whose_path_has_no_session_belongs_to_that_of_its_records(name):
     agent = Lines(name, reply(1, sessionId="one", isSidechain=True, agentId="a1"))
     assert set(jobs(agent, Lines(SESSION, reply(2, "m2")))) == {("one", "main"), ("one", "a1")}
 
 
-def test_a_sidechain_record_in_the_sessions_own_file_is_its_agents():
+def test_a_sidechain_record_in_the_sessions_own_file_belongs_to_its_agent():
     sidechain = reply(1, isSidechain=True, agentId="a1")
     main = reply(2, "m2", isSidechain=False, agentId="a1")
     events = deductions(Lines(SESSION, sidechain, main))
     assert {id_: e.job_id for id_, e in events.items()} == {"m1:r1": "a1", "m2:r1": "main"}
 
 
-def test_progress_nests_a_subagents_responses():
+def test_progress_records_contain_a_subagents_responses():
     nested = reply(20, "m2", 8, request="r2")
     log = Lines(SESSION, reply(10, "m1", 5, call("t1", "dev", "Agent")), progress(21, "a1", nested))
     event = deductions(log)["m2:r2"]
@@ -241,13 +241,13 @@ def test_progress_nests_a_subagents_responses():
     assert jobs(log)["one", "a1"].job_status == "running"
 
 
-def test_progress_without_a_time_within_has_the_time_around_it():
+def test_a_nested_record_without_a_time_has_that_of_the_progress_record():
     nested = reply(20)
     del nested["timestamp"]
     assert deductions(Lines(SESSION, progress(21, "a1", nested)))["m1:r1"].occurred_at == instant(21)
 
 
-def test_progress_and_the_subagents_own_file_tell_of_one_response():
+def test_a_response_in_progress_and_in_the_subagents_own_file_counts_once():
     own = reply(20, "m2", 30, isSidechain=True, agentId="a1")
     files = [
         Lines(SESSION, reply(10), progress(21, "a1", reply(20, "m2", 8))),
@@ -257,12 +257,12 @@ def test_progress_and_the_subagents_own_file_tell_of_one_response():
     assert (event.job_id, event.tokens.output, event.occurred_at) == ("a1", 30, instant(20))
 
 
-def test_what_is_nested_is_a_response_by_its_usage_even_without_a_type():
+def test_a_nested_record_with_usage_is_a_response_even_without_a_type():
     nested = {"message": message("m2"), "requestId": "r2"}
     assert deductions(Lines(SESSION, progress(21, "a1", nested)))["m2:r2"].job_id == "a1"
 
 
-def test_other_progress_and_a_subagents_questions_are_no_responses():
+def test_other_progress_and_a_subagents_questions_are_not_responses():
     question = {"type": "user", "timestamp": at(20), "message": {"role": "user", "content": "look"}}
     hook = {"type": "progress", "timestamp": at(1), "data": {"type": "hook_progress", "message": "x"}}
     log = Lines(SESSION, hook, progress(21, "a1", question))
@@ -271,20 +271,20 @@ def test_other_progress_and_a_subagents_questions_are_no_responses():
     assert ("one", "a1") in jobs(log)
 
 
-def test_a_response_in_the_main_log_and_replayed_to_a_subagent_is_the_main_agents():
+def test_a_response_in_the_main_log_that_is_replayed_to_a_subagent_is_the_main_agents():
     replay = reply(1, isSidechain=True, agentId="a1")
     files = [Lines("logs/one/subagents/agent-a1.jsonl", replay), Lines("logs/one.jsonl", reply(1))]
     assert deductions(*files)["m1:r1"].job_id == "main"
 
 
-def test_within_one_file_and_instant_the_copy_that_names_a_subagent_owns_the_response():
+def test_of_copies_in_one_file_at_one_instant_the_one_that_names_a_subagent_counts():
     lines = [reply(1), progress(2, "a1", reply(1))]
     for order in (lines, lines[::-1]):
         assert deductions(Lines(SESSION, *order))["m1:r1"].job_id == "a1"
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("reported", "status"),
     [
         ("completed", "succeeded"),
         ("failed", "failed"),
@@ -296,21 +296,21 @@ def test_within_one_file_and_instant_the_copy_that_names_a_subagent_owns_the_res
         (["completed"], "running"),
     ],
 )
-def test_a_subagents_status_is_that_of_its_result(told, status):
-    assert jobs(Lines(SESSION, result(1, "a1", told)))["one", "a1"].job_status == status
+def test_a_subagents_status_is_that_of_its_result(reported, status):
+    assert jobs(Lines(SESSION, result(1, "a1", reported)))["one", "a1"].job_status == status
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("reported", "status"),
     [(["async_launched", "completed"], "succeeded"), (["completed", "failed"], "failed")],
 )
-def test_of_several_results_the_one_that_the_ledger_lets_stand_is_told(told, status):
-    results = [result(second, "a1", one) for second, one in enumerate(told)]
+def test_of_several_results_the_one_that_wins_in_the_ledger_is_reported(reported, status):
+    results = [result(second, "a1", status) for second, status in enumerate(reported)]
     for order in (results, results[::-1]):
         assert jobs(Lines(SESSION, *order))["one", "a1"].job_status == status
 
 
-def test_a_session_known_by_its_subagents_only_has_a_main_job_too():
+def test_a_session_known_only_from_its_subagents_has_a_main_job_too():
     agent = Lines("one/subagents/agent-a1.jsonl", reply(1), reply(9, "m2"))
     job = jobs(agent)["one", "main"]
     assert (job.job_started_at, job.job_finished_at) == (instant(1), instant(9))
@@ -321,14 +321,14 @@ def test_a_blank_type_is_unknown():
     assert jobs(log)["one", "a1"].agent_type == "unknown"
 
 
-def test_a_subagent_without_usage_is_known_by_a_job_alone():
+def test_a_subagent_without_usage_is_only_a_job():
     log = Lines(SESSION, reply(1, "m1", 5, call("t1", "Explore")), result(9, "old"))
     job = jobs(log)["one", "old"]
     assert (job.agent_type, job.job_started_at, job.job_finished_at) == ("Explore", instant(9), instant(9))
     assert [e.job_id for e in deductions(log).values()] == ["main"]
 
 
-def test_types_keep_their_namespaces_and_compaction_and_the_unknown_have_names_of_their_own():
+def test_types_keep_their_namespaces_and_compaction_and_unknown_agents_have_types_too():
     log = Lines(
         SESSION,
         reply(
@@ -360,7 +360,7 @@ def test_a_resumed_subagent_keeps_the_type_of_the_call_that_started_it():
     assert jobs(log)["one", "a1"].agent_type == "dev"
 
 
-def test_the_call_that_started_a_subagent_may_stand_in_another_file():
+def test_the_call_that_started_a_subagent_may_be_in_another_file():
     files = [Lines("a.jsonl", result(2, "a1")), Lines("b.jsonl", reply(1, "m1", 5, call("t1", "dev")))]
     assert jobs(*files)["a", "a1"].agent_type == "dev"
 
@@ -404,14 +404,14 @@ def test_the_call_that_started_a_subagent_may_stand_in_another_file():
     ],
     ids=lambda line: repr(line)[:60],
 )
-def test_a_line_that_cannot_be_read_is_named_and_the_rest_read(line):
+def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(line):
     log = Lines(SESSION, reply(1), line, b"", reply(2, "m2"))
     assert list(skipped(log)) == [f"{SESSION}:2"]
     assert sorted(deductions(log)) == ["m1:r1", "m2:r1"]
     assert not [item for item in read(log) if isinstance(item.found, Rejection)]
 
 
-def test_what_is_skipped_is_told_in_order_of_name():
+def test_skipped_lines_are_reported_in_order_of_file_name():
     assert list(skipped(Lines("b.jsonl", b"x", b"y"), Lines("a.jsonl", b"z"))) == [
         "a.jsonl:1",
         "b.jsonl:1",
@@ -424,14 +424,14 @@ def test_a_time_out_of_range_does_not_move_the_run():
     assert jobs(log)["one", "main"].run_finished_at == instant(1)
 
 
-def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_stands():
+def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     log = Lines(SESSION, reply(1), breaks=True)
     (rejected,) = [item for item in read(log) if isinstance(item.found, Rejection)]
     assert (rejected.origin, rejected.found.reason) == (f"{SESSION}:2", "the gzip stream breaks off")
     assert list(deductions(log)) == ["m1:r1"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_line():
+def test_a_byte_order_mark_is_not_part_of_the_first_line():
     assert list(deductions(Lines(SESSION, b"\xef\xbb\xbf" + json.dumps(reply(1)).encode()))) == ["m1:r1"]
 
 
@@ -457,14 +457,14 @@ _JSON = st.recursive(
 
 
 @given(st.lists(_JSON, max_size=5))
-def test_no_json_is_too_odd_to_be_read(values):
+def test_no_json_is_too_odd_to_read(values):
     read(Lines(SESSION, *values))
 
 
 # Whole folders
 
 
-def test_neither_the_order_of_files_nor_of_lines_matters():
+def test_the_order_of_files_and_lines_does_not_matter():
     logs = {
         "a.jsonl": [
             reply(1, "m1", 5, call("t1", "dev")),

@@ -1,4 +1,4 @@
-"""Codex session logs → usage events: the rules on made-up logs, the figures on real ones."""
+"""Codex session logs become usage events: rules on made-up logs, figures on real ones."""
 
 import json
 from collections import Counter
@@ -87,7 +87,7 @@ def read(*files: Any) -> list[Item]:
 
 
 def deductions(*files: Any) -> dict[str, UsageEvent]:
-    """The deductions by event id, each of which must be there once."""
+    """The deductions by event id, each of which must occur once."""
     found = [item.found for item in read(*files)]
     events = [e for e in found if isinstance(e, UsageEvent) and e.kind == "deduction"]
     assert len({e.event_id for e in events}) == len(events)
@@ -95,7 +95,7 @@ def deductions(*files: Any) -> dict[str, UsageEvent]:
 
 
 def tokens(*lines: Any) -> dict[str, Tokens]:
-    """Token counts by what follows the session's id in the event's."""
+    """Token counts by the part of the event id after the session's id."""
     return {id_.removeprefix(f"{SESSION}:"): e.tokens for id_, e in deductions(Lines(*lines)).items()}
 
 
@@ -113,14 +113,14 @@ def skipped(*files: Any) -> dict[str, str]:
 # Counters
 
 
-def test_a_response_took_what_the_counter_rose_by_and_what_is_cached_is_no_input():
+def test_a_response_used_what_the_counter_rose_by_and_cached_tokens_are_not_input():
     assert tokens(meta(), turn(1), counted(2, FIRST), counted(3, SECOND)) == {
         "110": Tokens(input=60, cache_read=40, output=10),
         "325": Tokens(input=100, cache_read=100, output=15),
     }
 
 
-def test_a_counter_that_is_told_again_is_no_response_and_the_first_telling_is_its_time():
+def test_a_repeated_counter_is_not_a_response_and_the_first_one_gives_the_time():
     events = deductions(Lines(meta(), turn(1), counted(2, FIRST), turn(3), counted(4, FIRST)))
     assert [e.occurred_at for e in events.values()] == [instant(2)]
 
@@ -129,12 +129,12 @@ def test_a_session_begins_without_a_counter():
     assert not tokens(meta(), turn(1), line(2, "event_msg", type="token_count", info=None))
 
 
-def test_the_model_is_that_of_the_latest_turn():
+def test_the_model_is_the_latest_turns():
     log = Lines(meta(), turn(1, "gpt-5"), counted(2, FIRST), turn(3, "gpt-5-mini"), counted(4, SECOND))
     assert [e.model for e in deductions(log).values()] == ["gpt-5", "gpt-5-mini"]
 
 
-def test_tokens_written_to_the_cache_are_a_part_of_the_input():
+def test_tokens_written_to_the_cache_are_part_of_the_input():
     total = used(100, 40, 10, cache_write_input_tokens=50)
     assert tokens(meta(), counted(1, total)) == {
         "110": Tokens(input=10, cache_read=40, cache_write=50, output=10)
@@ -142,35 +142,35 @@ def test_tokens_written_to_the_cache_are_a_part_of_the_input():
 
 
 @pytest.mark.parametrize("again", [used(90, 40, 5), used(400, 10, 5)], ids=["lower", "lower in a part only"])
-def test_a_counter_that_falls_has_started_anew(again):
+def test_a_counter_that_falls_has_restarted(again):
     found = tokens(meta(), counted(1, FIRST), counted(2, again))
     total = again["total_tokens"]
     assert found[f"{total}#1"].total == total
 
 
-def test_a_counter_that_is_the_last_response_alone_has_started_anew_even_if_it_is_higher():
+def test_a_counter_equal_to_the_last_response_has_restarted_even_if_it_is_higher():
     found = tokens(meta(), counted(1, FIRST, FIRST), counted(2, SECOND, SECOND))
     assert found["325#1"].total == 325
 
 
-def test_a_total_that_is_passed_again_after_a_new_start_names_another_response():
+def test_a_total_that_is_reached_again_after_a_restart_names_another_response():
     lower = used(20, 0, 5)
     lines = [counted(second, total) for second, total in enumerate([FIRST, lower, FIRST, lower, FIRST])]
     assert list(tokens(meta(), *lines)) == ["110", "25#1", "110#1", "25#2", "110#2"]
 
 
-def test_a_context_window_that_is_full_is_no_response_and_what_follows_is_counted():
+def test_a_full_context_window_is_not_a_response_and_what_follows_is_counted():
     full = used(0, 0, 0, total_tokens=258_400)
     after = used(50, 0, 5, total_tokens=258_455)
     found = tokens(meta(), counted(1, SECOND), counted(2, full), counted(3, after))
     assert found == {"325": Tokens(160, 140, 0, 0, 25), "258455#1": Tokens(input=50, output=5)}
 
 
-def test_a_counter_without_a_total_is_named_by_its_sum():
+def test_a_counter_without_a_total_goes_by_its_sum():
     assert list(tokens(meta(), counted(1, {"input_tokens": 7, "output_tokens": 3}))) == ["10"]
 
 
-def test_a_session_whose_first_counts_are_missing_has_used_all_the_same():
+def test_a_session_whose_first_counts_are_missing_has_used_them_all_the_same():
     assert tokens(meta(), counted(1, SECOND, FIRST))["325"].total == 325
 
 
@@ -193,12 +193,12 @@ def test_a_session_is_a_run_with_one_job():
     assert (deduction.run_id, deduction.job_id, deduction.agent_type) == (SESSION, SESSION, "main")
 
 
-def test_a_job_reaches_from_its_earliest_line_to_its_latest():
+def test_a_job_lasts_from_its_earliest_line_to_its_latest():
     event = job(turn(5), counted(3, FIRST), turn(9), turn(7))
     assert (event.job_started_at, event.job_finished_at) == (instant(3), instant(9))
 
 
-def test_a_session_is_named_by_its_first_line_else_by_its_files_name():
+def test_a_session_is_named_by_its_first_line_or_else_by_its_file():
     assert job(meta(session="s"), counted(1, FIRST)).run_id == "s"
     assert job(b"{", counted(1, FIRST)).run_id == SESSION
     (item,) = read(Lines(turn(1), name="logs/mine.jsonl.gz"))
@@ -213,8 +213,8 @@ def test_a_subagents_session_id_is_its_parents_and_not_its_own():
 
 
 def fork(*history: Any, **source: Any) -> list[Any]:
-    told = source or {"source": {"subagent": {"thread_spawn": {"parent_thread_id": PARENT}}}}
-    return [meta(100, **told), *history]
+    parent = source or {"source": {"subagent": {"thread_spawn": {"parent_thread_id": PARENT}}}}
+    return [meta(100, **parent), *history]
 
 
 OWN = [turn(200), counted(201, used(350, 150, 30)), line(202, "event_msg", type="task_complete")]
@@ -228,13 +228,13 @@ def test_a_copy_with_its_old_times_is_not_counted_again():
     assert (job(*lines).job_started_at, job(*lines).job_finished_at) == (instant(100), instant(202))
 
 
-def test_a_copy_with_new_times_is_told_by_turns_that_began_before_the_session():
+def test_a_copy_with_new_times_is_recognised_by_turns_that_began_before_the_session():
     history = [meta(100.1, PARENT), turn(100.2, "gpt-5", OLD_TURN), counted(103, FIRST), counted(104, SECOND)]
     again = counted(199, SECOND)
     assert tokens(*fork(*history, again, *OWN, forked_from_id=PARENT)) == ADDED
 
 
-def test_old_times_alone_tell_a_copy():
+def test_old_times_alone_identify_a_copy():
     assert tokens(*fork(turn(1, "gpt-5", None), counted(2, FIRST), counted(3, SECOND), *OWN)) == ADDED
 
 
@@ -247,7 +247,7 @@ def test_a_copied_turn_without_an_id_does_not_end_the_copy():
     assert tokens(*fork(*history, *OWN)) == ADDED
 
 
-def test_a_subagent_that_counts_for_itself_is_counted_whole():
+def test_a_subagent_with_its_own_counter_is_counted_in_full():
     own = used(5_000, 0, 50)
     history = [meta(100.1, PARENT), turn(100.2, "gpt-5", OLD_TURN), counted(100.3, SECOND)]
     assert tokens(*fork(*history, turn(200), counted(201, own, own)))["5050"].total == 5_050
@@ -272,7 +272,7 @@ def test_a_parents_name_alone_leaves_nothing_out():
     assert list(tokens(*lines)) == ["110"]
 
 
-def test_ids_that_tell_no_time_leave_nothing_out():
+def test_ids_without_a_time_leave_nothing_out():
     assert list(tokens(meta(session="s"), turn(1, id_=OLD_TURN), counted(2, FIRST))) == ["s:110"]
     for id_ in ("1", None, "00000000-0001-4000-8000-000000000001"):
         assert list(tokens(meta(), meta(1, PARENT), turn(2, id_=id_), counted(3, FIRST))) == ["110"]
@@ -316,14 +316,14 @@ def test_a_response_whose_line_cannot_be_read_is_in_the_next_difference():
     assert list(tokens(meta(), b"{", counted(3, SECOND))) == ["325"]
 
 
-def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_stands():
+def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     log = Lines(meta(), counted(1, FIRST), breaks=True)
     (rejected,) = [item for item in read(log) if isinstance(item.found, Rejection)]
     assert (rejected.origin, rejected.found.reason) == (f"{NAME}:3", "the gzip stream breaks off")
     assert len(deductions(log)) == 1
 
 
-def test_a_file_without_a_readable_line_tells_of_no_session():
+def test_a_file_without_a_readable_line_has_no_session():
     assert not [item for item in read(Lines(b"{", b"")) if not isinstance(item.found, Skipped)]
 
 
@@ -336,12 +336,12 @@ _JSON = st.recursive(
 
 
 @given(st.lists(_JSON | st.builds(counted, st.just(1), _JSON, _JSON), max_size=5))
-def test_no_json_is_too_odd_to_be_read(values):
+def test_no_json_is_too_odd_to_read(values):
     read(Lines(*values))
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 30)] * 3), max_size=12), st.data())
-def test_a_log_that_grows_tells_the_same_events_again_and_new_ones_after(steps, data):
+def test_a_log_that_grows_gives_the_same_events_again_and_then_new_ones(steps, data):
     lines = [meta()]
     for second, (input_, cached, output) in enumerate(steps):
         lines.append(counted(second, used(input_ + cached, cached, output)))
@@ -365,7 +365,7 @@ def imported(project: Any, *paths: Path) -> Receipt:
     return receipt
 
 
-def booked(project: Any) -> dict[str, int]:
+def recorded(project: Any) -> dict[str, int]:
     found = CreditTransaction.objects.filter(project=project)
     return {row.event_id.rpartition(":")[2]: row.input_tokens + row.cache_read_tokens for row in found}
 
@@ -374,9 +374,7 @@ WHOLE = [meta(), turn(1), counted(2, FIRST), turn(3), counted(4, SECOND)]
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_log_that_has_grown_adds_what_is_new_in_whatever_order_it_is_imported(
-    project, other_project, tmp_path
-):
+def test_a_log_that_has_grown_adds_what_is_new_in_any_order_of_imports(project, other_project, tmp_path):
     short = write(tmp_path / f"a-{SESSION}.jsonl", *WHOLE[:3])
     long = write(tmp_path / f"b-{SESSION}.jsonl", *WHOLE)
     assert imported(project, short).counts == Counter(recorded=2)
@@ -384,19 +382,19 @@ def test_a_log_that_has_grown_adds_what_is_new_in_whatever_order_it_is_imported(
     assert imported(project, long, short).counts["recorded"] == 0
     imported(other_project, long)
     assert imported(other_project, short).counts["recorded"] == 0
-    assert booked(project) == booked(other_project) == {"110": 100, "325": 200}
+    assert recorded(project) == recorded(other_project) == {"110": 100, "325": 200}
 
 
 @pytest.mark.usefixtures("clock")
 def test_a_last_line_that_is_cut_off_is_skipped_and_read_the_next_time(project, tmp_path):
     path = write(tmp_path / "rollout-1.jsonl", *WHOLE, cut=20)
     assert imported(project, path).counts == Counter(recorded=2, skipped=1)
-    assert booked(project) == {"110": 100}
+    assert recorded(project) == {"110": 100}
     assert imported(project, write(path, *WHOLE)).counts["skipped"] == 0
-    assert booked(project) == {"110": 100, "325": 200}
+    assert recorded(project) == {"110": 100, "325": 200}
 
 
-def test_the_format_is_told_by_the_first_lines(tmp_path):
+def test_the_format_is_guessed_from_the_first_lines(tmp_path):
     assert guess_format(LogFile(write(tmp_path / "a.jsonl", *WHOLE))) == "codex"
 
 
@@ -430,7 +428,7 @@ def by_day(events: list[UsageEvent]) -> dict[str, Any]:
     return {day.isoformat(): figures([e for e in events if e.occurred_at.date() == day]) for day in days}
 
 
-def test_every_figure_of_real_sessions_is_as_expected(answer):
+def test_all_figures_of_real_sessions_are_as_expected(answer):
     every: list[UsageEvent] = []
     files = discover([SHARED / "codex"]).files
     assert [file.path.name.removesuffix(".gz") for file in files] == sorted(answer["per_session"])

@@ -1,4 +1,4 @@
-"""How a month will end: the calculation, what is read for it, and what the pages say of it."""
+"""The forecast of a month's spend: the calculation, the queries for it, and what the pages say."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def days_of(first: date, last: date, dollars: int) -> dict[date, int]:
     return dict.fromkeys(periods.days_between(first, last), dollars * DOLLAR)
 
 
-def told(days: Days, today: date, elapsed: float = 1.0, limit: int | None = None) -> Forecast:
+def forecast_of(days: Days, today: date, elapsed: float = 1.0, limit: int | None = None) -> Forecast:
     found = forecast.forecast(days, today, elapsed, limit)
     assert isinstance(found, Forecast)
     return found
@@ -43,56 +43,56 @@ def told(days: Days, today: date, elapsed: float = 1.0, limit: int | None = None
 # ---- The calculation
 
 
-def test_even_days_go_on_as_they_were_and_leave_no_range() -> None:
-    found = told(days_of(date(2026, 2, 1), MARCH_17, 10), MARCH_17)
+def test_equal_days_continue_as_they_were_and_leave_no_range() -> None:
+    found = forecast_of(days_of(date(2026, 2, 1), MARCH_17, 10), MARCH_17)
     assert found == Forecast(170 * DOLLAR, 310 * DOLLAR, 310 * DOLLAR, 310 * DOLLAR, None)
 
 
-def test_of_today_only_the_part_that_has_elapsed_counts() -> None:
+def test_only_the_elapsed_part_of_today_counts() -> None:
     days = days_of(date(2026, 2, 1), date(2026, 3, 16), 10) | {MARCH_17: 5 * DOLLAR}
-    found = told(days, MARCH_17, elapsed=0.5)
+    found = forecast_of(days, MARCH_17, elapsed=0.5)
     assert found.month_end == found.low == found.high == 310 * DOLLAR
 
 
 def test_a_months_first_week_is_judged_by_the_seven_days_up_to_now() -> None:
     days = days_of(date(2026, 1, 10), date(2026, 2, 23), 50) | days_of(date(2026, 2, 25), date(2026, 3, 2), 7)
     days[date(2026, 2, 24)] = 49 * DOLLAR
-    assert told(days, date(2026, 3, 2)).month_end == (2 * 7 + 29 * 13) * DOLLAR
+    assert forecast_of(days, date(2026, 3, 2)).month_end == (2 * 7 + 29 * 13) * DOLLAR
 
 
-def test_from_its_second_week_on_a_month_is_judged_by_itself() -> None:
+def test_a_month_is_judged_by_itself_from_its_second_week_on() -> None:
     days = days_of(date(2026, 1, 10), date(2026, 2, 28), 50) | days_of(date(2026, 3, 1), date(2026, 3, 8), 7)
-    assert told(days, date(2026, 3, 8)).month_end == 7 * 31 * DOLLAR
+    assert forecast_of(days, date(2026, 3, 8)).month_end == 7 * 31 * DOLLAR
 
 
-def test_days_before_the_first_spend_are_not_taken_for_thrift() -> None:
-    found = told(days_of(date(2026, 3, 11), MARCH_17, 10), MARCH_17)
+def test_days_before_the_first_spend_do_not_lower_the_average() -> None:
+    found = forecast_of(days_of(date(2026, 3, 11), MARCH_17, 10), MARCH_17)
     assert found.month_end == (7 + 14) * 10 * DOLLAR
 
 
 def test_days_without_spend_after_the_first_count() -> None:
     days = {date(2026, 3, 10): 10 * DOLLAR, date(2026, 3, 12): 10 * DOLLAR, MARCH_17: 20 * DOLLAR}
-    assert told(days, MARCH_17).month_end == 40 * DOLLAR + 14 * 5 * DOLLAR
+    assert forecast_of(days, MARCH_17).month_end == 40 * DOLLAR + 14 * 5 * DOLLAR
 
 
 def test_nothing_is_left_to_forecast_on_the_last_evening() -> None:
     days = days_of(date(2026, 3, 20), date(2026, 3, 29), 3) | {LAST_OF_MARCH: 40 * DOLLAR}
-    found = told(days, LAST_OF_MARCH, limit=1000 * DOLLAR)
+    found = forecast_of(days, LAST_OF_MARCH, limit=1000 * DOLLAR)
     assert found == Forecast(70 * DOLLAR, 70 * DOLLAR, 70 * DOLLAR, 70 * DOLLAR, None)
 
 
 @pytest.mark.parametrize(("month", "days"), [(date(2024, 2, 9), 29), (date(2026, 2, 9), 28), (MARCH_17, 31)])
 def test_a_month_has_its_own_length(month: date, days: int) -> None:
-    assert told(days_of(date(2023, 12, 1), month, 1), month).month_end == days * DOLLAR
+    assert forecast_of(days_of(date(2023, 12, 1), month, 1), month).month_end == days * DOLLAR
 
 
-def test_a_range_widens_with_the_days_left_and_with_their_spread() -> None:
+def test_a_range_widens_with_the_remaining_days_and_their_spread() -> None:
     def width(spread: int, today: date) -> int:
         days = {
             day: (20 + spread * (day.day % 3 - 1)) * DOLLAR
             for day in periods.days_between(date(2026, 2, 1), today)
         }
-        found = told(days, today)
+        found = forecast_of(days, today)
         return found.high - found.low
 
     assert width(2, date(2026, 3, 28)) < width(2, date(2026, 3, 10)) < width(6, date(2026, 3, 10))
@@ -100,7 +100,7 @@ def test_a_range_widens_with_the_days_left_and_with_their_spread() -> None:
 
 def test_the_range_is_the_interval_of_the_average_method() -> None:
     days = {day: (8 + 4 * (day.day % 2)) * DOLLAR for day in periods.days_between(date(2026, 2, 1), MARCH_17)}
-    found = told(days, MARCH_17)
+    found = forecast_of(days, MARCH_17)
     student = 1.337  # of 16 degrees of freedom, at 90 percent
     margin = student * stdev(days.values()) * sqrt(14 + 14 * 14 / 17)
     assert found.high - found.month_end == pytest.approx(margin, rel=0.01)
@@ -110,31 +110,31 @@ def test_the_range_is_the_interval_of_the_average_method() -> None:
 def test_busy_days_in_a_row_say_less_than_the_same_days_mixed() -> None:
     def width(costs: list[int]) -> int:
         days = {MARCH_17 - timedelta(days=back): cost * DOLLAR for back, cost in enumerate(costs)}
-        found = told(days, MARCH_17)
+        found = forecast_of(days, MARCH_17)
         return found.high - found.low
 
     assert width([5, 5, 5, 5, 1, 1, 1, 1] * 4) > width([5, 1, 5, 1, 5, 1, 5, 1] * 4)
 
 
-def test_refunds_above_spend_never_promise_money_back() -> None:
+def test_refunds_above_the_spend_never_forecast_money_back() -> None:
     days = days_of(date(2026, 3, 2), date(2026, 3, 6), 10) | {date(2026, 3, 9): -80 * DOLLAR}
-    found = told(days, MARCH_17)
+    found = forecast_of(days, MARCH_17)
     assert (found.spent, found.month_end, found.low) == (-30 * DOLLAR,) * 3
     assert found.high > found.low
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_fewer_than_three_days_with_spend_allow_none(number: int) -> None:
+def test_fewer_than_three_days_with_spend_allow_no_forecast(number: int) -> None:
     days = days_of(date(2026, 3, 10), date(2026, 3, 9 + number), 10) if number else {}
     days |= {date(2026, 3, 15): 0, date(2026, 3, 16): -5 * DOLLAR}
     assert forecast.forecast(days, MARCH_17, 0.5) == NotYet(number)
 
 
 def test_three_days_with_spend_are_enough_even_all_in_the_month_before() -> None:
-    assert told(days_of(date(2026, 2, 26), date(2026, 2, 28), 9), date(2026, 3, 1), 0.5).month_end > 0
+    assert forecast_of(days_of(date(2026, 2, 26), date(2026, 2, 28), 9), date(2026, 3, 1), 0.5).month_end > 0
 
 
-def test_days_older_than_eight_weeks_are_forgotten() -> None:
+def test_days_older_than_eight_weeks_do_not_count() -> None:
     first = forecast.first_day(MARCH_17)
     assert first == date(2026, 1, 21)
     assert forecast.forecast(
@@ -155,17 +155,17 @@ def test_days_older_than_eight_weeks_are_forgotten() -> None:
 )
 def test_the_limit_is_passed_on_the_day_that_reaches_it(limit: int, day: date | None) -> None:
     days = days_of(date(2026, 2, 1), MARCH_17, 10)
-    assert told(days, MARCH_17, limit=limit * DOLLAR).limit_passed_on == day
+    assert forecast_of(days, MARCH_17, limit=limit * DOLLAR).limit_passed_on == day
 
 
-def test_a_limit_that_is_just_reached_is_passed_on_the_day_that_did_it() -> None:
+def test_a_limit_that_is_exactly_reached_is_passed_on_that_day() -> None:
     days = days_of(date(2026, 2, 1), date(2026, 3, 10), 10)
-    assert told(days, MARCH_17, limit=100 * DOLLAR).limit_passed_on == date(2026, 3, 10)
+    assert forecast_of(days, MARCH_17, limit=100 * DOLLAR).limit_passed_on == date(2026, 3, 10)
 
 
-def test_a_limit_that_a_refund_brought_back_was_passed_when_it_was_for_good() -> None:
+def test_a_limit_that_a_refund_restored_was_passed_when_spend_last_reached_it() -> None:
     days = {date(2026, 3, 2): 50, date(2026, 3, 3): -40, date(2026, 3, 5): 35, date(2026, 3, 6): 5}
-    assert told(days, MARCH_17, limit=45).limit_passed_on == date(2026, 3, 5)
+    assert forecast_of(days, MARCH_17, limit=45).limit_passed_on == date(2026, 3, 5)
 
 
 histories = st.lists(st.integers(0, 10**13), min_size=3, max_size=90)
@@ -201,17 +201,17 @@ def test_what_is_true_of_every_forecast(costs: list[int], today: date, elapsed: 
 def test_twice_the_spend_is_twice_the_forecast(
     costs: list[int], today: date, elapsed: float, times: int
 ) -> None:
-    one = forecast.forecast(ending(today, costs), today, elapsed)
+    single = forecast.forecast(ending(today, costs), today, elapsed)
     many = forecast.forecast(ending(today, [cost * times for cost in costs]), today, elapsed)
-    if isinstance(one, NotYet) or isinstance(many, NotYet):
-        assert one == many
+    if isinstance(single, NotYet) or isinstance(many, NotYet):
+        assert single == many
         return
     for name in ("spent", "month_end", "low", "high"):
-        assert getattr(many, name) == pytest.approx(times * getattr(one, name), rel=1e-9, abs=times)
+        assert getattr(many, name) == pytest.approx(times * getattr(single, name), rel=1e-9, abs=times)
 
 
-def test_it_beats_the_straight_line_where_the_month_before_tells_of_the_pace() -> None:
-    """Weeks of five busy days and two quiet ones: a month's first days are a poor guide to the rest."""
+def test_it_beats_the_straight_line_if_the_month_before_shows_the_pace() -> None:
+    """With five busy days and two quiet ones a week, a month's first days predict the rest badly."""
     days = {
         day: (2 if day.weekday() > 4 else 12) * DOLLAR
         for day in periods.days_between(date(2026, 2, 1), LAST_OF_MARCH)
@@ -220,7 +220,7 @@ def test_it_beats_the_straight_line_where_the_month_before_tells_of_the_pace() -
     ours, line = 0, 0.0
     for today in periods.days_between(date(2026, 3, 1), date(2026, 3, 30)):
         known = {day: cost for day, cost in days.items() if day <= today}
-        found = told(known, today)
+        found = forecast_of(known, today)
         ours += abs(found.month_end - total)
         line += abs(found.spent / today.day * 31 - total)
     assert ours < 0.8 * line
@@ -235,16 +235,18 @@ def test_it_beats_the_straight_line_where_the_month_before_tells_of_the_pace() -
         (datetime(2026, 11, 1, 17, tzinfo=UTC), "America/New_York", 13 / 25),
     ],
 )
-def test_a_part_of_a_day_is_that_of_its_own_length(instant: datetime, zone: str, part: float) -> None:
+def test_the_elapsed_part_of_a_day_is_relative_to_its_own_length(
+    instant: datetime, zone: str, part: float
+) -> None:
     assert periods.part_of_day(instant, ZoneInfo(zone)) == pytest.approx(part)
 
 
-# ---- What is read for it
+# ---- Queries
 
 
 @pytest.fixture
 def used(project: Any, clock: Any) -> Any:
-    """Ten dollars a day since February, five today at noon; jobs of two kinds at 10 dollars each."""
+    """Ten dollars a day since February, five today by noon; jobs of two agent types at 10 dollars each."""
     send(project, *_even_days(44))
     project.refresh_from_db()
     return project
@@ -258,8 +260,8 @@ def _even_days(number: int) -> Iterator[Any]:
         yield event(occurredAt=at, costDollars="10", agentType=kind, runId=f"run-{back}")
 
 
-def _running(run: str, kind: str = "testing", **told: Any) -> Any:
-    return event(kind="job", runId=run, jobId="job", agentType=kind, jobStatus="running", **told)
+def _running(run: str, kind: str = "testing", **more: Any) -> Any:
+    return event(kind="job", runId=run, jobId="job", agentType=kind, jobStatus="running", **more)
 
 
 def read(project: Any) -> queries.BudgetForecast:
@@ -284,7 +286,7 @@ def test_the_forecast_reads_the_days_of_the_rollup(used: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_running_jobs_count_at_the_usual_cost_of_their_kind(used: Any) -> None:
+def test_running_jobs_count_at_the_usual_cost_of_their_agent_type(used: Any) -> None:
     send(used, _running("a"), _running("b", "research"), _running("c", "research"), _running("d", "design"))
     running = read(used).running
     usual = {agent.agent_type: agent for agent in queries.month_summary(used).agents}
@@ -299,7 +301,7 @@ def test_running_jobs_count_at_the_usual_cost_of_their_kind(used: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_job_silent_for_a_day_is_taken_for_lost_and_a_finished_one_is_done(used: Any) -> None:
+def test_a_job_silent_for_a_day_is_lost_and_a_finished_one_is_done(used: Any) -> None:
     silent = (NOW - timedelta(hours=24, seconds=1)).isoformat()
     heard = (NOW - timedelta(hours=23, minutes=59)).isoformat()
     send(used, _running("silent", occurredAt=silent), _running("heard", occurredAt=heard), _running("done"))
@@ -308,7 +310,7 @@ def test_a_job_silent_for_a_day_is_taken_for_lost_and_a_finished_one_is_done(use
 
 
 @pytest.mark.django_db
-def test_what_no_finished_job_tells_is_not_known(project: Any, clock: Any) -> None:
+def test_the_cost_of_a_type_without_finished_jobs_is_unknown(project: Any, clock: Any) -> None:
     send(project, _running("a"))
     running = read(project).running
     assert (running.jobs, running.exposure) == (1, None)
@@ -321,7 +323,7 @@ def test_running_jobs_of_others_are_not_counted(used: Any, other_project: Any) -
 
 
 @pytest.mark.django_db
-def test_a_forecast_asks_twice_however_much_there_is(used: Any) -> None:
+def test_a_forecast_runs_two_queries_whatever_the_amount_of_data(used: Any) -> None:
     send(used, *[_running(f"run/{number}", kind) for number, kind in enumerate(("testing", "design") * 9)])
     summary = queries.month_summary(used)
     with CaptureQueriesContext(connection) as asked:
@@ -362,7 +364,7 @@ def shown(project: Any, page: str = "ai-cost", query: str = "") -> str:
 
 
 def mark(page: str) -> dict[str, float]:
-    """Where things stand on the bar, in percent."""
+    """Positions on the bar, in percent."""
     [bar] = re.findall(r'<div class="budget-chart".*?</div>', page, re.DOTALL)
     found = {
         "spent": r'class="fill" width="([\d.]+)%',
@@ -391,7 +393,7 @@ def test_a_forecast_within_the_limit_is_marked_on_the_bar(used: Any, page: str) 
 
 @pages
 @pytest.mark.django_db
-def test_a_limit_that_will_be_passed_is_said_with_its_day_and_marked(used: Any, page: str) -> None:
+def test_a_limit_that_will_be_passed_is_named_with_its_day_and_marked(used: Any, page: str) -> None:
     said = shown(limited(used, "240"), page)
     assert "At this pace the limit is passed on 24 March." in said
     assert "Within the limit so far" in said
@@ -401,7 +403,7 @@ def test_a_limit_that_will_be_passed_is_said_with_its_day_and_marked(used: Any, 
 
 
 @pytest.mark.django_db
-def test_a_limit_that_was_reached_says_when(used: Any) -> None:
+def test_the_page_says_when_a_limit_was_reached(used: Any) -> None:
     said = shown(limited(used, "125"))
     assert "is-red" in said
     assert "The limit was reached on 13 March." in said
@@ -409,13 +411,13 @@ def test_a_limit_that_was_reached_says_when(used: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_forecast_far_beyond_the_limit_stands_at_the_bars_end(used: Any) -> None:
+def test_a_forecast_far_above_the_limit_is_at_the_end_of_the_bar(used: Any) -> None:
     marks = mark(shown(limited(used, "20")))
     assert marks == {"spent": 100, "low": 100, "range": 0, "month_end": 100, "limit": 50}
 
 
 @pytest.mark.django_db
-def test_a_range_that_reaches_beyond_the_limit_is_said(project: Any, clock: Any) -> None:
+def test_the_page_names_a_range_that_exceeds_the_limit(project: Any, clock: Any) -> None:
     for back in range(40):
         at = (NOW - timedelta(days=back)).isoformat()
         send(project, event(occurredAt=at, costDollars=("1", "19")[back % 2], runId=f"run-{back}"))
@@ -427,7 +429,7 @@ def test_a_range_that_reaches_beyond_the_limit_is_said(project: Any, clock: Any)
 
 @pages
 @pytest.mark.django_db
-def test_without_a_limit_the_forecast_stands_alone(used: Any, page: str) -> None:
+def test_without_a_limit_there_is_only_the_forecast(used: Any, page: str) -> None:
     said = shown(used, page)
     assert "Forecast $310.00 by 31 March" in said
     assert "At this pace" not in said
@@ -437,7 +439,7 @@ def test_without_a_limit_the_forecast_stands_alone(used: Any, page: str) -> None
 
 @pages
 @pytest.mark.django_db
-def test_too_little_data_is_said_instead_of_guessing(project: Any, clock: Any, page: str) -> None:
+def test_the_page_says_that_data_are_missing_instead_of_guessing(project: Any, clock: Any, page: str) -> None:
     limited(project, "100")
     assert "No forecast yet: it needs 3 days with spend, none so far." in shown(project, page)
     send(project, event(costDollars="1"))
@@ -448,7 +450,7 @@ def test_too_little_data_is_said_instead_of_guessing(project: Any, clock: Any, p
 
 @pages
 @pytest.mark.django_db
-def test_the_method_is_said_in_words(used: Any, page: str) -> None:
+def test_the_page_describes_the_method(used: Any, page: str) -> None:
     said = shown(used, page)
     assert "How this is forecast" in said
     assert "the average day of this month so far" in said
@@ -456,7 +458,7 @@ def test_the_method_is_said_in_words(used: Any, page: str) -> None:
 
 
 @pytest.mark.django_db
-def test_running_jobs_are_said_with_what_they_usually_cost(used: Any) -> None:
+def test_the_page_names_running_jobs_with_their_usual_cost(used: Any) -> None:
     send(used, _running("a", "research"), _running("b", "research"))
     assert "2 jobs are running; at the usual cost of their kind that is about $20.00 more." in shown(used)
     send(used, event(kind="job", runId="a", jobId="job", jobStatus="succeeded"))
@@ -464,18 +466,18 @@ def test_running_jobs_are_said_with_what_they_usually_cost(used: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_the_cost_of_unheard_kinds_is_not_guessed(used: Any) -> None:
+def test_the_cost_of_unknown_agent_types_is_not_guessed(used: Any) -> None:
     send(used, _running("a", "design"))
     assert "1 job is running; what such jobs usually cost is not known yet." in shown(used)
 
 
 @pytest.mark.django_db
-def test_past_months_have_come_and_are_not_forecast(used: Any) -> None:
+def test_past_months_are_not_forecast(used: Any) -> None:
     said = shown(limited(used, "100"), query="?month=2026-02")
     assert "orecast" not in said
     assert "budget-mark" not in said
 
 
 @pytest.mark.django_db
-def test_a_product_that_was_never_used_is_not_told_of_forecasts(project: Any, clock: Any) -> None:
+def test_an_unused_product_shows_no_forecast(project: Any, clock: Any) -> None:
     assert "orecast" not in shown(project)

@@ -35,8 +35,8 @@ class Run:
         self.receipt = {label: int(number.replace(",", "")) for label, number in rows}
 
 
-def line(**told: Any) -> str:
-    return json.dumps(fields(**told))
+def line(**given: Any) -> str:
+    return json.dumps(fields(**given))
 
 
 def write(path: Path, *lines: str | bytes) -> Path:
@@ -44,7 +44,7 @@ def write(path: Path, *lines: str | bytes) -> Path:
     return path
 
 
-def booked(project: Any) -> set[str]:
+def recorded_ids(project: Any) -> set[str]:
     return set(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
 
 
@@ -59,7 +59,7 @@ def test_json_lines_are_recorded_and_a_second_run_changes_nothing(project, tmp_p
     assert (first.status, first.receipt["read"], first.receipt["recorded"]) == (0, 2, 2)
     second = Run(path, project=project.pk)
     assert (second.status, second.receipt["recorded"], second.receipt["duplicates"]) == (0, 0, 2)
-    assert booked(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 def test_a_csv_gives_the_same_rows_as_json_lines(project, other_project, tmp_path):
@@ -85,7 +85,7 @@ def test_folders_and_gzip_are_read(project, tmp_path, good):
     write(tmp_path / "notes.txt", "not usage")
     run = Run(tmp_path, project=project.pk)
     assert run.receipt["files"] == 2
-    assert booked(project) == {"good-1", "good-2", "b"}
+    assert recorded_ids(project) == {"good-1", "good-2", "b"}
 
 
 WRONG_LINES = {
@@ -114,7 +114,7 @@ def test_a_wrong_line_is_named_and_the_others_are_recorded(project, tmp_path, go
     assert f"rejected: {path}:2: " in run.err
     assert reason in run.err
     assert run.receipt["rejected"] == 1
-    assert booked(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 WRONG_CSV = {
@@ -134,7 +134,7 @@ def test_a_wrong_row_of_a_csv_is_named(project, tmp_path, wrong):
     assert run.status == 1
     assert f"rejected: {path}:3: " in run.err
     assert reason in run.err
-    assert booked(project) == {"good"}
+    assert recorded_ids(project) == {"good"}
 
 
 def test_a_csv_with_an_unknown_column_is_rejected_at_its_header(project, tmp_path):
@@ -142,15 +142,15 @@ def test_a_csv_with_an_unknown_column_is_rejected_at_its_header(project, tmp_pat
     run = Run(path, project=project.pk)
     assert run.status == 1
     assert f"{path}:1: ocurredAt: unknown field, did you mean occurredAt?" in run.err
-    assert not booked(project)
+    assert not recorded_ids(project)
 
 
-def test_a_file_that_is_not_there_is_named_and_the_others_are_recorded(project, tmp_path, good):
+def test_a_missing_file_is_named_and_the_others_are_recorded(project, tmp_path, good):
     path = write(tmp_path / "usage.jsonl", *good)
     run = Run(tmp_path / "gone.jsonl", path, project=project.pk)
     assert run.status == 1
     assert f"rejected: {tmp_path / 'gone.jsonl'}: there is no such file" in run.err
-    assert booked(project) == {"good-1", "good-2"}
+    assert recorded_ids(project) == {"good-1", "good-2"}
 
 
 def test_a_project_that_is_not_there_is_an_error(db, tmp_path, good):
@@ -167,7 +167,7 @@ def test_a_gzip_that_breaks_off_is_named_and_what_was_read_is_recorded(project, 
     assert run.status == 1
     assert "the gzip stream breaks off" in run.err
     assert 0 < run.receipt["recorded"] < 2000
-    assert len(booked(project)) == run.receipt["recorded"]
+    assert len(recorded_ids(project)) == run.receipt["recorded"]
 
 
 def test_a_file_of_no_known_format_says_so(project, tmp_path):
@@ -192,7 +192,7 @@ def test_a_dry_run_says_what_would_be_and_records_nothing(project, tmp_path, goo
     assert dry.status == 1
     assert (dry.receipt["recorded"], dry.receipt["rejected"]) == (2, 1)
     assert "Nothing was recorded" in dry.out
-    assert not booked(project)
+    assert not recorded_ids(project)
 
 
 @pytest.mark.parametrize(("wrong", "recorded"), [(True, 0), (False, 3)])
@@ -201,11 +201,11 @@ def test_strict_records_all_or_nothing(project, tmp_path, good, wrong, recorded)
     write(tmp_path / "b.jsonl", "{" if wrong else line(eventId="last"))
     run = Run(tmp_path, project=project.pk, strict=True, format="usage_events")
     assert run.status == int(wrong)
-    assert len(booked(project)) == recorded
+    assert len(recorded_ids(project)) == recorded
     assert not list(verification.differences(project))
 
 
-def test_unpriced_models_and_types_beyond_the_limit_stand_in_the_receipt(project, tmp_path):
+def test_unpriced_models_and_agent_types_above_the_limit_are_in_the_receipt(project, tmp_path):
     lines = [line(costDollars=None, model="nobody-knows"), line(costDollars=None)]
     lines += [line(agentType=f"type-{number:03}") for number in range(200)]
     run = Run(write(tmp_path / "usage.jsonl", *lines), project=project.pk)
@@ -215,7 +215,7 @@ def test_unpriced_models_and_types_beyond_the_limit_stand_in_the_receipt(project
     assert "recorded under other: type-199 (1 times)" in run.out
 
 
-def test_a_line_is_shown_without_its_control_characters(project, tmp_path):
+def test_a_line_is_printed_without_its_control_characters(project, tmp_path):
     path = write(tmp_path / "usage.jsonl", json.dumps({**fields(), "x\n\x1b[31m": 1}))
     run = Run(path, project=project.pk)
     assert "\x1b" not in run.err
@@ -259,7 +259,7 @@ def test_a_folder_that_links_to_itself_twice_is_read_once(project, logs):
     assert (receipt.files, receipt.counts["recorded"], receipt.failed) == (2, 2, False)
     whole = sum((logs.parent / name).stat().st_size for name in HERE)
     assert sizes == [(whole, whole)]
-    assert booked(project) == {"a", "b"}
+    assert recorded_ids(project) == {"a", "b"}
 
 
 @pytest.mark.parametrize("target", [".", "..", "../.."])
@@ -338,7 +338,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(project, 
     run = Run(logs, project=project.pk)
     assert run.status == 1
     assert f"rejected: {logs / 'deep'}: can't be read (Permission denied)" in run.err
-    assert booked(project) == {"a"}
+    assert recorded_ids(project) == {"a"}
 
 
 def test_the_total_for_progress_is_that_of_all_formats(project, logs):

@@ -1,6 +1,5 @@
 """Every sender's JSON is decoded by the same rules, whatever brings it in."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +29,7 @@ def test_a_byte_order_mark_at_the_beginning_is_dropped(decoder: Any, as_: Any) -
 @DECODERS
 @pytest.mark.parametrize("text", ["\N{BOM}\N{BOM}1", " \N{BOM}1", "1\N{BOM}", "[\N{BOM}]", "\N{BOM}"])
 def test_a_byte_order_mark_elsewhere_is_an_error(decoder: Any, as_: Any, text: str) -> None:
-    with pytest.raises(InvalidJSON, match=r"malformed|truncated|Expecting|Extra data|BOM"):
+    with pytest.raises(InvalidJSON, match=r"malformed|truncated"):
         decoder(as_(text))
 
 
@@ -63,24 +62,13 @@ def test_many_brackets_side_by_side_are_not_deep(decoder: Any) -> None:
     assert decoder("[" + "[{}]," * 10_000 + '"[[["]')[-1] == "[[["
 
 
-@pytest.mark.parametrize("text", ['"\\ud800"', '"x\\udfff"'])
-def test_a_lone_surrogate_is_taken_from_procedures_only(text: str) -> None:
-    assert decode_floats(text) == json.loads(text)
-    with pytest.raises(InvalidJSON):
-        decode(text)
-
-
-def test_procedures_may_send_integers_of_any_size() -> None:
-    assert decode_floats("1" + "0" * 30) == 10**30
-
-
 @DECODERS
 @pytest.mark.parametrize(
     "text",
     [
         *(b"NaN", b"-Infinity", b'{"x": NaN}', b"", b" ", b"{", b"[1,]", b"{} {}", b"01", b"9" * 5000),
         *(b'"\xff"', b"\xff", "{}".encode("utf-16"), "{}".encode("utf-32")),
-        *(b'"a\nb"', b'"\0"'),
+        *('"\ud800"', b'"a\nb"', b'"\0"', b'["\\ud800", NaN]', b'"\\ud8"', b'["\\ud800", "\xff"]'),
     ],
 )
 def test_what_is_not_json_is_refused(decoder: Any, text: Any) -> None:
@@ -88,6 +76,22 @@ def test_what_is_not_json_is_refused(decoder: Any, text: Any) -> None:
         decoder(text)
     assert str(error.value)
     assert "\n" not in str(error.value)
+
+
+@AS
+@DECODERS
+@pytest.mark.parametrize("escape", ["\\ud800", "\\uD83D", "\\udc00\\ud800"])
+def test_an_escaped_surrogate_without_its_pair_is_accepted(decoder: Any, as_: Any, escape: str) -> None:
+    found = decoder(as_(f'\N{BOM}{{"x": ["{escape}", 0.5]}}'))
+    assert found == {"x": [escape.encode().decode("unicode_escape"), decoder("0.5")]}
+    with pytest.raises(InvalidJSON, match=r"^nested too deeply$"):
+        decoder(as_(nested(MAX_DEPTH + 1, f'"{escape}"')))
+
+
+@DECODERS
+def test_a_number_with_thousands_of_digits_is_refused(decoder: Any) -> None:
+    with pytest.raises(InvalidJSON, match=r"^a whole number has too many digits$"):
+        decoder(f'{{"x": [{"9" * 5000}]}}')
 
 
 @DECODERS

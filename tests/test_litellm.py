@@ -1,4 +1,4 @@
-"""LiteLLM's spend logs → usage events."""
+"""LiteLLM's spend logs and callbacks become usage events."""
 
 import json
 import time
@@ -42,7 +42,7 @@ class Lines:
 
 
 def spend_log(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
-    """A row as `GET /spend/logs` answers it, the fields that nothing is read from left out."""
+    """A row as `GET /spend/logs` returns it, without the fields that are not read."""
     row = {
         "request_id": id_,
         "call_type": "acompletion",
@@ -64,7 +64,7 @@ def spend_log(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
 
 
 def payload(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
-    """The same call as the callback sends it."""
+    """The same call in the form that the callback sends."""
     row = {
         "id": id_,
         "trace_id": "session-1",
@@ -130,27 +130,27 @@ def test_the_callback_and_the_spend_log_of_a_call_are_the_same_event():
 
 
 @pytest.mark.parametrize("record", [spend_log, payload])
-def test_a_call_without_a_session_is_a_run_of_its_own_and_without_an_agent_other(record):
+def test_a_call_without_a_session_is_its_own_run_and_without_an_agent_is_other(record):
     for nothing in (None, ""):
-        told = event(record(session_id=nothing, trace_id=nothing, agent_id=nothing, metadata=nothing))
-        assert (told.run_id, told.agent_type) == ("chatcmpl-1", "other")
+        found = event(record(session_id=nothing, trace_id=nothing, agent_id=nothing, metadata=nothing))
+        assert (found.run_id, found.agent_type) == ("chatcmpl-1", "other")
 
 
 def test_a_callbacks_session_comes_before_its_trace():
     assert event(payload(session_id="conversation")).run_id == "conversation"
 
 
-def test_a_callbacks_agent_may_stand_in_the_metadata_that_are_meant_for_spend_logs():
+def test_a_callbacks_agent_may_be_in_the_metadata_meant_for_spend_logs():
     metadata = {"requester_metadata": None, "spend_logs_metadata": {"agent_id": "tester"}}
     assert event(payload(metadata=metadata)).agent_type == "tester"
 
 
 @pytest.mark.parametrize("record", [spend_log, payload])
 @pytest.mark.parametrize(
-    ("told", "status"), [("failure", "failed"), ("success", "succeeded"), (None, ""), (7, "")]
+    ("reported", "status"), [("failure", "failed"), ("success", "succeeded"), (None, ""), (7, "")]
 )
-def test_a_failed_call_is_a_failed_job(record, told, status):
-    assert event(record(status=told)).job_status == status
+def test_a_failed_call_is_a_failed_job(record, reported, status):
+    assert event(record(status=reported)).job_status == status
 
 
 def test_a_cache_hit_has_an_id_of_its_own_and_costs_nothing():
@@ -211,7 +211,7 @@ def test_a_cache_hit_has_an_id_of_its_own_and_costs_nothing():
     ids=lambda value: json.dumps(value)[:90] if isinstance(value, dict) else "",
 )
 @pytest.mark.parametrize("record", [spend_log, payload])
-def test_what_is_cached_is_taken_out_of_the_prompt(record, metadata, tokens):
+def test_cached_tokens_are_subtracted_from_the_prompt(record, metadata, tokens):
     assert event(record(**metadata)).tokens == tokens
 
 
@@ -237,7 +237,7 @@ def test_the_cost_is_the_shortest_decimal_form_of_the_float(spend, nanos):
 
 
 @pytest.mark.parametrize("field", ["response_cost_failure_debug_info", "zero_cost_diagnostic"])
-def test_a_cost_of_0_for_want_of_a_price_is_no_cost(field):
+def test_a_cost_of_0_because_no_price_is_known_is_not_a_cost(field):
     doubt = {field: {"reason": "missing_pricing_key"}}
     assert event(payload(response_cost=0.0, **doubt)).stated_nanos is None
     assert event(payload(response_cost=0.5, **doubt)).stated_nanos == 500_000_000
@@ -250,7 +250,7 @@ def test_a_cost_of_0_for_want_of_a_price_is_no_cost(field):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "written",
     [
         "2026-03-01T10:00:00.123",
         "2026-03-01 10:00:00.123456",
@@ -260,11 +260,11 @@ def test_a_cost_of_0_for_want_of_a_price_is_no_cost(field):
         1772359200.1235,
     ],
 )
-def test_a_time_without_an_offset_is_utc_and_all_are_cut_to_milliseconds(told, monkeypatch):
+def test_a_time_without_an_offset_is_utc_and_all_are_cut_to_milliseconds(written, monkeypatch):
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "America/New_York")
         time.tzset()
-        found = event(spend_log(startTime=told)).occurred_at
+        found = event(spend_log(startTime=written)).occurred_at
     time.tzset()
     assert found == START
 
@@ -317,7 +317,7 @@ def test_a_refusal_names_the_request():
     assert refusal.event_id == "chatcmpl-9"
 
 
-def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_stands():
+def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     items = read(spend_log(), breaks=True)
     assert [type(item.found) for item in items] == [UsageEvent, Rejection]
     assert items[1].origin == f"{NAME}:2"
@@ -336,8 +336,8 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(_KEYS, _JSON), st.sampled_from([spend_log, payload]))
-def test_no_json_is_too_odd_to_be_read(told, record):
-    read(told, record(**{key: value for key, value in told.items() if key not in ("request_id", "id")}))
+def test_no_json_is_too_odd_to_read(values, record):
+    read(values, record(**{key: value for key, value in values.items() if key not in ("request_id", "id")}))
 
 
 # Arrays
@@ -358,7 +358,7 @@ def test_an_array_is_read_record_by_record(indent):
 @pytest.mark.parametrize(
     ("text", "reason"), [(b'[{"id": 1}', "not valid JSON"), (b"[" * 100_000, "too deeply")]
 )
-def test_of_an_array_that_is_no_json_nothing_is_read(text, reason):
+def test_nothing_is_read_from_an_array_that_is_not_json(text, reason):
     (item,) = read(text)
     assert item.origin == NAME
     assert reason in item.found.reason
@@ -389,7 +389,7 @@ def write(path: Path, *lines: bytes) -> Path:
     ],
     ids=["lines", "lines of the callback", "array", "array over many lines", "array after a byte order mark"],
 )
-def test_the_format_is_told_by_the_content(tmp_path, name, lines):
+def test_the_format_is_guessed_from_the_content(tmp_path, name, lines):
     path = write(tmp_path / name, *lines)
     assert guess_format(LogFile(path)) == "litellm"
     assert [type(item.found) for item in parse([LogFile(path)], CONTEXT)] == [UsageEvent]
@@ -400,7 +400,7 @@ def test_another_array_is_not_taken_for_spend_logs(tmp_path):
     assert guess_format(LogFile(write(tmp_path / "a.jsonl", b'{"x": ["request_id", "spend"]}'))) is None
 
 
-def test_spend_logs_are_booked_once_whichever_way_they_come(project, tmp_path):
+def test_spend_logs_are_recorded_once_whichever_way_they_come(project, tmp_path):
     failed = spend_log("chatcmpl-2", status="failure", spend=0.0, prompt_tokens=0, completion_tokens=0)
     logs = write(tmp_path / "a.jsonl", *(json.dumps(row).encode() for row in (spend_log(), failed)))
     answer = write(tmp_path / "b.json", *array(spend_log(), failed, indent=2))

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans: what of them is read, and that the ledger follows from their set alone."""
+"""OpenTelemetry spans: what is read from them, and that the ledger depends only on their set."""
 
 import contextlib
 import json
@@ -41,8 +41,8 @@ def found(*spans: Any) -> list[Any]:
     return list(otlp.spans(request(*spans), CONTEXT))
 
 
-def only(one: Any) -> Any:
-    [result] = found(one)
+def only(wire: Any) -> Any:
+    [result] = found(wire)
     return result
 
 
@@ -57,7 +57,7 @@ def job_of(call: int, **where: Any) -> AgentJob:
     return job
 
 
-def test_a_model_call_is_booked_with_the_ids_of_its_span():
+def test_a_model_call_is_recorded_with_the_ids_of_its_span():
     event = only(chat(7, parent=3)).event
     assert (event.event_id, event.run_id, event.job_id) == (event_id(7), trace_id(1), event_id(3))
     assert (event.kind, event.model, event.stated_nanos) == ("deduction", "gpt-4o", None)
@@ -69,11 +69,11 @@ def test_a_call_without_a_parent_is_a_job_of_its_own():
 
 
 def test_a_call_happens_when_it_ends_cut_to_microseconds():
-    one = chat(1, ended=NOW)
-    one.end_time_unix_nano += 1_999
-    assert only(one).event.occurred_at == NOW + timedelta(microseconds=1)
-    one.end_time_unix_nano = 0  # not told
-    assert only(one).event.occurred_at == NOW - timedelta(seconds=2)
+    wire = chat(1, ended=NOW)
+    wire.end_time_unix_nano += 1_999
+    assert only(wire).event.occurred_at == NOW + timedelta(microseconds=1)
+    wire.end_time_unix_nano = 0  # unknown
+    assert only(wire).event.occurred_at == NOW - timedelta(seconds=2)
 
 
 BILLED = [
@@ -96,14 +96,14 @@ NEVER_BILLED = [
 SUMS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
 
 
-@pytest.mark.parametrize("told", BILLED, ids=str)
-def test_what_calls_a_model_is_billed(told):
-    assert only(span(1, {**SUMS, **told})).event.tokens.total
+@pytest.mark.parametrize("attributes", BILLED, ids=str)
+def test_spans_that_call_a_model_are_billed(attributes):
+    assert only(span(1, {**SUMS, **attributes})).event.tokens.total
 
 
-@pytest.mark.parametrize("told", NEVER_BILLED, ids=str)
-def test_what_repeats_sums_or_calls_no_model_is_not(told):
-    assert only(span(1, {**SUMS, **told})).event is None
+@pytest.mark.parametrize("attributes", NEVER_BILLED, ids=str)
+def test_spans_that_repeat_sums_or_call_no_model_are_not(attributes):
+    assert only(span(1, {**SUMS, **attributes})).event is None
 
 
 VOCABULARIES: dict[str, dict[str, Any]] = {
@@ -151,24 +151,24 @@ VOCABULARIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
-def test_every_vocabulary_says_the_same_call(name):
+def test_every_convention_describes_the_same_call(name):
     event = only(span(1, VOCABULARIES[name])).event
     assert event.model == "the-model"
     assert event.tokens == Tokens(input=10, cache_read=60, cache_write=30, output=5)
     assert set(VOCABULARIES[name]) <= span_attributes.READ
 
 
-def test_the_model_that_answered_wins_over_the_one_that_was_asked():
+def test_the_model_that_answered_wins_over_the_requested_one():
     assert only(chat(1, {"gen_ai.response.model": "gpt-4o-2024-08-06"})).event.model == "gpt-4o-2024-08-06"
 
 
-def test_an_input_smaller_than_its_cached_part_leaves_the_caches_out():
-    told = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.cache_read.input_tokens": 5_000}
-    assert only(chat(1, told)).event.tokens == Tokens(input=10, cache_read=5_000, output=100)
+def test_an_input_smaller_than_its_cached_part_excludes_the_caches():
+    attributes = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.cache_read.input_tokens": 5_000}
+    assert only(chat(1, attributes)).event.tokens == Tokens(input=10, cache_read=5_000, output=100)
 
 
 @pytest.mark.parametrize(
-    ("told", "stated"),
+    ("attributes", "stated"),
     [
         ({"gen_ai.usage.cost": 0.1}, 100_000_000),
         ({"gen_ai.usage.cost": 1}, 1_000_000_000),
@@ -182,12 +182,12 @@ def test_an_input_smaller_than_its_cached_part_leaves_the_caches_out():
     ],
     ids=str,
 )
-def test_a_stated_cost_is_kept_to_the_last_digit_that_its_sender_meant(told, stated):
-    assert only(chat(1, told)).event.stated_nanos == stated
+def test_a_stated_cost_keeps_every_digit_that_its_sender_meant(attributes, stated):
+    assert only(chat(1, attributes)).event.stated_nanos == stated
 
 
 @pytest.mark.parametrize(
-    ("told", "field"),
+    ("attributes", "field"),
     [
         ({"gen_ai.usage.input_tokens": -1}, "gen_ai.usage.input_tokens"),
         ({"gen_ai.usage.output_tokens": 1.5}, "gen_ai.usage.output_tokens"),
@@ -206,16 +206,16 @@ def test_a_stated_cost_is_kept_to_the_last_digit_that_its_sender_meant(told, sta
     ],
     ids=str,
 )
-def test_what_cannot_be_booked_is_named(told, field):
-    rejection = only(chat(1, told))
+def test_what_cannot_be_recorded_is_named(attributes, field):
+    rejection = only(chat(1, attributes))
     assert isinstance(rejection, Rejection)
     assert (rejection.event_id, rejection.field) == (event_id(1), field)
     assert rejection.reason
 
 
-def test_whole_numbers_are_read_whatever_they_are_written_as():
-    told = {"gen_ai.usage.input_tokens": "12", "gen_ai.usage.output_tokens": 3.0}
-    assert only(chat(1, told)).event.tokens == Tokens(input=12, output=3)
+def test_whole_numbers_are_read_however_they_are_written():
+    attributes = {"gen_ai.usage.input_tokens": "12", "gen_ai.usage.output_tokens": 3.0}
+    assert only(chat(1, attributes)).event.tokens == Tokens(input=12, output=3)
 
 
 @pytest.mark.parametrize("year", [1999, 2027])
@@ -224,22 +224,22 @@ def test_a_call_at_an_absurd_time_is_refused(year):
     assert (type(rejection), rejection.field) == (Rejection, "end_time_unix_nano")
 
 
-def test_an_absurd_time_of_another_span_is_not_heard():
+def test_an_absurd_time_of_another_span_is_ignored():
     span_found = only(agent(1, "a", ended=NOW.replace(year=1999))).span
     assert (span_found.started_at, span_found.finished_at) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["trace_id", "span_id", "parent_span_id"])
 def test_a_span_with_an_impossible_id_is_refused(name):
-    one = chat(1, parent=2)
-    setattr(one, name, b"short")
-    assert (type(only(one)), only(one).field) == (Rejection, name)
+    wire = chat(1, parent=2)
+    setattr(wire, name, b"short")
+    assert (type(only(wire)), only(wire).field) == (Rejection, name)
 
 
-def test_a_parent_of_zeros_is_none():
-    one = chat(1)
-    one.parent_span_id = bytes(8)
-    assert only(one).span.parent_id == ""
+def test_a_parent_of_zeros_is_no_parent():
+    wire = chat(1)
+    wire.parent_span_id = bytes(8)
+    assert only(wire).span.parent_id == ""
 
 
 def test_json_says_the_same_as_protobuf():
@@ -252,19 +252,19 @@ def test_json_says_the_same_as_protobuf():
 
 def test_json_ids_are_hex_of_any_case_and_numbers_text_or_not():
     value = as_json(request(chat(0xABCDEF, parent=3)))
-    [one] = value["resourceSpans"][0]["scopeSpans"][0]["spans"]
-    one["spanId"] = one["spanId"].upper()
-    one["endTimeUnixNano"] = int(one["endTimeUnixNano"])
-    one["links"] = [{"traceId": "not hex at all"}]
-    one["somethingNew"] = {"of": "a later version"}
-    for attribute in one["attributes"]:
+    [wire] = value["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    wire["spanId"] = wire["spanId"].upper()
+    wire["endTimeUnixNano"] = int(wire["endTimeUnixNano"])
+    wire["links"] = [{"traceId": "not hex at all"}]
+    wire["somethingNew"] = {"of": "a later version"}
+    for attribute in wire["attributes"]:
         if "intValue" in attribute["value"]:
             attribute["value"]["intValue"] = int(attribute["value"]["intValue"])
     [read] = otlp.spans(otlp.from_json(json.dumps(value).encode()), CONTEXT)
     assert read == only(chat(0xABCDEF, parent=3))
 
 
-def test_an_id_that_is_no_hex_costs_its_span_alone():
+def test_an_id_that_is_not_hex_loses_only_its_span():
     value = as_json(request(chat(1), chat(2)))
     value["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = "zz" * 16
     first, second = otlp.spans(otlp.from_json(json.dumps(value).encode()), CONTEXT)
@@ -292,15 +292,15 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: str(body[:80]))
-def test_what_is_no_request_in_json_is_malformed(body):
+def test_json_that_is_not_a_request_is_malformed(body):
     with pytest.raises(otlp.Malformed):
         otlp.from_json(body)
 
 
 @given(st.data())
 @hypothesis_settings(QUICK, max_examples=120)
-def test_no_json_brings_the_reader_down(data):
-    """A sound request in which anything may stand in the place of anything."""
+def test_no_json_breaks_the_reader(data):
+    """A valid request in which any value may be replaced by any other."""
     value = as_json(request(chat(1, {"gen_ai.usage.cost": 0.5}, parent=3), agent(3, "a")))
     at: Any = value
     for _ in range(data.draw(st.integers(0, 12))):
@@ -326,7 +326,7 @@ anything = st.recursive(
 
 @given(st.binary(max_size=200))
 @hypothesis_settings(QUICK, max_examples=120)
-def test_no_bytes_bring_the_reader_down(body):
+def test_no_bytes_break_the_reader(body):
     for reader in (otlp.from_protobuf, otlp.from_json):
         with contextlib.suppress(otlp.Malformed):
             list(otlp.spans(reader(body), CONTEXT))
@@ -338,7 +338,7 @@ def agents(*spans: Any) -> dict[str, str]:
     return {one.span_id: trace.agent_of(one) for one in trace.spans.values() if one.calls_model}
 
 
-def test_the_agent_is_the_nearest_up_the_parents():
+def test_the_agent_is_that_of_the_nearest_ancestor():
     inner, outer = agent(2, "inner", parent=3), agent(3, "outer")
     assert agents(chat(1, parent=2), inner, outer) == {span_id(1): "inner"}
     step = span(4, parent=3)
@@ -358,12 +358,12 @@ def test_no_agent_is_guessed_past_a_span_that_is_not_known_yet():
     assert agents(chat(1, parent=4), agent(3, "outer")) == {span_id(1): ""}
 
 
-def test_a_trace_in_circles_comes_to_an_end():
+def test_a_trace_with_a_cycle_comes_to_an_end():
     assert agents(chat(1, parent=2), span(2, parent=4), span(4, parent=2)) == {span_id(1): ""}
     assert agents(chat(1, parent=1)) == {span_id(1): ""}
 
 
-def test_an_agent_beside_whose_sums_stand_its_calls_is_not_billed(project):
+def test_an_agent_is_not_billed_besides_its_calls(project):
     repeats = agent(9, "planner", {**SUMS, "gen_ai.usage.cost": 5.0}, seconds=20)
     assert record(project, repeats, chat(1, parent=9), chat(2, parent=9)) == ["recorded"] * 3
     assert set(CreditTransaction.objects.values_list("event_id", flat=True)) == {event_id(1), event_id(2)}
@@ -371,7 +371,7 @@ def test_an_agent_beside_whose_sums_stand_its_calls_is_not_billed(project):
     assert (spend.cost_nanos, spend.agent_type.slug) == (2 * CHAT_NANOS, "planner")
 
 
-def test_an_agents_name_that_comes_later_moves_what_is_booked(project):
+def test_an_agents_name_that_comes_later_moves_what_is_recorded(project):
     record(project, chat(1, parent=9))
     assert job_of(1).agent_type.slug == "other"
     record(project, agent(9, "planner", seconds=60, ended=NOW + timedelta(minutes=1)))
@@ -398,7 +398,7 @@ def test_the_run_lasts_from_the_first_start_to_the_last_end_of_its_trace(project
     assert (run.status, run.job_count) == ("succeeded", 1)
 
 
-def test_a_failed_call_fails_its_job_and_books_nothing_without_usage(project):
+def test_a_failed_call_fails_its_job_and_records_nothing_without_usage(project):
     bare = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
     assert record(project, span(1, bare, parent=9, error=True)) == ["recorded"]
     job = AgentJob.objects.get(job_id=event_id(9))
@@ -406,20 +406,20 @@ def test_a_failed_call_fails_its_job_and_books_nothing_without_usage(project):
     assert not CreditTransaction.objects.exists()
 
 
-def test_a_call_that_tells_no_usage_is_never_booked_as_free(project):
+def test_a_call_that_reports_no_usage_is_never_recorded_as_free(project):
     record(project, span(1, {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}))
     assert AgentJob.objects.get(job_id=event_id(1)).status == "succeeded"
     assert not CreditTransaction.objects.exists()
 
 
-def test_the_error_of_an_agents_own_span_fails_its_job_however_late(project):
+def test_the_error_of_an_agents_own_span_fails_its_job_even_late(project):
     record(project, chat(1, parent=9))
     assert job_of(1).status == "succeeded"
     record(project, agent(9, "planner", error=True, parent=5))
     assert (job_of(1).status, job_of(1).run.status) == ("failed", "failed")
 
 
-def test_the_error_of_the_root_fails_the_run_alone(project):
+def test_the_error_of_the_root_fails_only_the_run(project):
     record(project, chat(1, parent=9), span(9, parent=5), span(5, error=True))
     assert (job_of(1).status, job_of(1).run.status) == ("succeeded", "failed")
 
@@ -432,7 +432,7 @@ def test_the_same_spans_again_change_nothing(project):
     assert (stored(project), TraceSpan.objects.count()) == (before, remembered)
 
 
-def test_another_call_under_the_same_ids_is_a_conflict_and_not_heard(project):
+def test_another_call_under_the_same_ids_is_a_conflict_and_is_ignored(project):
     record(project, chat(1, parent=9))
     before = stored(project)
     assert record(project, chat(1, {"gen_ai.usage.output_tokens": 7}, parent=9)) == ["conflict"]
@@ -440,13 +440,13 @@ def test_another_call_under_the_same_ids_is_a_conflict_and_not_heard(project):
     assert stored(project) == before
 
 
-def test_two_projects_with_the_same_trace_do_not_meet(project, other_project):
+def test_two_projects_with_the_same_trace_stay_apart(project, other_project):
     record(other_project, agent(9, "theirs"))
     record(project, chat(1, parent=9))
     assert job_of(1).agent_type.slug == "other"
 
 
-def test_of_a_trace_only_so_much_is_remembered_and_the_rest_is_billed_all_the_same(project, monkeypatch):
+def test_only_part_of_a_large_trace_is_remembered_and_the_rest_is_billed_all_the_same(project, monkeypatch):
     monkeypatch.setattr(traces, "MAX_SPANS", 3)
     spans = [span(number, parent=9) for number in range(20, 30)]
     record(project, *spans, *(chat(number, parent=9) for number in (1, 2)))
@@ -466,7 +466,7 @@ def test_spans_are_forgotten_after_a_week(project, clock):
     assert record(project, chat(1, parent=9)) == ["duplicate"]
 
 
-def test_no_span_is_remembered_where_nothing_was_recorded(project, monkeypatch):
+def test_no_span_is_remembered_if_nothing_was_recorded(project, monkeypatch):
     def broken(*args: Any) -> None:
         raise RuntimeError("the memory is full")
 
@@ -495,7 +495,7 @@ def test_parts_of_a_trace_that_arrive_at_the_same_moment_find_each_other(project
     assert job_of(1, project=project).agent_type.slug == "planner"
 
 
-# Traces that nobody would send: parents that never come, or are their own; names at every height.
+# Traces that nobody would send: parents that never arrive or are their own, and names at every level.
 NAMES = st.sampled_from(["planner", "Coder", "other", " planner "])
 ENDS = st.sampled_from(
     [
@@ -509,16 +509,16 @@ KINDS = st.sampled_from(["chat", "chat", "bare chat", "invoke_agent", "execute_t
 @st.composite
 def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
     kind = draw(KINDS)
-    told: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     if kind == "chat":
-        told |= {**CHAT, "gen_ai.usage.output_tokens": number}
+        attributes |= {**CHAT, "gen_ai.usage.output_tokens": number}
     elif kind:
-        told["gen_ai.operation.name"] = kind.removeprefix("bare ")
+        attributes["gen_ai.operation.name"] = kind.removeprefix("bare ")
     if draw(st.booleans()):
-        told["gen_ai.agent.name"] = draw(NAMES)
+        attributes["gen_ai.agent.name"] = draw(NAMES)
     return span(
         number,
-        told,
+        attributes,
         trace=trace,
         parent=draw(st.integers(0, 7)),
         ended=draw(ENDS),
@@ -536,8 +536,8 @@ all_spans = st.tuples(*(any_span(number, trace) for trace in (1, 2) for number i
 
 def in_requests(data: st.DataObject, spans: list[Any]) -> list[list[Any]]:
     requests: list[list[Any]] = [[]]
-    for one in spans:
-        requests[-1].append(one)
+    for wire in spans:
+        requests[-1].append(wire)
         if data.draw(st.booleans()):
             requests.append([])
     return requests
@@ -549,12 +549,12 @@ def check_any_order(profile: Any) -> None:
     @hypothesis_settings(profile)
     @given(spans=all_spans, data=st.data())
     def check(spans: list[Any], data: st.DataObject) -> None:
-        one, other = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
-        record(one, *spans)
+        first, other = ProjectFactory(owner=owner), ProjectFactory(owner=owner)
+        record(first, *spans)
         again = data.draw(st.lists(st.sampled_from(spans), max_size=4))
         for some in in_requests(data, data.draw(st.permutations([*spans, *again]))):
             record(other, *some)
-        assert stored(other) == stored(one)
+        assert stored(other) == stored(first)
         assert not list(verification.differences(other))
 
     check()

@@ -1,4 +1,4 @@
-"""The policy of a budget: who changes it and what remembers it; and what the pages say is reserved."""
+"""Budget policies: who changes them, their history, and what the pages say about reservations."""
 
 import re
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ DOLLAR = 10**9
 
 @pytest.fixture
 def page_of(project: Project) -> Any:
-    """What a person reads on a page of the project."""
+    """The text of a page of the project."""
 
     def read(person: Any, name: str = "budget", query: str = "") -> str:
         client = Client()
@@ -44,7 +44,7 @@ def choose(person: Any, project: Project, policy: str = "warn", **more: Any) -> 
 # ---- The setting
 
 
-def test_a_limit_binds_until_somebody_chooses_to_be_warned_only(project: Project) -> None:
+def test_a_limit_binds_until_somebody_chooses_only_to_be_warned(project: Project) -> None:
     assert policies.policy_of(project) == "deny"
     policies.set_policy(project, "warn", by=project.owner)
     assert policies.policy_of(project) == "warn"
@@ -53,7 +53,7 @@ def test_a_limit_binds_until_somebody_chooses_to_be_warned_only(project: Project
 
 
 @pytest.mark.parametrize("written", ["", "WARN", "off", "warn "])
-def test_a_setting_that_is_no_policy_denies(project: Project, written: str) -> None:
+def test_a_setting_that_is_not_a_policy_denies(project: Project, written: str) -> None:
     BillingSetting.objects.create(project=project, key=policies.KEY, value=written)
     assert policies.policy_of(project) == checks.check(project).budget.policy == "deny"
 
@@ -100,26 +100,26 @@ def test_owner_and_manager_choose_the_policy(
     assert "checked" in radio[0]
 
 
-def test_choosing_what_is_changes_nothing(project: Project, owner: Any) -> None:
+def test_choosing_the_current_policy_changes_nothing(project: Project, owner: Any) -> None:
     assert "that is the policy already" in choose(owner, project, "deny").content.decode()
     assert not BudgetChange.objects.exists()
 
 
-def test_back_to_denying(project: Project, owner: Any) -> None:
+def test_the_policy_can_be_set_back_to_denying(project: Project, owner: Any) -> None:
     choose(owner, project)
     assert "now denied" in choose(owner, project, "deny").content.decode()
     assert policies.policy_of(project) == "deny"
 
 
 @pytest.mark.parametrize("typed", ["", "allow", "DENY", "<b>", "x" * 10_000])
-def test_what_is_no_policy_is_refused(project: Project, owner: Any, typed: str) -> None:
+def test_an_unknown_policy_is_refused(project: Project, owner: Any, typed: str) -> None:
     response = choose(owner, project, typed)
     assert response.status_code == 422
     assert 'class="error"' in response.content.decode()
     assert not BillingSetting.objects.exists()
 
 
-def test_viewers_read_the_policy_and_superusers_too_but_they_change_nothing(
+def test_viewers_and_superusers_read_the_policy_but_change_nothing(
     project: Project, viewer: Any, superuser: Any, page_of: Any
 ) -> None:
     for person in (viewer, superuser):
@@ -157,8 +157,8 @@ def test_the_budget_page_says_what_is_reserved(
         limits.set_limit(project, Decimal(100), by=owner)
     assert "reserved by" not in page_of(owner)
     checks.reserve(project, 2 * DOLLAR, by=owner)
-    one = '$2.00 reserved by 1 reservation, which ends at <time datetime="2026-03-17T12:15:00Z">'
-    assert one in page_of(owner)
+    text = '$2.00 reserved by 1 reservation, which ends at <time datetime="2026-03-17T12:15:00Z">'
+    assert text in page_of(owner)
     clock.shift(timedelta(minutes=5))
     checks.reserve(project, 10 * DOLLAR, by=owner)
     two = '$12.00 reserved by 2 reservations, the last ends at <time datetime="2026-03-17T12:20:00Z">'
@@ -167,7 +167,7 @@ def test_the_budget_page_says_what_is_reserved(
     assert "reserved by" not in page_of(owner)
 
 
-def test_the_dashboard_says_it_beside_the_bar_of_the_present_month(
+def test_the_dashboard_says_it_beside_the_bar_of_the_current_month(
     project: Project, owner: Any, page_of: Any
 ) -> None:
     limits.set_limit(project, Decimal(100), by=owner, at=NOW - timedelta(days=60))
@@ -180,7 +180,7 @@ def test_the_dashboard_says_it_beside_the_bar_of_the_present_month(
         assert "reserved by" not in past
 
 
-def test_the_end_is_told_in_the_billing_zone(project: Project, owner: Any, page_of: Any) -> None:
+def test_the_end_is_given_in_the_billing_time_zone(project: Project, owner: Any, page_of: Any) -> None:
     Project.objects.filter(pk=project.pk).update(time_zone="Asia/Tokyo")
     checks.reserve(project, DOLLAR, by=owner)
     assert "21:15" in page_of(owner)

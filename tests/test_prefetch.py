@@ -1,4 +1,4 @@
-"""Large files are read by a process of their own: the same comes of it, and nothing is left behind."""
+"""Large files are read in another process, with the same result and without leaving it behind."""
 
 import multiprocessing
 import os
@@ -11,7 +11,7 @@ import pytest
 from billing.imports import importer, prefetch
 from billing.sources import Context, Item, claude_code, usage_events
 from billing.sources.files import LogFile
-from tests.test_import import Run, booked, line, write
+from tests.test_import import Run, line, recorded_ids, write
 
 LOGS = "\n".join(
     [
@@ -60,11 +60,11 @@ def test_an_import_by_two_processes_gives_the_same_receipt(
     monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     there = Run(file.path, project=other_project.pk)
     assert (there.status, there.out, there.err) == (here.status, here.out, here.err)
-    assert booked(other_project) == booked(project) != set()
+    assert recorded_ids(other_project) == recorded_ids(project) != set()
 
 
 @pytest.mark.once
-def test_whoever_stops_listening_leaves_no_process_behind(monkeypatch, tmp_path, context):
+def test_stopping_early_leaves_no_process_behind(monkeypatch, tmp_path, context):
     monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     many = write(tmp_path / "many.jsonl", *(line(eventId=f"e{n}") for n in range(20_000)))
     with closing(prefetch.batches(usage_events.parse, [LogFile(many)], context, 100)) as batches:
@@ -74,7 +74,9 @@ def test_whoever_stops_listening_leaves_no_process_behind(monkeypatch, tmp_path,
 
 
 @pytest.mark.once
-def test_a_reader_that_breaks_off_is_an_error_and_not_the_end_of_the_files(monkeypatch, file, context):
+def test_a_reader_that_stops_unexpectedly_is_an_error_and_not_the_end_of_the_files(
+    monkeypatch, file, context
+):
     monkeypatch.setattr(prefetch, "MIN_BYTES", 0)
     with pytest.raises(RuntimeError, match="stopped unexpectedly"):
         _read(file, context, parse=os.listdir)

@@ -552,7 +552,7 @@ def test_an_invalid_limit_is_refused_and_not_stored(ask: Call, project: Project,
     result = ask("setBudgetLimit", Json(f'{{"projectId": "{project.pk}", "limitDollars": {limit}}}'))
     if limit in NO_JSON:
         assert result.code in ("BAD_REQUEST", "PARSE_ERROR")
-        assert "not JSON" in result.message or "digits" in result.message
+        assert "JSON is malformed" in result.message or "digits" in result.message
     else:
         assert result.code == "BAD_REQUEST", result
         assert result.message.startswith("limitDollars: "), result

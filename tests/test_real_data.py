@@ -47,7 +47,7 @@ def imported(path: Path) -> Any:
 
 
 def same_cost(dollars: Any) -> Any:
-    """Equal to the last micro-dollar, which is how far the expected answers are written out."""
+    """Equal to within half a micro-dollar, the precision of the expected answers."""
     return pytest.approx(dollars, abs=0.5000001e-6, rel=0)
 
 
@@ -80,8 +80,8 @@ def check_top_runs(project: Any, month: date, runs: list[dict[str, Any]]) -> Non
     assert [dollars(run.cost) for run in top] == same_cost([run["cost_usd"] for run in runs])
     assert [run.job_count for run in top] == [run["jobs"] for run in runs]
     assert [run.started_at for run in top] == [datetime.fromisoformat(run["started_at"]) for run in runs]
-    booked = dict(RunSpend.objects.filter(project=project).values_list("run__run_id", "transactions"))
-    assert [booked[run["run"]] for run in runs] == [run["transactions"] for run in runs]
+    recorded = dict(RunSpend.objects.filter(project=project).values_list("run__run_id", "transactions"))
+    assert [recorded[run["run"]] for run in runs] == [run["transactions"] for run in runs]
 
 
 def test_mini_swe_agent(db, data):
@@ -123,7 +123,7 @@ def test_claude_code(db, data):
 
 
 def charged_calls(data: Path) -> Iterator[Any]:
-    """The calls whose own charge is known: in 5 runs only the run's total is, and stands on its last call."""
+    """The calls whose own charge is known: 5 runs have only a total, which their last call states."""
     file = LogFile(data / "usage_events" / "mini_swe_agent.jsonl.gz")
     events = [read(decode(line), now=datetime.now(UTC), credits_per_dollar=100) for _, line in file.lines()]
     without = {event.run_id for event in events if event.stated_nanos == 0 and event.tokens.total}

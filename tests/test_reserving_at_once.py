@@ -1,4 +1,4 @@
-"""Callers who reserve at the same time: together they never hold more than remains."""
+"""Concurrent callers never reserve more than remains."""
 
 import json
 import os
@@ -30,7 +30,7 @@ DOLLAR = 10**9
 
 @pytest.fixture
 def limited() -> Project:
-    """A limit of forty dollars, seven of which are spent."""
+    """A product with a limit of forty dollars, of which seven are spent."""
     project = ProjectFactory()
     limits.set_limit(project, Decimal(40), by=project.owner)
     usage(project, costDollars="7", occurredAt=timezone.now().isoformat())
@@ -38,18 +38,18 @@ def limited() -> Project:
 
 
 def check_answers(project: Project, answers: list[dict[str, Any]]) -> None:
-    """Forty-eight asked for a dollar each, and thirty-three remained: these are held, and no more."""
+    """Forty-eight callers asked for a dollar each and thirty-three remained: exactly these are reserved."""
     allowed = [one for one in answers if one["allowed"]]
     assert (len(answers), len(allowed)) == (CALLERS * TIMES, 33)
     assert all(one["reserved"] <= one["remaining"] == 33 for one in answers)
-    held = BudgetReservation.objects.filter(project=project)
-    assert set(held.values_list("reservation_id", "estimate_nanos")) == {
+    reserved = BudgetReservation.objects.filter(project=project)
+    assert set(reserved.values_list("reservation_id", "estimate_nanos")) == {
         (one["reservationId"], DOLLAR) for one in allowed
     }
     assert checks.check(project).budget.reserved_nanos == 33 * DOLLAR
 
 
-def test_threads_never_hold_more_than_remains(limited: Project) -> None:
+def test_threads_never_reserve_more_than_remains(limited: Project) -> None:
     given = {"projectId": str(limited.pk), "estimateDollars": 1}
 
     def ask() -> list[dict[str, Any]]:
@@ -59,9 +59,9 @@ def test_threads_never_hold_more_than_remains(limited: Project) -> None:
     check_answers(limited, [one for answers in at_once(*[ask] * CALLERS) for one in answers])
 
 
-def test_processes_never_hold_more_than_remains(limited: Project) -> None:
+def test_processes_never_reserve_more_than_remains(limited: Project) -> None:
     arguments = map(str, (limited.pk, limited.owner_id, CALLERS, TIMES))
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "tests.reserving", *arguments],
         cwd=ROOT,
         env={**os.environ, "TEST_DATABASE_URL": own_database()},
@@ -69,10 +69,10 @@ def test_processes_never_hold_more_than_remains(limited: Project) -> None:
         timeout=PATIENCE * 2,
         check=True,
     )
-    check_answers(limited, json.loads(told.stdout))
+    check_answers(limited, json.loads(done.stdout))
 
 
-def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:
+def test_one_id_reserved_by_all_at_once_is_reserved_once(limited: Project) -> None:
     def ask() -> checks.BudgetCheck:
         return checks.reserve(limited, 20 * DOLLAR, by=limited.owner, reservation_id="mine")
 
@@ -83,14 +83,14 @@ def test_one_id_reserved_by_all_at_once_is_held_once(limited: Project) -> None:
 
 
 def test_callers_who_spend_what_they_reserved_meet_the_limit_exactly(limited: Project) -> None:
-    """Held becomes spent in one transaction: at no time is it both, or neither."""
+    """Reserved becomes spent in one transaction: it is never both, and never neither."""
 
     def work() -> None:
         while (answer := checks.reserve(limited, DOLLAR, by=limited.owner)).allowed:
             assert answer.reservation
-            told = {"reservationId": answer.reservation.reservation_id, "costDollars": "1"}
-            one = event(eventId=told["reservationId"], occurredAt=timezone.now().isoformat(), **told)
-            assert send(limited, one) == ["recorded"]
+            given = {"reservationId": answer.reservation.reservation_id, "costDollars": "1"}
+            usage = event(eventId=given["reservationId"], occurredAt=timezone.now().isoformat(), **given)
+            assert send(limited, usage) == ["recorded"]
 
     def watch() -> list[int]:
         budgets = [checks.check(limited).budget for _ in range(100)]

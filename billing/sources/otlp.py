@@ -89,6 +89,10 @@ def from_json(body: bytes) -> ExportTraceServiceRequest:
         return ParseDict(value, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except InvalidJSON as error:
         raise Malformed(f"The body is not valid JSON: {error}") from None
+    except UnicodeError as error:  # protobuf takes no unpaired surrogate
+        raise Malformed(f"The body is not valid Unicode: {printable(str(error))}") from None
+    except RecursionError:  # protobuf's parser takes several frames for each level
+        raise Malformed("The body is nested too deeply.") from None
     except ParseError as error:
         raise Malformed(
             f"The body is not an ExportTraceServiceRequest in JSON: {printable(str(error), 300)}"

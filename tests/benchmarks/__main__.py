@@ -2,9 +2,8 @@
 
     python -m tests.benchmarks [--rows 1000000] [--results FOLDER] [PIECE…]
 
-Each piece runs in a process of its own, on a database of its own: SQLite, and a PostgreSQL that is started
-for it and as durable as by default. What it prints is shown and kept in the folder, its figures beside it as
-JSON.
+Each piece runs in its own process, on its own database: SQLite, and a PostgreSQL server started for it with
+the default durability. Its output is shown and stored in the folder, with its figures as JSON.
 """
 
 import argparse
@@ -28,7 +27,7 @@ class Piece(NamedTuple):
     arguments: tuple[str, ...] = ()
     databases: tuple[str, ...] = (LITE, POSTGRES)
     writes_json: bool = False
-    """By `--json FILE`; the others print a line of it."""
+    """Whether it writes JSON to `--json FILE`; the others print it as their last line."""
 
 
 def pieces(rows: int) -> dict[str, Piece]:
@@ -45,7 +44,7 @@ def pieces(rows: int) -> dict[str, Piece]:
 
 
 def run(name: str, piece: Piece, database: str, results: Path) -> bool:
-    """Whether it ended well."""
+    """Run a piece; return whether it succeeded."""
     path = results / f"{name}-{database}.json"
     command = [sys.executable, "-m", f"tests.benchmarks.{piece.module}", *piece.arguments]
     if piece.writes_json:

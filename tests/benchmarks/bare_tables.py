@@ -1,4 +1,4 @@
-"""Tables without their keys and indexes while they are loaded, and with the very same afterwards."""
+"""Loading tables without their keys and indexes, which are restored afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,22 +40,23 @@ class Lifted(NamedTuple):
 
 @contextmanager
 def bare(connection: Connection) -> Iterator[None]:
-    """Triggers stay: rows can be added inside, and nothing else. Fails where the schema is not as before."""
-    told: dict[str, Any] = {"tables": list(LOADED)}
-    before = connection.execute(_SCHEMA, told).fetchall()
+    """Only rows may be added inside, since triggers stay. Fails if the schema differs afterwards."""
+    parameters: dict[str, Any] = {"tables": list(LOADED)}
+    before = connection.execute(_SCHEMA, parameters).fetchall()
     lifted = [
         Lifted(
             f"ALTER TABLE {table} DROP CONSTRAINT {name}",
             f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}",
         )
-        for table, name, _, definition in connection.execute(_CONSTRAINTS, told)
+        for table, name, _, definition in connection.execute(_CONSTRAINTS, parameters)
     ]
     lifted += [
-        Lifted(f"DROP INDEX {name}", definition) for name, definition in connection.execute(_INDEXES, told)
+        Lifted(f"DROP INDEX {name}", definition)
+        for name, definition in connection.execute(_INDEXES, parameters)
     ]
-    for one in lifted:
-        connection.execute(one.drop)  # type: ignore[call-overload]
+    for item in lifted:
+        connection.execute(item.drop)  # type: ignore[call-overload]
     yield
-    for one in reversed(lifted):
-        connection.execute(one.create)  # type: ignore[call-overload]
-    assert connection.execute(_SCHEMA, told).fetchall() == before
+    for item in reversed(lifted):
+        connection.execute(item.create)  # type: ignore[call-overload]
+    assert connection.execute(_SCHEMA, parameters).fetchall() == before

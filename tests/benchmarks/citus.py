@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from tests.benchmarks import crowd, intake, serving
+from tests.benchmarks import intake, load, serving
 from tests.benchmarks.import_usage import events, manage
 from tests.citus import URL, nodes
 
@@ -96,7 +96,7 @@ def _median(action: Any) -> float:
         began = perf_counter()
         action()
         taken.append(perf_counter() - began)
-    return crowd.percentile(taken, 50) * 1000
+    return load.percentile(taken, 50) * 1000
 
 
 def measure(place: str, options: argparse.Namespace, path: Path) -> None:
@@ -113,7 +113,7 @@ def measure(place: str, options: argparse.Namespace, path: Path) -> None:
             bench = intake.Bench(environment["DATABASE_URL"], port, tokens, options.seconds)
             for clients, batch in product(options.clients, options.batch):
                 tally = bench.http(clients, batch, tokens[1:])
-                times = (round(crowd.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
+                times = (round(load.percentile(tally.seconds, percent) * 1000, 1) for percent in (50, 99))
                 rate = round(tally.events / options.seconds)
                 print(intake.line([place, "intake", clients, batch, rate, *times]), flush=True)
         bench.acknowledged += options.events

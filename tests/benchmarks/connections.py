@@ -1,10 +1,10 @@
-"""What the way to PostgreSQL costs: connections that threads keep, a pool's, and without prepared statements.
+"""What connections to PostgreSQL cost: kept by threads, from a pool, and without prepared statements.
 
     python -m tests.with_postgres --durable python -m tests.benchmarks.connections [--requests 120]
 
-A server for each, of one process, all on one database with the demo's data, and asked in turn, so that
-whatever else the machine does falls on each. Milliseconds over HTTP, medians: of an answer that is kept, of
-one made anew after an event, and of recording that event.
+Each has a server of one process, all on one database with the demo's data. They are asked in turn, so that
+other load on the machine affects all of them. Median milliseconds over HTTP: of a cached answer, of one that
+is computed again after an event, and of recording that event.
 """
 
 import argparse
@@ -35,16 +35,16 @@ Times = dict[str, dict[str, float]]
 
 
 def measure(rounds: int) -> Times:
-    """Milliseconds, by act and way."""
+    """Milliseconds, by action and kind of connection."""
     took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
         environment = serving.environment(Path(folder))
         access = prepared(environment)
         browsers = {
             way: Browser(
-                servers.enter_context(serving.server({**environment, **told}, "--workers", "1")), access
+                servers.enter_context(serving.server({**environment, **settings}, "--workers", "1")), access
             )
-            for way, told in WAYS.items()
+            for way, settings in WAYS.items()
         }
         addresses = questions(access.project)
         for turn in range(-WARM_UP, rounds):
@@ -61,7 +61,7 @@ def _acts(browser: Browser, name: str, address: str) -> Iterator[tuple[str, floa
     began = perf_counter()
     browser.record()
     yield EVENT, (perf_counter() - began) * 1000
-    yield f"{name}, anew", browser.get(address)[0]
+    yield f"{name}, uncached", browser.get(address)[0]
     yield name, browser.get(address)[0]
 
 

@@ -1,4 +1,4 @@
-"""Databases of their own for benchmarks, on the PostgreSQL server that `TEST_DATABASE_URL` names."""
+"""Separate databases for benchmarks, on the PostgreSQL server that `TEST_DATABASE_URL` names."""
 
 import os
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ def server_url() -> str:
 
 
 def url_of(database: str) -> str:
-    """The same server, another database."""
+    """The URL of another database on the same server."""
     return urlunsplit(urlsplit(server_url())._replace(path=f"/{database}"))
 
 
 def conninfo(url: str) -> str:
-    """libpq's own form of what django-environ reads."""
+    """Convert a URL as django-environ reads it to libpq's form."""
     parts = urlsplit(url)
-    told = {
+    parts = {
         "host": parse_qs(parts.query).get("host", [parts.hostname or ""])[0],
         "port": str(parts.port or ""),
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "dbname": parts.path.removeprefix("/"),
     }
-    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in told.items() if value})
+    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in parts.items() if value})
 
 
 def connect(url: str) -> psycopg.Connection:
@@ -57,7 +57,7 @@ def exists(database: str) -> bool:
 
 
 def set_up_django() -> None:
-    """The product with its own settings; `using` says which database it speaks to."""
+    """Set the product up with its own settings; `using` decides which database it talks to."""
     import django
 
     os.environ.update(
@@ -73,7 +73,7 @@ def set_up_django() -> None:
 
 @contextmanager
 def using(database: str) -> Iterator[None]:
-    """Django's connection goes to that database inside."""
+    """Connect Django to that database inside."""
     from django.db import connection
 
     connection.close()

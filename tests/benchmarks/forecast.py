@@ -1,4 +1,4 @@
-"""How far the forecast of a month's spend is from what came, beside the naive straight line.
+"""How far forecasts of a month's spend are from the actual spend, compared with the naive straight line.
 
     python -m tests.benchmarks.forecast [PATH…]
 
@@ -33,19 +33,19 @@ NOON, EVENING = 0.5, 1.0
 
 @dataclass
 class Series:
-    """A product's spend: of whole days, and of their mornings."""
+    """A product's spend on whole days, and on their mornings."""
 
     name: str
     days: dict[date, int]
     mornings: dict[date, int]
 
     def known(self, today: date, elapsed: float) -> dict[date, int]:
-        """What could be known at that moment."""
+        """What was known at that moment."""
         days = {day: cost for day, cost in self.days.items() if day < today}
         return days | {today: (self.days if elapsed == EVENING else self.mornings).get(today, 0)}
 
     def months(self) -> Iterator[date]:
-        """From the first with spend to the last that the usage covers whole."""
+        """The months from the first with spend to the last that the usage covers completely."""
         spending = [day for day, cost in self.days.items() if cost > 0]
         month = periods.month_of(min(spending))
         while periods.last_day(month) <= max(spending):
@@ -60,7 +60,7 @@ Rival = Callable[[dict[date, int], date, float], float]
 
 
 def straight_line(days: dict[date, int], today: date, elapsed: float, since: int = 1) -> float:
-    """The naive one: spend so far ÷ days so far × days of the month."""
+    """The naive forecast: spend so far ÷ days so far × days of the month."""
     spent = sum(cost for day, cost in days.items() if periods.month_of(day) == periods.month_of(today))
     so_far = today.day - since + elapsed
     return spent + spent / so_far * (periods.last_day(today).day - today.day + 1 - elapsed)
@@ -73,16 +73,16 @@ def straight_line_since_first_spend(days: dict[date, int], today: date, elapsed:
 
 
 def weekday_profile(days: dict[date, int], today: date, elapsed: float) -> float:
-    """Each day to come as its weekday was in the last four weeks, where it was in use then."""
+    """Each remaining day costs what its weekday did in the last four weeks, if there was usage then."""
     spent = sum(cost for day, cost in days.items() if periods.month_of(day) == periods.month_of(today))
     first = min(day for day, cost in days.items() if cost > 0)
     full = [day for day in periods.days_ending(today - timedelta(days=1), 28) if day >= first]
     average = fmean(days.get(day, 0) for day in full) if full else 0.0
     to_come = 0.0
-    for ahead in periods.days_between(today, periods.last_day(today)):
-        alike = [days.get(day, 0) for day in full if day.weekday() == ahead.weekday()]
-        expected = fmean(alike) if alike else average
-        to_come += max(expected, 0) * (1 - elapsed if ahead == today else 1)
+    for day_ahead in periods.days_between(today, periods.last_day(today)):
+        same_weekday = [days.get(day, 0) for day in full if day.weekday() == day_ahead.weekday()]
+        expected = fmean(same_weekday) if same_weekday else average
+        to_come += max(expected, 0) * (1 - elapsed if day_ahead == today else 1)
     return spent + to_come
 
 
@@ -134,21 +134,21 @@ class Result:
         self.forecasts += 1
         self.in_range += found.low <= total <= found.high
 
-    def told(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"series": name, "months": self.months, "forecasts": self.forecasts}
-        told["not_yet"] = self.not_yet
+    def summary(self, name: str) -> dict[str, Any]:
+        summary: dict[str, Any] = {"series": name, "months": self.months, "forecasts": self.forecasts}
+        summary["not_yet"] = self.not_yet
         if not self.forecasts:
-            return told
+            return summary
         for method, sizes in self.errors.items():
-            told[method] = {
+            summary[method] = {
                 "mean": round(fmean(sizes), 3),
                 "median": round(median(sizes), 3),
                 "of_straight_line": round(fmean(sizes) / fmean(self.errors["straight_line"]), 2),
             }
         pairs = list(zip(self.by_month["forecast"], self.by_month["straight_line"], strict=True))
-        told["months_better_worse"] = [sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)]
-        told["in_range"] = round(self.in_range / self.forecasts, 2)
-        return told
+        summary["months_better_worse"] = [sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)]
+        summary["in_range"] = round(self.in_range / self.forecasts, 2)
+        return summary
 
 
 def imported(path: Path) -> Series:
@@ -199,13 +199,13 @@ def measure(paths: list[Path]) -> Iterator[dict[str, Any]]:
         series, alone = imported(path), Result()
         alone.add(series)
         real.add(series)
-        yield alone.told(series.name)
+        yield alone.summary(series.name)
     if len(paths) > 1:
-        yield real.told("all of these")
+        yield real.summary("all of these")
     synthetic = Result()
     for series in demo_products():
         synthetic.add(series)
-    yield synthetic.told("demo (synthetic)")
+    yield synthetic.summary("demo (synthetic)")
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def manage(environment: dict[str, str], *args: str) -> str:
 
 
 def loop_seconds() -> float:
-    """What a loop of ten million steps takes here: by this, machines can be compared."""
+    """The time of a loop of ten million steps, for comparing machines."""
     start, step = time.perf_counter(), 0
     while step < 10_000_000:
         step += 1
@@ -83,7 +83,7 @@ def measure(number: int, shape: str, folder: Path) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "events_per_second": round(number / seconds),
         "loop_seconds": round(min(loop, loop_seconds()), 2),
-        # The largest of the processes that this one has waited for: the import. Kilobytes on Linux.
+        # The largest process that this one has waited for, which is the import. Kilobytes on Linux.
         "peak_megabytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
     }
 

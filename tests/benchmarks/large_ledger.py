@@ -1,4 +1,4 @@
-"""A ledger of any size in the product's own tables, in a PostgreSQL database of its own.
+"""A ledger of any size in the product's own tables, in a separate PostgreSQL database.
 
     python -m tests.with_postgres python -m tests.benchmarks.large_ledger [--rows 1000000] [--prove]
 
@@ -31,9 +31,9 @@ from tests.benchmarks.usage_rows import CALLS, JOBS, Maker, Plan
 
 PROJECTS, OWNERS = 200, 4
 LARGEST = "Product 001"
-"""The one with the most rows; its owner has 50 products."""
+"""The product with the most rows; its owner has 50 products."""
 MONTHS = 7
-"""Whole months before the present one."""
+"""Whole months before the current one."""
 RUNS_A_PART = 2_500
 PROCESSES = 2
 COPIES = (
@@ -56,7 +56,7 @@ def name_of(rows: int) -> str:
 
 
 def make(rows: int) -> dict[str, Any]:
-    """Make the database anew; answers how long each step took."""
+    """Create the database from scratch; return how long each step took."""
     database, clock = name_of(rows), Clock()
     databases.drop(database)
     databases.create(database)
@@ -81,7 +81,7 @@ def make(rows: int) -> dict[str, Any]:
 
 @contextmanager
 def _hurried(url: str) -> Iterator[psycopg.Connection]:
-    """A connection with memory for indexes and sums, and a server that is not in the way of a load."""
+    """Connect with enough memory for indexes and sums, and with a server configured for loading."""
     with databases.connect(url) as connection:
         for name, value in OF_SERVER.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")  # type: ignore[call-overload]
@@ -107,7 +107,7 @@ class Clock:
 
 
 def _products(rows: int) -> Plan:
-    """Owners, products with limits, agent types; and credits coming in, by the product's own door."""
+    """Make owners, products with limits, agent types, and purchases by the product's ledger writer."""
     from django.contrib.auth import get_user_model
 
     from billing.budgets import limits
@@ -162,7 +162,7 @@ def _copy_part(numbers: range) -> int:
 
 
 def _restart_ids(connection: Any) -> None:
-    """The next row that the product writes gets the next id."""
+    """Set the sequences, so that the next row that the product writes gets the next id."""
     for table in LOADED[:3]:
         connection.execute(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"

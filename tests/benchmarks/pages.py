@@ -1,4 +1,4 @@
-"""What the dashboard and the procedures cost over HTTP, against a view that does nothing but let in.
+"""What the dashboard and the procedures cost over HTTP, compared with a no-op authenticated view.
 
     python -m tests.benchmarks.pages [--requests 300] [--product NAME] [--json FILE]
     python -m tests.with_postgres --durable python -m tests.benchmarks.pages …
@@ -6,7 +6,7 @@
 `manage.py serve` with one process, the demo's data, one client that keeps its connection and is signed
 in. All addresses are asked in turn, so that whatever else the machine does falls on each. `floor` resolves
 session, user and project and returns a constant. *Unchanged*: nothing was recorded since the last answer.
-*After an event*: one was, before each.
+*After an event*: an event was recorded before each request.
 """
 
 import argparse
@@ -37,22 +37,22 @@ class Access:
     project: int
     session: str
     token: str
-    """To send usage with."""
+    """For sending usage."""
 
 
 def prepared(environment: dict[str, str], product: str = "") -> Access:
-    """Who may see the product that the database has already; without a name one of the demo's, made now."""
+    """Access to a product that exists in the database, or, without a name, to one of the demo, made now."""
     if not product:
         manage({**environment, "DEBUG": "true"}, "demo", "--no-serve")
     manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.pages"]
     command += ["--prepare", "--product", product or PRODUCT]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return Access(**json.loads(told))
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return Access(**json.loads(output))
 
 
 def prepare(product: str) -> None:
-    """In a process of its own: signs the owner in, and prints what the client needs."""
+    """Run in another process: sign the owner in, and print what the client needs."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "aicost.settings"
@@ -78,7 +78,7 @@ class Browser:
         self.sent = 0
 
     def get(self, address: str, **headers: str) -> tuple[float, Any, bytes]:
-        """Milliseconds, headers, body."""
+        """Return milliseconds, headers and body."""
         began = time.perf_counter()
         self.connection.request(
             "GET", address, headers={"Cookie": self.cookie, "Accept-Encoding": "gzip", **headers}
@@ -98,8 +98,8 @@ class Browser:
             "agentType": "testing",
             "costDollars": "0.01",
         }
-        told = {"Authorization": f"Bearer {self.access.token}", "Content-Type": "application/json"}
-        self.connection.request("POST", "/api/v1/usage", json.dumps(event), told)
+        headers = {"Authorization": f"Bearer {self.access.token}", "Content-Type": "application/json"}
+        self.connection.request("POST", "/api/v1/usage", json.dumps(event), headers)
         response = self.connection.getresponse()
         body = response.read()
         assert response.status == 200, body
@@ -127,7 +127,7 @@ def questions(project: int) -> dict[str, str]:
 
 
 def not_modified(browser: Browser, address: str) -> float:
-    """With the tag of a moment ago; should the minute turn in between, once more."""
+    """Request with the tag of a moment ago, and once more if the minute changes in between."""
     for _ in range(2):
         tag = browser.get(address)[1]["ETag"]
         took, _, body = browser.get(address, **{"If-None-Match": tag})
@@ -186,8 +186,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = serving.environment(Path(folder))
         access = prepared(environment, options.product)
-        told = {**environment, "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
-        with serving.server(told, "--workers", "1") as port:
+        settings = {**environment, "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
+        with serving.server(settings, "--workers", "1") as port:
             found = measure(Browser(port, access), options.requests)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))

@@ -1,6 +1,6 @@
-"""The plainest way to keep the same rows: `COPY` or `executemany` into one table without anything else.
+"""The plainest way to store the same rows: `COPY` or `executemany` into one table and nothing else.
 
-`plain` has the ledger's columns and its unique key; `ledger_alone` all of its checks and indexes besides.
+`plain` has the ledger's columns and its unique key; `ledger_alone` all of its checks and indexes as well.
 No runs, no jobs, no sums, no guards. A commit for each batch.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg
 
-from tests.benchmarks import crowd
-from tests.benchmarks.crowd import Act
+from tests.benchmarks import load
 from tests.benchmarks.databases import conninfo
 from tests.benchmarks.import_usage import events
+from tests.benchmarks.load import Act
 
 COLUMNS = (
     *("project_id", "job_id", "event_id", "kind", "amount_nanos", "cost_source", "model"),
@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 
 
 def create_tables(url: str) -> None:
-    """Once the product's own are there."""
+    """Create the tables, once the product's own exist."""
     if _is_sqlite(url):
         connection = _sqlite(url)
         connection.execute(TABLE.format(identity="integer", instant="datetime"))
@@ -52,7 +52,7 @@ def create_tables(url: str) -> None:
 
 
 def deadlocks(url: str) -> int:
-    """How many the server has broken so far. SQLite has none: there is one lock."""
+    """The number of deadlocks that the server has broken so far. SQLite has none: it has one lock."""
     if _is_sqlite(url):
         return 0
     with psycopg.connect(conninfo(url)) as connection:
@@ -77,11 +77,11 @@ def writer(url: str, batch: int, ready: int, prefix: str, table: str = "plain") 
         write(rows)
         return batch
 
-    return crowd.prepared(piece, use, ready)
+    return load.prepared(piece, use, ready)
 
 
 def _rows() -> list[Row]:
-    """All columns but the project, the job and the event's id."""
+    """All columns except the project, the job and the event's id."""
     now = datetime.now(UTC)
     rows = []
     for event in events(1_000, "jobs"):
@@ -123,7 +123,7 @@ def _is_sqlite(url: str) -> bool:
 
 
 def _sqlite(url: str) -> sqlite3.Connection:
-    """As durable, and as patient, as the product's."""
+    """A connection with the durability and time-outs of the product's."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20, isolation_level=None)
     connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
     return connection

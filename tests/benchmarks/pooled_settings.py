@@ -1,4 +1,4 @@
-"""Those of the benchmarks, with connections from Django's pool instead of one kept by each thread."""
+"""The benchmarks' settings with connections from Django's pool, instead of one kept by each thread."""
 
 from tests.benchmarks.settings import *  # noqa: F403
 from tests.benchmarks.settings import DATABASES

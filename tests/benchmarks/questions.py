@@ -1,4 +1,4 @@
-"""The product's own questions, as the statements that it executes: taken down on their way."""
+"""The product's own queries, as the statements that it executes, recorded on their way."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ class Statement(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A question in a database: what was executed for it, and what came out."""
+    """A question in a database: the statements executed for it, and the result."""
 
     statements: tuple[Statement, ...]
     answer: Any
 
 
 def ask(database: str, product: str) -> dict[str, Asked]:
-    """Of that product, and of all that its owner has: as one asks who has kept nothing yet."""
+    """Ask about that product and all its owner's products, with empty caches."""
     from django.core.cache import caches
 
     with databases.using(database):
@@ -48,7 +48,7 @@ def _questions(name: str) -> dict[str, Callable[[], Any]]:
 
 
 def _one_changed(projects: Any, changed: int) -> list[Any]:
-    """As they are read after an event of that one."""
+    """The queries that run after an event of that product."""
     from products.models import new_version
 
     found = list(projects)

@@ -1,16 +1,16 @@
-"""What the read side's questions cost, beside a `SELECT 1`, and beside what one would have without rollups.
+"""What the queries of the read side cost, compared with a `SELECT 1`, and with queries without rollups.
 
     python -m tests.with_postgres python -m tests.benchmarks.reads [--rows 1000000 10000000] [--json FILE]
 
-Each size is a database of its own (`large_ledger`), kept where it is there already. The statements are those
-that the product executes, taken down from it; all of a question's are executed in turn, prepared, over one
-connection that keeps its plans, and their rows fetched. `SELECT 1` goes before each question in the same
-loop, so that whatever else the machine does falls on both; figures are medians, and × are multiples of that;
-`processor` are multiples of the processor time that a `SELECT 1` takes of client and server together, which
-waits for nobody and says more on a machine that never comes to rest (Linux, the server on the same machine).
-`as sent` are the same statements as Django sends them by default, with their values in the text. Of the
-largest ledger the same questions are asked by the plain join of transactions, jobs and runs, and of DuckDB
-and chdb over one wide table with the same rows; there × is how much longer they take than the product.
+Each size has its own database (`large_ledger`), reused if it exists. The statements are those that the
+product executes, recorded from it; all statements of a question are executed in turn, prepared, over one
+connection that keeps its plans, and their rows are fetched. `SELECT 1` precedes each question in the same
+loop, so that other load on the machine affects both. Figures are medians, and × are multiples of it.
+`processor` is a multiple of the processor time of a `SELECT 1`, client and server together; it includes no
+waiting and says more on a busy machine (on Linux, with the server on that machine). `as sent` are the same
+statements as Django sends them by default, with their values in the text. For the largest ledger, the plain
+join of transactions, jobs and runs, and DuckDB and chdb with one wide table of the same rows, answer the same
+questions; there × is how much longer they take than the product.
 """
 
 import argparse
@@ -46,8 +46,8 @@ class Asker:
         url = databases.url_of(self.database)
         self.prepared = databases.connect(url)
         self.prepared.prepare_threshold = 0
-        # Left to itself PostgreSQL plans anew each time, for products of unlike size, what takes longer to
-        # plan than to run.
+        # By default PostgreSQL plans again each time, since products differ in size, although planning takes
+        # longer than running.
         self.prepared.execute("SET plan_cache_mode = force_generic_plan")
         self.watch = Stopwatch(self.prepared)
         sent = databases.connect(url)
@@ -70,23 +70,23 @@ class Asker:
 
 @dataclass
 class Times:
-    """Of a question in a database: one of each for every round."""
+    """Times of a question in a database, one of each kind for every round."""
 
     ones: list[Took] = field(default_factory=list)
     statements: list[list[Took]] = field(default_factory=list)
     as_sent: list[Took] = field(default_factory=list)
 
     def figures(self) -> Figures:
-        one, all_of_it = _median(self.ones), _median([sum(each, NOTHING) for each in self.statements])
+        select_1, all_of_it = _median(self.ones), _median([sum(each, NOTHING) for each in self.statements])
         return {
-            "select_1_ms": round(one.wall * 1000, 3),
+            "select_1_ms": round(select_1.wall * 1000, 3),
             "ms": round(all_of_it.wall * 1000, 3),
-            "multiple": round(all_of_it.wall / one.wall, 2),
+            "multiple": round(all_of_it.wall / select_1.wall, 2),
             "statements": [
-                round(_median(each).wall / one.wall, 2) for each in zip(*self.statements, strict=True)
+                round(_median(each).wall / select_1.wall, 2) for each in zip(*self.statements, strict=True)
             ],
-            "processor": round(all_of_it.processor / one.processor, 2),
-            "as_sent": round(_median(self.as_sent).wall / one.wall, 2),
+            "processor": round(all_of_it.processor / select_1.processor, 2),
+            "as_sent": round(_median(self.as_sent).wall / select_1.wall, 2),
         }
 
 
@@ -95,49 +95,50 @@ def _median(times: Sequence[Took]) -> Took:
 
 
 def product(askers: Sequence[Asker], rounds: int) -> dict[int, dict[str, Figures]]:
-    """Each question in each database, all of them in turn."""
+    """Measure each question in each database, in turn."""
     times = {asker.rows: {name: Times() for name in asker.asked} for asker in askers}
-    for turn in range(-WARM_UP, rounds):
+    for round_ in range(-WARM_UP, rounds):
         for asker in askers:
             for name in asker.asked:
-                one, took, as_sent = asker.ask_one(), asker.ask(name), asker.ask_as_sent(name)
-                if turn >= 0:
+                select_1, took, as_sent = asker.ask_one(), asker.ask(name), asker.ask_as_sent(name)
+                if round_ >= 0:
                     of = times[asker.rows][name]
-                    of.ones.append(one)
+                    of.ones.append(select_1)
                     of.statements.append(took)
                     of.as_sent.append(as_sent)
     return {rows: {name: of.figures() for name, of in found.items()} for rows, found in times.items()}
 
 
-def beside(asker: Asker, make: Callable[[], AbstractContextManager[Rival]], rounds: int) -> Figures:
-    """A rival's answers, each between a `SELECT 1` and the product's own, of which it is a multiple."""
+def compare(asker: Asker, make: Callable[[], AbstractContextManager[Rival]], rounds: int) -> Figures:
+    """Measure a rival, each query between a `SELECT 1` and the product's, as a multiple of the product's."""
     of = rivals.Period.of(asker.database, large_ledger.LARGEST)
     with make() as rival:
-        told = {
-            name: list(_told(rival, asker, name, sqls, rounds)) for name, sqls in rivals.questions(of).items()
+        times = {
+            name: list(_times(rival, asker, name, sqls, rounds))
+            for name, sqls in rivals.questions(of).items()
         }
         return {
             "load_seconds": rival.load_seconds and round(rival.load_seconds, 1),
             "bytes": rival.bytes,
-            "questions": {name: _beside_figures(times) for name, times in told.items()},
+            "questions": {name: _comparison(each) for name, each in times.items()},
         }
 
 
-def _told(
+def _times(
     rival: Rival, asker: Asker, name: str, sqls: tuple[str, ...], rounds: int
 ) -> Iterator[tuple[float, ...]]:
     rivals.compare(name, asker.asked[name].answer, [rival.ask(sql) for sql in sqls])  # and warms it up
     for _ in range(rounds):
-        one, ours = asker.ask_one().wall, sum(took.wall for took in asker.ask(name))
-        yield one, ours, sum(asker.watch.time(partial(rival.ask, sql)).wall for sql in sqls)
+        select_1, product = asker.ask_one().wall, sum(took.wall for took in asker.ask(name))
+        yield select_1, product, sum(asker.watch.time(partial(rival.ask, sql)).wall for sql in sqls)
 
 
-def _beside_figures(times: list[tuple[float, ...]]) -> Figures:
-    one, ours, theirs = (median(each) for each in zip(*times, strict=True))
+def _comparison(times: list[tuple[float, ...]]) -> Figures:
+    select_1, product, rival = (median(each) for each in zip(*times, strict=True))
     return {
-        "ms": round(theirs * 1000, 1),
-        "multiple": round(theirs / one),
-        "of_product": round(theirs / ours),
+        "ms": round(rival * 1000, 1),
+        "multiple": round(rival / select_1),
+        "of_product": round(rival / product),
     }
 
 
@@ -155,7 +156,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Figures:
     found["rivals"] = {}
     for name in options.rivals:
         rounds = options.plain_rounds if name == "plain join" else options.rival_rounds
-        found["rivals"][name] = beside(largest, makers[name], rounds)
+        found["rivals"][name] = compare(largest, makers[name], rounds)
     return found
 
 
@@ -164,16 +165,19 @@ def _made(rows: int) -> Figures:
 
 
 def table(found: Figures) -> Iterator[str]:
-    """As Markdown: a line for each size and each rival."""
+    """Yield Markdown, a line for each size and each rival."""
     sizes = list(found["product"])
     names = list(found["product"][sizes[-1]])
     yield _line(["× `SELECT 1`", *names])
     yield _line(["---"] * (len(names) + 1))
     for rows in sizes:
         figures = found["product"][rows]
-        one = figures[names[0]]["select_1_ms"]
+        select_1 = figures[names[0]]["select_1_ms"]
         yield _line(
-            [f"{rows:,} rows (`SELECT 1`: {one} ms)", *(f"{figures[n]['multiple']:.1f} ×" for n in names)]
+            [
+                f"{rows:,} rows (`SELECT 1`: {select_1} ms)",
+                *(f"{figures[n]['multiple']:.1f} ×" for n in names),
+            ]
         )
         yield _line([f"{rows:,} rows, processor", *(f"{figures[n]['processor']:.1f} ×" for n in names)])
         yield _line([f"{rows:,} rows, as sent", *(f"{figures[n]['as_sent']:.1f} ×" for n in names)])
@@ -182,8 +186,8 @@ def table(found: Figures) -> Iterator[str]:
         for label, measure in (("", "multiple"), (", processor", "processor")):
             grown = (f"{last[n][measure] / first[n][measure]:.2f}" for n in names)
             yield _line([f"{sizes[-1]:,} to {sizes[0]:,} rows{label}", *grown])
-    for rival, told in found["rivals"].items():
-        asked = told["questions"]
+    for rival, results in found["rivals"].items():
+        asked = results["questions"]
         cells = (f"{asked[n]['ms']:,.0f} ms, {asked[n]['of_product']:,} ×" for n in names if n in asked)
         yield _line([f"{rival}, {sizes[-1]:,} rows", *cells])
 

@@ -1,7 +1,7 @@
-"""The same questions without rollups: by the plain join, and of DuckDB and chdb over one wide table.
+"""The same questions without rollups: with the plain join, and with DuckDB and chdb over one wide table.
 
 Both get the very rows of the join. DuckDB keeps them in a file of its own, chdb in a MergeTree ordered by
-project and time. The questions are one text for all three, and have to be answered as the product does.
+project and time. All three get the same SQL, and must give the same answers as the product.
 """
 
 import csv
@@ -66,13 +66,13 @@ SUMS = """
     SUM(CASE WHEN is_deduction THEN input_tokens + output_tokens ELSE 0 END) AS tokens
 """
 MONTH = "date_trunc('month', billed_on)"
-# A job counts where it finished, which is where its last deduction is.
+# A job counts on the day it finished, which is the day of its last deduction.
 DAYS_JOBS = "COUNT(DISTINCT CASE WHEN finished_on = billed_on THEN job END)"
 MONTHS_JOBS = f"COUNT(DISTINCT CASE WHEN date_trunc('month', finished_on) = {MONTH} THEN job END)"
 
 
 class Period(NamedTuple):
-    """What is asked: of a product, or of all of its owner's."""
+    """What a question is about: one product, or all of its owner's."""
 
     project: int
     projects: Sequence[int]
@@ -89,7 +89,7 @@ class Period(NamedTuple):
 
 
 def questions(of: Period) -> dict[str, tuple[str, ...]]:
-    """Over a relation named `usage`."""
+    """The questions as SQL over a relation named `usage`."""
     mine = f"project_id = {of.project}"
     this_month = f"billed_on BETWEEN '{periods.month_of(of.today)}' AND '{of.today}'"
     half_year = (
@@ -163,19 +163,19 @@ def chdb_table(database: str, folder: Path) -> Iterator[Rival]:
     from chdb import session
 
     path, start = folder / "chdb", monotonic()
-    one = session.Session(str(path))
+    chdb = session.Session(str(path))
     try:
         columns = ", ".join(f"{name} {CLICKHOUSE[kind]}" for name, kind in COLUMNS.items())
-        one.query("CREATE DATABASE bench ENGINE = Atomic")
-        one.query("USE bench")
-        one.query(f"CREATE TABLE usage ({columns}) ENGINE = MergeTree ORDER BY (project_id, occurred_at)")
+        chdb.query("CREATE DATABASE bench ENGINE = Atomic")
+        chdb.query("USE bench")
+        chdb.query(f"CREATE TABLE usage ({columns}) ENGINE = MergeTree ORDER BY (project_id, occurred_at)")
         for file in exported(database, folder):
-            one.query(f"INSERT INTO usage SELECT * FROM file('{file}', 'CSV', '{columns}')")
-        one.query("OPTIMIZE TABLE usage FINAL")
+            chdb.query(f"INSERT INTO usage SELECT * FROM file('{file}', 'CSV', '{columns}')")
+        chdb.query("OPTIMIZE TABLE usage FINAL")
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        yield Rival("chdb", lambda sql: _rows(one.query(sql, "CSV")), size, monotonic() - start)
+        yield Rival("chdb", lambda sql: _rows(chdb.query(sql, "CSV")), size, monotonic() - start)
     finally:
-        one.close()
+        chdb.close()
 
 
 def _rows(answer: Any) -> list[tuple[Any, ...]]:
@@ -183,7 +183,7 @@ def _rows(answer: Any) -> list[tuple[Any, ...]]:
 
 
 def exported(database: str, folder: Path) -> Iterator[Path]:
-    """The wide table as CSV, a part of it at a time, each removed when the next is asked for."""
+    """Yield the wide table as CSV, in parts; each is removed when the next is requested."""
     names = ", ".join(name if name != "is_deduction" else "is_deduction::int" for name in COLUMNS)
     with databases.connect(databases.url_of(database)) as connection:
         connection.execute("SET work_mem = '512MB'")
@@ -205,7 +205,7 @@ def _fill(path: Path, lines: Iterator[Any]) -> bool:
 
 
 def expect(names: Sequence[str]) -> None:
-    """Says at once what is missing, not after the ledger has been made."""
+    """Fail now if something is missing, not after the ledger has been made."""
     missing = [module for name, module in MODULES.items() if name in names and find_spec(module) is None]
     if missing:
         sys.exit(
@@ -213,9 +213,9 @@ def expect(names: Sequence[str]) -> None:
         )
 
 
-def compare(name: str, answer: Any, told: list[list[tuple[Any, ...]]]) -> None:
-    """A rival has to find what the product answers."""
-    ours, theirs = _ours(name, answer), [_PICKED[name](list(map(_plain, rows))) for rows in told]
+def compare(name: str, answer: Any, found: list[list[tuple[Any, ...]]]) -> None:
+    """A rival must find what the product answers."""
+    ours, theirs = _ours(name, answer), [_PICKED[name](list(map(_plain, rows))) for rows in found]
     assert ours == theirs, f"{name}: {ours} is not {theirs}"
 
 

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.servers [--workers 1 2 4] [--threads 1 2 4 8] [--clients 8]
     python -m tests.with_postgres --durable python -m tests.benchmarks.servers …
 
-Clients that keep their connection ask for the dashboard over and over; before every tenth an event of
-theirs is recorded, so that it has to be made anew. The settings are gone through twice, there and back,
-and the better of the two counts, for whatever else the machine does falls on some.
+Clients that keep their connection ask for the dashboard over and over; before every tenth request they
+record an event, so that the page must be rendered again. Settings are measured twice, forwards and backwards,
+and the better result counts, because other load on the machine affects some of them.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import crowd, serving
-from tests.benchmarks.crowd import Act, Tally
+from tests.benchmarks import load, serving
+from tests.benchmarks.load import Act, Tally
 from tests.benchmarks.pages import Access, Browser, prepared
 
 CHANGED_EVERY = 10
@@ -43,9 +43,9 @@ def measure(environment: dict[str, str], access: Access, options: argparse.Names
     for workers, threads in [*settings, *reversed(settings)]:
         with serving.server(environment, "--workers", str(workers), "--threads", str(threads)) as port:
             makes = [partial(reader, port, access)] * options.clients
-            found[workers, threads].append(crowd.measure(makes, WARM_UP, options.seconds))
+            found[workers, threads].append(load.measure(makes, WARM_UP, options.seconds))
     return [
-        _row(*setting, max(tallies, key=lambda one: one.events), options.seconds)
+        _row(*setting, max(tallies, key=lambda tally: tally.events), options.seconds)
         for setting, tallies in found.items()
     ]
 
@@ -55,8 +55,8 @@ def _row(workers: int, threads: int, tally: Tally, seconds: float) -> dict[str, 
         "workers": workers,
         "threads": threads,
         "pages_per_second": round(tally.events / seconds, 1),
-        "p50_ms": round(crowd.percentile(tally.seconds, 50) * 1000, 1),
-        "p99_ms": round(crowd.percentile(tally.seconds, 99) * 1000, 1),
+        "p50_ms": round(load.percentile(tally.seconds, 50) * 1000, 1),
+        "p99_ms": round(load.percentile(tally.seconds, 99) * 1000, 1),
     }
 
 

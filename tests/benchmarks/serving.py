@@ -1,4 +1,4 @@
-"""The product as one would run it, in a process of its own, for a benchmark to ask."""
+"""The product as in production, in another process, for a benchmark to send requests to."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ PATIENCE = 120
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """As in production; on the server that `TEST_DATABASE_URL` names, or on a SQLite file in the folder."""
+    """Production settings, on the server that `TEST_DATABASE_URL` names or a SQLite file in the folder."""
     return {
         **os.environ,
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{folder / 'bench.sqlite3'}",
@@ -29,7 +29,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def server(environment: dict[str, str], *options: str) -> Iterator[int]:
-    """`manage.py serve` with these options; yields its port."""
+    """Run `manage.py serve` with these options; yields its port."""
     port = free_port()
     command = [sys.executable, "-W", "ignore", "manage.py", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The product's settings, with one address more: what the benchmarks measure everything else against."""
+"""The product's settings, with one more URL that the benchmarks compare everything else with."""
 
 from aicost.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""Wall-clock time of a statement, and the processor time that it takes of client and server together."""
+"""Wall-clock time of a statement, and its processor time in client and server together."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 _OF_PROCESS = 2
-"""Linux's number for the processor time that another process has had, beside the complement of its id."""
+"""With the complement of a process's id, Linux's clock id for the processor time of that process."""
 
 
 class Took(NamedTuple):
@@ -34,7 +34,7 @@ class Stopwatch:
         return Took(wall, self._processor() - processor)
 
     def _processor(self) -> float:
-        """Of this thread alone where the server is on another machine, or the machine no Linux."""
+        """Processor time; this thread's only, if the server is on another machine or this is not Linux."""
         try:
             return thread_time() + (clock_gettime(self.clock) if self.clock is not None else 0.0)
         except OSError:

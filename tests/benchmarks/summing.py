@@ -1,4 +1,4 @@
-"""All rollups of a large ledger at once, by the server: equal to rebuilding each product.
+"""All rollups of a large ledger at once, computed by the server and equal to rebuilding each product.
 
 That reads the ledger once for each rollup, product by product; here it is read once, to the sums of each job
 and day, and all rollups are added up from those. `manage.py verify_ledger` holds them to the plain join.
@@ -40,7 +40,7 @@ _WASTE = {f"{end}_cost_nanos": _of(end, "cost_nanos") for end in ("failed", "can
 
 
 def fill(connection: Any) -> None:
-    """Into empty rollups. What comes in, and what has no price, is not there."""
+    """Fill empty rollups. There are no purchases and no unpriced usage."""
     spend = {name: name for name in _SPEND}
     with connection.transaction():
         connection.execute(_BOOKED)
@@ -55,7 +55,7 @@ def fill(connection: Any) -> None:
 
 
 def _sums(table: str, keys: str, booked: dict[str, str], finished: dict[str, str]) -> str:
-    """Sums of what was booked, and of the jobs that finished, by the same keys."""
+    """Sums of what was recorded and of the finished jobs, by the same keys."""
     columns = [*booked, *finished]
     parts = [_part("booked", keys, [*booked.values(), *("0" for _ in finished)], columns)]
     if finished:

@@ -1,4 +1,4 @@
-"""The product's addresses and `floor`: session, user and project as every page has them, and nothing else."""
+"""The product's URLs and `floor`, a page with only the session, user and project that every page needs."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path

@@ -1,4 +1,4 @@
-"""The rows of a large ledger as text for COPY: made from a seed, the same for whoever makes them.
+"""The rows of a large ledger as text for COPY, made from a seed and so always the same.
 
 Runs follow one another evenly from the first instant to the last; whose each is follows Zipf's law, so that
 the first of 200 products has about 20 percent of them. A run has five jobs, a job eight calls, 12 seconds
@@ -21,10 +21,10 @@ APART = 12
 LASTS = APART * JOBS * CALLS
 ZIPF = 1.06
 FAILED, CANCELLED, REFUNDED = 17, 97, 50
-"""One job in so many."""
+"""One job in this many."""
 STILL_RUNS = 3_600
 STOCK = 50_021
-"""Different deductions; a prime, so that they come in another order in each run."""
+"""Number of different deductions, a prime, so that their order differs in each run."""
 IDS_A_RUN = 64
 TRIGGERS = ("schedule", "push", "pull_request", "manual", "api")
 MODELS = (
@@ -59,7 +59,7 @@ CLOCK = [f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)]
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to be: how many runs, between which instants, of which products and agent types."""
+    """What to make: how many runs, between which instants, of which products and agent types."""
 
     runs: int
     first: datetime
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Within which runs begin."""
+        """The span in which runs begin."""
         return (self.last - self.first).total_seconds() - LASTS
 
 
@@ -81,7 +81,7 @@ class Rows(NamedTuple):
 
 
 class Maker:
-    """Makes the rows of a plan, any part of it."""
+    """Makes the rows of any part of a plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -93,7 +93,7 @@ class Maker:
         self.stock = list(_stock())
 
     def rows(self, numbers: range) -> Rows:
-        """Of the runs with these numbers, which are seeded together."""
+        """The rows of the runs with these numbers, which share a seed."""
         rng = random.Random(f"{SEED} {numbers.start}")
         runs: list[str] = []
         jobs: list[str] = []
@@ -159,7 +159,7 @@ class Maker:
         fraction: str,
         ledger: list[str],
     ) -> str:
-        """A job's deductions; answers when the last was."""
+        """Add a job's deductions; return the instant of the last."""
         days, stock, pk = self.days, self.stock, run * IDS_A_RUN + position * (CALLS + 1) + 1
         event, second = job * CALLS, start + self.midnight
         at = ""

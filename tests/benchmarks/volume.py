@@ -1,4 +1,4 @@
-"""What a ledger takes on the disk: each table and each index, and all of it by row of the ledger."""
+"""The size of a ledger on disk: each table and index, in total and for each row of the ledger."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,21 +24,21 @@ def of(database: str) -> dict[str, Any]:
         ).fetchall()
     tables: dict[str, dict[str, Any]] = {}
     for table, index, size, index_size, lines in sizes:
-        one = tables.setdefault(table, {"rows": lines, "bytes": size, "indexes": {}})
+        entry = tables.setdefault(table, {"rows": lines, "bytes": size, "indexes": {}})
         if index:
-            one["indexes"][index] = index_size
+            entry["indexes"][index] = index_size
     return {"ledger_rows": rows, "bytes": total, "bytes_a_row": round(total / rows, 1), "tables": tables}
 
 
 def table(volumes: dict[int, dict[str, Any]]) -> Iterator[str]:
-    """As Markdown, of the largest; only what takes a byte or more for each row of the ledger."""
+    """Yield Markdown for the largest ledger, with what takes a byte or more for each of its rows."""
     found = volumes[max(volumes)]
     yield f"| {found['ledger_rows']:,} rows, bytes a row | rows | table | indexes |"
     yield "| --- | --- | --- | --- |"
-    for name, one in found["tables"].items():
+    for name, entry in found["tables"].items():
         table, indexes = (
-            size / found["ledger_rows"] for size in (one["bytes"], sum(one["indexes"].values()))
+            size / found["ledger_rows"] for size in (entry["bytes"], sum(entry["indexes"].values()))
         )
         if table + indexes >= 1:
-            yield f"| `{name}` | {one['rows']:,} | {table:.1f} | {indexes:.1f} |"
+            yield f"| `{name}` | {entry['rows']:,} | {table:.1f} | {indexes:.1f} |"
     yield f"| all in: {found['bytes_a_row']} | | {found['bytes'] / 2**30:.1f} GiB | |"

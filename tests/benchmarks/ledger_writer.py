@@ -1,8 +1,8 @@
-"""How fast `billing.ledger.record` itself takes batches of 1,000, without HTTP; each writer is a process.
+"""How fast `billing.ledger.record` takes batches of 1,000, without HTTP. Each writer is a process.
 
-Measured in turn, some rounds of it: a plain COPY or executemany into a bare table (`bare`), the same into a
-table with the ledger's own columns, checks and indexes (`alone`), one writer, 16 of one project and day,
-and 16 of 16 projects. The ratios are those of one round; told are their medians.
+Each round measures in turn: a plain COPY or executemany into a bare table (`bare`), the same into a table
+with the ledger's columns, checks and indexes (`alone`), one writer, 16 writers of one project and day, and
+16 writers of 16 projects. Ratios are calculated within a round; the output has their medians.
 """
 
 import os
@@ -12,21 +12,21 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import crowd, plain
-from tests.benchmarks.crowd import Act
+from tests.benchmarks import load, plain
 from tests.benchmarks.import_usage import SHAPES, events
+from tests.benchmarks.load import Act
 
 BATCH = 1_000
 WRITERS = 16
 STOCK = 1_000
 READY = 120_000
-"""Events that are read before the clock starts, by all writers together."""
+"""Events that are parsed before the clock starts, for all writers together."""
 WARM_UP = 0.5
 EVENTS_A_JOB, EVENTS_A_RUN = SHAPES["jobs"]
 
 
 def prepare(environment: dict[str, str]) -> None:
-    """The product is loaded once, for all processes that are forked; none has a connection yet."""
+    """Load the product once for all forked processes, before any of them has a connection."""
     os.environ.update(environment, DJANGO_SETTINGS_MODULE="aicost.settings")
     import django
 
@@ -34,7 +34,7 @@ def prepare(environment: dict[str, str]) -> None:
 
 
 def writer(project_id: int, ready: int, prefix: str) -> Act:
-    """In a process of its own, with a connection of its own."""
+    """Run in a process with its own connection."""
     from billing import ledger
     from billing.events.parsing import read
     from products.models import Project
@@ -42,20 +42,20 @@ def writer(project_id: int, ready: int, prefix: str) -> Act:
     project = Project.objects.get(pk=project_id)
     stock, now = list(events(STOCK, "jobs")), datetime.now(UTC)
 
-    def batch(number: int) -> list[Any]:
+    def make_batch(number: int) -> list[Any]:
         return [
             read(stock[i % STOCK] | _named(prefix, i), now=now, credits_per_dollar=100)
             for i in range(number * BATCH, (number + 1) * BATCH)
         ]
 
-    def record(number: int, told: list[Any]) -> int:
-        return ledger.count(ledger.record(project, told))["recorded"]
+    def record(number: int, batch: list[Any]) -> int:
+        return ledger.count(ledger.record(project, batch))["recorded"]
 
-    return crowd.prepared(batch, record, ready)
+    return load.prepared(make_batch, record, ready)
 
 
 def _named(prefix: str, i: int) -> dict[str, str]:
-    """Of one day, all of them: what 16 writers add to is one row of each rollup."""
+    """Ids and time of an event. All are on one day, so 16 writers add to the same row of each rollup."""
     return {
         "eventId": f"{prefix}e{i}",
         "runId": f"{prefix}r{i // EVENTS_A_RUN}",
@@ -87,20 +87,20 @@ class Rounds:
         return {"rounds": rounds, **rates, **ratios, "deadlocks": plain.deadlocks(self.url) - deadlocks}
 
     def _round(self) -> dict[str, float]:
-        one, many = self.projects[:1], self.projects[1:]
+        first, others = self.projects[:1], self.projects[1:]
         return {
             "bare": self._plain("plain"),
             "alone": self._plain("ledger_alone"),
-            "one": self._door(1, one),
-            "sixteen_of_one_project": self._door(WRITERS, one),
-            "sixteen_of_sixteen": self._door(WRITERS, many),
+            "one": self._ledger(1, first),
+            "sixteen_of_one_project": self._ledger(WRITERS, first),
+            "sixteen_of_sixteen": self._ledger(WRITERS, others),
         }
 
     def _plain(self, table: str) -> float:
         make = partial(plain.writer, self.url, BATCH, READY // BATCH, self._prefix(), table)
         return self._rate([make])
 
-    def _door(self, writers: int, projects: list[int]) -> float:
+    def _ledger(self, writers: int, projects: list[int]) -> float:
         ready = READY // BATCH // writers
         return self._rate(
             [partial(writer, projects[n % len(projects)], ready, self._prefix()) for n in range(writers)],
@@ -108,10 +108,10 @@ class Rounds:
         )
 
     def _rate(self, makes: list[Callable[[], Act]], *, recorded: bool = False) -> float:
-        tally = crowd.measure(makes, WARM_UP, self.seconds)
+        tally = load.measure(makes, WARM_UP, self.seconds)
         self.recorded += tally.all_events if recorded else 0
         return tally.events / self.seconds
 
     def _prefix(self) -> str:
         self.cells += 1
-        return f"door-{self.cells}-"
+        return f"writer-{self.cells}-"

@@ -1,4 +1,4 @@
-"""Several processes that start together, do one thing over and over for some seconds, and keep count."""
+"""Load by several processes that start together, repeat one action for some seconds, and count."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,21 +10,21 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 Act = Callable[[int], int | None]
-"""Does the n-th piece of work; the number of events that it brought in, None where it was told to wait."""
+"""Do the n-th piece of work; return the number of events it sent, or None if it must wait."""
 FORK = get_context("fork")  # the parent has no connection and no thread, and 16 starts cost little
 PATIENCE = 120
 READY = 300_000
-"""Events that are prepared before the clock starts, by all together; any beyond are made on the way."""
+"""Events that are prepared before the clock starts, by all together. Further ones are made on the fly."""
 WAIT = 2
-"""Seconds that somebody waits who is told to; what the product answers as `Retry-After`."""
+"""Seconds to wait, the value of the product's `Retry-After`."""
 
 
 @dataclass
 class Tally:
     events: int = 0
-    """Acknowledged within the time that counts."""
+    """Acknowledged within the measured time."""
     all_events: int = 0
-    """Acknowledged at all, warm-up and the last answer included."""
+    """All acknowledged events, warm-up and the last answer included."""
     seconds: list[float] = field(default_factory=list)
     """How long each acknowledged piece took."""
     busy: int = 0
@@ -39,7 +39,7 @@ class Tally:
 
 
 def measure(makes: Sequence[Callable[[], Act]], warm_up: float, seconds: float) -> Tally:
-    """One process for each of `makes`, which prepares there all that the clock should not see."""
+    """Run a process for each of `makes`, which prepares there what should not be measured."""
     meeting = FORK.Barrier(len(makes))
     with ProcessPoolExecutor(len(makes), FORK, initializer=_meet_at, initargs=(meeting,)) as pool:
         futures = [pool.submit(_work, make, warm_up, seconds) for make in makes]
