@@ -85,7 +85,7 @@ def test_a_browser_that_has_it_is_told_so_without_its_being_made(
     owners: Client, used: Any, name: str
 ) -> None:
     etag = owners.get(url(used, name))["ETag"]
-    caches["kept"].clear()
+    caches["answers"].clear()
     assert questions(owners, url(used, name), **{"If-None-Match": etag}) == LETS_IN
 
 
@@ -133,7 +133,7 @@ def test_the_portfolio_asks_of_the_products_that_changed_alone(owner: Any, used:
     told, whom = side_by_side(owner)
     assert whom == [{str(others[1].pk)}] * 3
     assert told["Beside 1"][0] == 7 * NANOS_PER_DOLLAR
-    caches["of each"].clear()
+    caches["project figures"].clear()
     assert side_by_side(owner) == (told, [everybody] * 3)
 
 
@@ -144,9 +144,9 @@ def both(one: Callable[[], object], other: Callable[[], object]) -> None:
 
 
 def test_of_two_who_miss_an_answer_at_once_one_makes_it(monkeypatch: Any) -> None:
-    monkeypatch.setattr(cache, "_PATIENCE", PATIENCE)
+    monkeypatch.setattr(cache, "_LOCK_TIMEOUT", PATIENCE)
     made: list[str] = []
-    lookups, missed, makes_too, store = count(), Barrier(2), Event(), caches["kept"]
+    lookups, missed, makes_too, store = count(), Barrier(2), Event(), caches["answers"]
 
     class Missed:
         """Both have looked before either makes it."""
@@ -159,7 +159,7 @@ def test_of_two_who_miss_an_answer_at_once_one_makes_it(monkeypatch: Any) -> Non
                 missed.wait(PATIENCE)
             return found
 
-    monkeypatch.setattr(cache, "caches", {"kept": Missed()})
+    monkeypatch.setattr(cache, "caches", {"answers": Missed()})
 
     def make() -> str:
         made.append("it")
@@ -169,12 +169,12 @@ def test_of_two_who_miss_an_answer_at_once_one_makes_it(monkeypatch: Any) -> Non
             makes_too.set()
         return "it"
 
-    both(partial(cache.kept, "twice", make), partial(cache.kept, "twice", make))
+    both(partial(cache.get_or_make, "twice", make), partial(cache.get_or_make, "twice", make))
     assert made == ["it"]
 
 
 def test_nobody_waits_for_one_who_is_stuck(monkeypatch: Any) -> None:
-    monkeypatch.setattr(cache, "_PATIENCE", 0.01)
+    monkeypatch.setattr(cache, "_LOCK_TIMEOUT", 0.01)
     begun, other_has_it = Event(), Event()
 
     def stuck() -> str:
@@ -184,10 +184,10 @@ def test_nobody_waits_for_one_who_is_stuck(monkeypatch: Any) -> None:
 
     def other() -> None:
         assert begun.wait(PATIENCE)
-        assert cache.kept("stuck", lambda: "made") == "made"
+        assert cache.get_or_make("stuck", lambda: "made") == "made"
         other_has_it.set()
 
-    both(partial(cache.kept, "stuck", stuck), other)
+    both(partial(cache.get_or_make, "stuck", stuck), other)
 
 
 # It is never an old one
@@ -326,7 +326,7 @@ def test_two_products_of_one_version_have_an_answer_each(owners: Client, owner: 
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_everybody_reads_the_same(owners: Client, viewer: Any, used: Any, name: str) -> None:
     shown = owners.get(url(used, name)).content
-    caches["kept"].clear()
+    caches["answers"].clear()
     assert signed_in(viewer).get(url(used, name)).content == shown
     assert used.owner.username.encode() not in shown
 

@@ -90,7 +90,7 @@ def portfolio(projects: Iterable[Project]) -> Portfolio:
     have changed since they were asked for last; none where none has.
     """
     projects = list(projects)
-    figures = cache.of_each("portfolio", "day", projects, _figures)
+    figures = cache.get_or_make_many("portfolio", "day", projects, _figures)
     found = [_project_spend(project, figures[project.pk]) for project in projects]
     found.sort(key=lambda row: (-row.cost, row.project.name, row.project.pk))
     return Portfolio(found)
