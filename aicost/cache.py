@@ -1,8 +1,8 @@
-"""What was worked out of a product once, and holds until the product changes or the clock has moved on.
+"""Cached answers and pages about products. They are never stale, so nothing is ever invalidated.
 
-Its key has the product's `version`, which every transaction that changes what is shown of the product
-renews, and the day or minute: an answer that is kept can't be an old one, and nothing is ever swept
-out. Who read the version just before a change may keep newer figures under it, never older ones.
+A key contains the product's `version`, which changes with every transaction that changes what the product's
+pages show, and the current day or minute. A reader that took the version just before a change may cache newer
+figures under the old version, but never older figures under the new one.
 """
 
 import hashlib
@@ -22,64 +22,66 @@ from billing import periods
 from products.models import Project
 
 Span = Literal["day", "minute"]
-"""How long an answer holds by the clock: one looks at today's date alone, another at the time of day, too."""
+"""How long an answer stays valid: "day" if it depends on today's date, "minute" if on the time of day too."""
 
 T = TypeVar("T")
-FOR_AT_MOST = 24 * 3600
-_PATIENCE = 5.0
-"""Seconds after which one makes by oneself what another is making: never to wait for whoever is stuck."""
-_makers = [Lock() for _ in range(64)]
-"""By key, several keys to one: for whoever makes an answer."""
+MAX_AGE = 24 * 3600
+"""Seconds."""
+_LOCK_TIMEOUT = 5.0
+"""Seconds to wait for another thread that is making the same answer. After that, make it here as well."""
+_locks = [Lock() for _ in range(64)]
+"""Taken while an answer is made. Several keys share a lock."""
 
 
-def kept(key: str, make: Callable[[], T]) -> T:
-    """`make`'s answer, from the cache where it is there under `key_of`'s key. None is never kept.
+def get_or_make(key: str, make: Callable[[], T]) -> T:
+    """The answer cached under a key from `key_of`, or else the result of `make`, which is then cached.
 
-    Of threads that miss the same answer at once one makes it. `make` keeps nothing in here itself.
+    If several threads miss the same answer at once, one of them makes it. None is never cached. `make` must
+    not call this function: it could wait for its own lock.
     """
-    found: T | None = caches["kept"].get(key)
-    return _made(key, make) if found is None else found
+    found: T | None = caches["answers"].get(key)
+    return _make(key, make) if found is None else found
 
 
-def _made(key: str, make: Callable[[], T]) -> T:
-    store = caches["kept"]
-    with _alone(key):
+def _make(key: str, make: Callable[[], T]) -> T:
+    store = caches["answers"]
+    with _lock(key):
         found: T | None = store.get(key)
         if found is None:
             found = make()
-            store.set(key, found, FOR_AT_MOST)
+            store.set(key, found, MAX_AGE)
         return found
 
 
 @contextmanager
-def _alone(key: str) -> Iterator[None]:
-    maker = _makers[hash(key) % len(_makers)]
-    waited = maker.acquire(timeout=_PATIENCE)
+def _lock(key: str) -> Iterator[None]:
+    lock = _locks[hash(key) % len(_locks)]
+    acquired = lock.acquire(timeout=_LOCK_TIMEOUT)
     try:
         yield
     finally:
-        if waited:
-            maker.release()
+        if acquired:
+            lock.release()
 
 
-def of_each(
+def get_or_make_many(
     what: str, span: Span, projects: Sequence[Project], make: Callable[[list[Project]], Mapping[int, T]]
 ) -> dict[int, T]:
-    """An answer of each product, by its id: `make` is asked, once, for those that are not kept."""
-    store = caches["of each"]
+    """An answer for each project, by project id. `make` is called once, with those not in the cache."""
+    store = caches["project figures"]
     keys = {project.pk: key_of(what, span, project) for project in projects}
     found = store.get_many(keys.values())
     missing = [project for project in projects if keys[project.pk] not in found]
     made = make(missing) if missing else {}
-    store.set_many({keys[pk]: answer for pk, answer in made.items()}, FOR_AT_MOST)
+    store.set_many({keys[pk]: answer for pk, answer in made.items()}, MAX_AGE)
     return {pk: made[pk] if pk in made else found[key] for pk, key in keys.items()}
 
 
 def key_of(what: str, span: Span, *projects: Project) -> str:
-    """Says everything that `what` depends on; as a digest, for it may be of any length."""
+    """A digest of everything that the answer `what` depends on, as a cache key and ETag of fixed length."""
     now = timezone.now()
-    told = (f"{one.pk} {one.version} {_clock(now, one, span)}" for one in projects)
-    return hashlib.blake2b("\n".join([release(), what, *told]).encode(), digest_size=16).hexdigest()
+    states = (f"{project.pk} {project.version} {_clock(now, project, span)}" for project in projects)
+    return hashlib.blake2b("\n".join([code_digest(), what, *states]).encode(), digest_size=16).hexdigest()
 
 
 def _clock(now: datetime, project: Project, span: Span) -> str:
@@ -88,15 +90,15 @@ def _clock(now: datetime, project: Project, span: Span) -> str:
 
 
 @once
-def release() -> str:
-    """Another one for other code or templates, so that no browser takes the old version's for the new's."""
-    product = [settings.BASE_DIR / name for name in ("aicost", "billing", "products", "templates")]
-    files = sorted(path for folder in product for path in folder.rglob("*") if _counts(path))
+def code_digest() -> str:
+    """A digest of the code and templates, so that browsers don't reuse pages from another version of them."""
+    folders = [settings.BASE_DIR / name for name in ("aicost", "billing", "products", "templates")]
+    files = sorted(path for folder in folders for path in folder.rglob("*") if _is_source(path))
     digest = hashlib.blake2b(digest_size=8)
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _counts(path: Path) -> bool:
+def _is_source(path: Path) -> bool:
     return path.suffix in (".py", ".html")

@@ -145,15 +145,15 @@ else:
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     # Fragments and API outputs (`aicost.cache`), 10 to 100 kB each. Every process has its own.
-    "kept": {
+    "answers": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "kept",
+        "LOCATION": "answers",
         "OPTIONS": {"MAX_ENTRIES": 500},
     },
-    # The portfolio's figures for each product, a few kB each.
-    "of each": {
+    # The portfolio's figures of each product, a few kB each.
+    "project figures": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "of each",
+        "LOCATION": "project figures",
         "OPTIONS": {"MAX_ENTRIES": 5_000},
     },
 }

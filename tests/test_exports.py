@@ -145,7 +145,7 @@ def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
 
 
 def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch):
-    monkeypatch.setattr(runs, "PORTION", 2)
+    monkeypatch.setattr(runs, "BATCH", 2)
     for number in range(5):
         start = f"2026-03-0{number + 1}T00:00:00Z"
         usage(project, runId=f"run {number}", runStartedAt=start, costDollars="0.5", inputTokens=3)
@@ -163,7 +163,7 @@ def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch
 
 def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, project, monkeypatch):
     monkeypatch.setattr(runs, "PAGE", 2)
-    monkeypatch.setattr(runs, "PORTION", 2)
+    monkeypatch.setattr(runs, "BATCH", 2)
     refunds = [event(kind="refund", runId=f"back {n}", jobId="j", costDollars="0.25") for n in range(5)]
     send(project, event(runId="started"), *refunds)
     expected = ["started", *(f"back {n}" for n in range(5))]

@@ -566,7 +566,7 @@ def test_the_portfolio_asks_as_often_for_many_products(owners: Client, busy: Any
 
 
 def _queries(client: Client, address: str) -> int:
-    caches["kept"].clear()
+    caches["answers"].clear()
     with CaptureQueriesContext(connection) as queries:
         assert client.get(address).status_code == 200
     return len(queries)

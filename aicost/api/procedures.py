@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from aicost import queries
 from aicost.api import schemas, serializers
 from aicost.api.registry import PROCEDURES, procedure
-from aicost.cache import Span, kept, key_of
+from aicost.cache import Span, get_or_make, key_of
 from aicost.formatting import text as formats
 from billing import clock, periods
 from billing.budgets import checks, limits
@@ -37,7 +37,7 @@ def _cached_read(span: Span) -> Callable[[Function], Function]:
         def read(caller: Caller, params: schemas.OfProject) -> Any:
             project = project_for(caller, params.projectId)
             question = f"{function.__name__} {params.model_dump(exclude_unset=True)!a}"
-            return kept(key_of(question, span, project), lambda: function(project, params))
+            return get_or_make(key_of(question, span, project), lambda: function(project, params))
 
         return read
 
@@ -86,7 +86,7 @@ def get_cross_project_summary(caller: Caller) -> schemas.CrossProjectSummary:
     """This month's spend of every product that the caller owns, each in its own billing zone."""
     caller.require("read")
     projects = list(caller.owned())
-    return kept(key_of("cross-project summary", "minute", *projects), lambda: _summary_of(projects))
+    return get_or_make(key_of("cross-project summary", "minute", *projects), lambda: _summary_of(projects))
 
 
 def _summary_of(projects: list[Project]) -> schemas.CrossProjectSummary:

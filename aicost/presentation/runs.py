@@ -105,7 +105,7 @@ def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRo
             label=row.label,
             color=row.color,
             run_id=row.run_id,
-            run_url=run_urls.run_below(runs, row.run_id),
+            run_url=run_urls.run_url_under(runs, row.run_id),
             job_id=row.job_id,
             model=row.model,
             input=html.tokens(row.input_tokens),

@@ -1,7 +1,7 @@
-"""The read side: every figure that pages and procedures show, from the rollups, each by one function.
+"""The read side: one function for each figure that pages and procedures show, computed from the rollups.
 
-Costs are whole nano-dollars, tokens and jobs whole numbers, days and months in the project's
-billing zone. `month` is the first day of a month, the present one where it is left out.
+Costs are in whole nano-dollars, and tokens and jobs are whole numbers. Days and months are in the project's
+billing zone. `month` is the first day of a month and defaults to the current month.
 """
 
 from aicost.queries.budget import BudgetPage, budget_history, budget_page, every_budget_change, limit_now

@@ -1,4 +1,4 @@
-"""The page of a product's alerts: settings, passed thresholds, and the log of deliveries."""
+"""A product's alerts page: settings, passed thresholds, and the log of deliveries."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -24,14 +24,14 @@ class AlertsPage:
     recipients: list[str]
     """Email addresses. Empty if the server can't send email."""
     passed: dict[int, BudgetAlert]
-    """The present month's passed thresholds, by percent."""
+    """The thresholds passed in the current month, by percent."""
     deliveries: list[AlertDelivery]
     more: bool
     """Whether there are older deliveries."""
 
 
 def alerts_page(project: Project, number: int) -> AlertsPage:
-    """Page `number` (from 1) of the log of deliveries, newest first."""
+    """The alerts page, with page `number` (from 1) of the delivery log, newest first."""
     chosen = channels.chosen(project)
     email_works = channels.email_works()
     month = clock.this_month(project)
@@ -54,7 +54,7 @@ def _passed(project: Project, month: date) -> dict[int, BudgetAlert]:
 
 
 def deliveries(project: Project, page: int) -> tuple[list[AlertDelivery], bool]:
-    """A page of the log, newest first, and whether there are older ones."""
+    """A page of the delivery log, newest first, and whether there are older deliveries."""
     log = AlertDelivery.objects.filter(project=project).select_related("alert").order_by("-created_at", "-pk")
     found = list(log[(page - 1) * PAGE : page * PAGE + 1])
     return found[:PAGE], len(found) > PAGE

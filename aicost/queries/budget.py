@@ -1,4 +1,4 @@
-"""The page of a product's budget: this month against its limit, reservations, and the limit's history."""
+"""A product's budget page: this month against its limit, reservations, and the limit's history."""
 
 from dataclasses import dataclass
 
@@ -34,15 +34,15 @@ def budget_page(project: Project) -> BudgetPage:
 
 
 def budget_history(project: Project) -> list[BudgetChange]:
-    """The last changes of a project's limit and policy, newest first."""
+    """The latest 100 changes of a project's limit and policy, newest first."""
     return list(every_budget_change(project)[:BUDGET_CHANGES])
 
 
 def every_budget_change(project: Project) -> QuerySet[BudgetChange]:
-    """All of them, newest first."""
+    """All changes of a project's limit and policy, newest first."""
     return BudgetChange.objects.filter(project=project).select_related("changed_by")
 
 
 def limit_now(project: Project) -> int | None:
-    """The limit in force, in nano-dollars."""
+    """The limit in force, in nano-dollars, or None."""
     return limits.limits_now([project]).get(project.pk)

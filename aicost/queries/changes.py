@@ -1,4 +1,4 @@
-"""What changed: a month against the same days before, by agent type, and why."""
+"""A month compared with the same days of the month before: what changed by agent type, and why."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class AgentTypeChange:
 
 @dataclass(frozen=True)
 class Changes:
-    """`days` of the month so far, or all of it, against the same of the month before."""
+    """The days of a month up to today, compared with the same days of the month before."""
 
     days: tuple[date, date]
     days_before: tuple[date, date]
     agents: list[AgentTypeChange]
-    """The largest change first, whatever its direction, then by label."""
+    """By size of the change in either direction, largest first, then by label."""
 
     @property
     def before(self) -> int:
@@ -47,27 +47,29 @@ class Changes:
 
 
 def changes(project: Project, month: date | None = None) -> Changes:
-    """In one query of the days of agent types."""
+    """Compare a month with the one before, in one query of the daily rollups."""
     now = today(project)
-    shown = month or periods.month_of(now)
-    days = shown, min(periods.last_day(shown), now)
-    before = periods.same_days_before(shown, now)
+    start = month or periods.month_of(now)
+    days = start, min(periods.last_day(start), now)
+    before = periods.same_days_before(start, now)
     works: defaultdict[tuple[str, str, str], dict[bool, Work]] = defaultdict(dict)
-    for *agent, is_after, jobs, tokens, cost in _sums(project, shown, days, before):
+    for *agent, is_after, jobs, tokens, cost in _sums(project, start, days, before):
         works[tuple(agent)][is_after] = Work(int(jobs), int(tokens), int(cost))
-    found = [_change(*agent, of.get(False, Work()), of.get(True, Work())) for agent, of in works.items()]
-    found.sort(key=lambda one: (-abs(one.parts.whole), one.label, one.agent_type))
+    found = [
+        _change(*agent, work.get(False, Work()), work.get(True, Work())) for agent, work in works.items()
+    ]
+    found.sort(key=lambda change: (-abs(change.parts.whole), change.label, change.agent_type))
     return Changes(days, before, [one for one in found if one.before != one.after])
 
 
-def _sums(project: Project, shown: date, days: tuple[date, date], before: tuple[date, date]) -> Any:
-    """Agent type, whether it is of the month shown, and the numbers of `Work`."""
+def _sums(project: Project, start: date, days: tuple[date, date], before: tuple[date, date]) -> Any:
+    """Rows of agent type, whether the days belong to the later month, and the numbers of `Work`."""
     return (
         DailyAgentSpend.objects.filter(project=project)
         .filter(Q(day__range=days) | Q(day__range=before))
         .values_list(
             *("agent_type__label", "agent_type__color", "agent_type__slug"),
-            ExpressionWrapper(Q(day__gte=shown), BooleanField()),
+            ExpressionWrapper(Q(day__gte=start), BooleanField()),
         )
         .annotate(
             sum_jobs=Sum("jobs"), tokens=Sum(F("input_tokens") + F("output_tokens")), cost=Sum("cost_nanos")

@@ -21,7 +21,7 @@ from products.models import Project
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a month's KPIs are compared with: whole days of the month before, both included."""
+    """What a month's KPIs are compared with: whole days of the month before, `first` and `last` included."""
 
     first: date
     last: date
@@ -29,35 +29,35 @@ class Baseline:
     tokens: int
     jobs: int
     budget: BudgetStatus | None
-    """These days' spend against the limit of their own month."""
+    """The spend of these days against the limit of their own month."""
 
 
 @dataclass(frozen=True)
 class MonthPage:
-    """What the dashboard shows of a month besides its tabs."""
+    """What the dashboard shows of a month outside the tabs."""
 
     summary: MonthSummary
     baseline: Baseline
     daily: list[Spend]
     forecast: BudgetForecast | None
-    """Of the present month alone."""
+    """Only for the current month."""
 
 
 def month_page(project: Project, days: int, month: date | None = None) -> MonthPage:
-    """Summary, comparison, daily series and forecast together: three queries, in the present month four."""
+    """Summary, comparison, daily series and forecast in three queries, or four for the current month."""
     start = month or this_month(project)
     first, last = periods.same_days_before(start, today(project))
     limits = budget_limits.limits_of(project, [start, periods.month_of(first)])
     span = day_range(project, days, month)
-    present = start == this_month(project)
-    earliest = [first, span[0], *([earliest_day(project)] if present else [])]
+    is_current = start == this_month(project)
+    earliest = [first, span[0], *([earliest_day(project)] if is_current else [])]
     found = days_with_usage(project, min(earliest), span[-1])
     summary = summary_of(project, start, limits[start])
     return MonthPage(
         summary=summary,
         baseline=_baseline(first, last, found, limits[periods.month_of(first)]),
         daily=filled(span, found),
-        forecast=budget_forecast(project, summary, found) if present else None,
+        forecast=budget_forecast(project, summary, found) if is_current else None,
     )
 
 
@@ -75,23 +75,23 @@ def _baseline(first: date, last: date, found: dict[date, Spend], limit: int | No
 
 
 Panel = MonthSummary | list[Spend] | list[RunCost] | list[Deduction]
-"""What one tab shows: agent types (of the summary), months, top runs, or recent deductions."""
+"""What one tab shows: agent types (in the summary), months, top runs, or recent deductions."""
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What the whole dashboard shows of a month, with the open tab."""
+    """Everything the dashboard shows of a month, including the open tab."""
 
     page: MonthPage
     panel: Panel
     changes: Changes
     unpriced: list[UnpricedModel]
     reserved: Held | None
-    """None where nothing can be reserved: without a limit, and in a past month."""
+    """None if nothing can be reserved: there is no limit, or the month is past."""
 
 
 def dashboard(project: Project, tab: str, days: int, month: date | None = None) -> Dashboard:
-    """`tab` is a key of `PANELS`, `days` the length of the daily chart; the default is the present month."""
+    """`tab` is a key of `PANELS`, `days` the length of the chart. `month` defaults to the current one."""
     page = month_page(project, days, month)
     summary = page.summary
     return Dashboard(
@@ -106,7 +106,7 @@ def dashboard(project: Project, tab: str, days: int, month: date | None = None) 
 def panel(
     project: Project, tab: str, month: date | None = None, summary: MonthSummary | None = None
 ) -> Panel:
-    """Queries the open tab only. `summary` is the month's, if the caller has it already."""
+    """The data of one tab. Pass the month's `summary` if you have it, to save a query."""
     if tab == "agents" and summary is not None:
         return summary
     return PANELS[tab](project, month)

@@ -1,4 +1,4 @@
-"""How a product's month will end, and what the jobs that are running now may add."""
+"""The forecast of a product's current month, and what the running jobs may add to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from billing.clock import today
 from products.models import AgentJob, Project, Status
 
 SILENCE = timedelta(hours=24)
-"""A job of which nothing was told for so long is taken for lost, not for running."""
+"""After this long without an event, a running job counts as lost."""
 
 
 @dataclass(frozen=True)
 class RunningJobs:
     jobs: int
     exposure: int | None
-    """What they usually cost together; None where no job of their kind finished this month or last."""
+    """Their usual cost in total. None if no job of their agent types finished this month or last."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,13 @@ class BudgetForecast:
 def budget_forecast(
     project: Project, summary: MonthSummary, days: Mapping[date, Spend] | None = None
 ) -> BudgetForecast:
-    """Of the present month, which `summary` is. `days` are those from `earliest_day` on, where known."""
-    day = today(project)
+    """The forecast of the current month. `summary` is that month's.
+
+    Pass the `days` from `earliest_day` to today if you have them, to save a query.
+    """
     if days is None:
-        days = days_with_usage(project, earliest_day(project), day)
-    costs = {one: spend.cost for one, spend in days.items()}
+        days = days_with_usage(project, earliest_day(project), today(project))
+    costs = {day: spend.cost for day, spend in days.items()}
     limit = summary.budget.limit_nanos if summary.budget else None
     return BudgetForecast(
         month=summary.month,
@@ -53,27 +55,28 @@ def budget_forecast(
     )
 
 
-def days_looked_back_on(projects: Sequence[Project]) -> dict[int, dict[date, int]]:
-    """What the forecast of each project looks at, by project id, in one query."""
-    # Zones stand on different days: a day more than a project needs changes nothing in its forecast.
+def costs_for_forecasts(projects: Sequence[Project]) -> dict[int, dict[date, int]]:
+    """The daily costs that each project's forecast is based on, by project id, in one query."""
+    # Today differs between time zones. A day more than a project needs does not change its forecast.
     first, last = min(map(earliest_day, projects)), max(map(today, projects))
     return costs_by_day([project.pk for project in projects], first, last)
 
 
 def outlook(project: Project, costs: Mapping[date, int], limit: int | None) -> Forecast | NotYet:
-    """How the present month will end; `costs` are of the days that the forecast looks back on."""
+    """The forecast of the current month. `costs` has the cost of each day since `earliest_day` with usage."""
     elapsed = periods.part_of_day(timezone.now(), periods.zone(project.time_zone))
     return forecast.forecast(costs, today(project), elapsed, limit)
 
 
 def earliest_day(project: Project) -> date:
+    """The first day that the forecast is based on."""
     return forecast.first_day(today(project))
 
 
 def _running_jobs(project: Project, usual_costs: Mapping[str, int]) -> RunningJobs:
-    heard_since = timezone.now() - SILENCE
+    cutoff = timezone.now() - SILENCE
     running = AgentJob.objects.filter(
-        project=project, status=Status.RUNNING, last_event_at__gte=heard_since
+        project=project, status=Status.RUNNING, last_event_at__gte=cutoff
     ).values_list("agent_type__slug")
     rows = list(running.annotate(number=Count("pk")).order_by())
     known = [number * usual_costs[kind] for kind, number in rows if kind in usual_costs]

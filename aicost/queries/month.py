@@ -1,4 +1,4 @@
-"""A month: its sums by agent type, and its budget."""
+"""The summary of a month: totals by agent type, and the budget."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from products.models import Project
 
 @dataclass(frozen=True)
 class AgentTypeSpend:
-    """An agent type's part of a month. `jobs` are those that finished in it."""
+    """An agent type's share of a month. `jobs` counts the jobs that finished in the month."""
 
     agent_type: str
     label: str
@@ -28,7 +28,7 @@ class AgentTypeSpend:
     succeeded_jobs: int
     unpriced: int
     failed_cost: int = 0
-    """The part of the cost that went into jobs that failed."""
+    """The part of the cost spent on failed jobs."""
     cancelled_cost: int = 0
 
     @property
@@ -37,7 +37,7 @@ class AgentTypeSpend:
 
     @property
     def success_rate(self) -> float:
-        """0 to 1; 0 where no job finished."""
+        """From 0 to 1. 0 if no job finished."""
         return self.succeeded_jobs / self.jobs if self.jobs else 0.0
 
 
@@ -49,12 +49,12 @@ class MonthSummary:
     output_tokens: int
     jobs: int
     unpriced: int
-    """Deductions whose cost is not known, and in no figure."""
+    """The number of deductions whose cost is unknown. No total includes them."""
     agents: list[AgentTypeSpend]
     """By cost, highest first, then label."""
     budget: BudgetStatus | None
     before: "MonthSummary | None"
-    """The whole month before, without its limit."""
+    """The whole month before, without its budget."""
 
     @property
     def tokens(self) -> int:
@@ -78,7 +78,7 @@ class MonthSummary:
 
     @property
     def usual_costs(self) -> dict[str, int]:
-        """What a finished job of an agent type cost on average, in this month and the one before."""
+        """The average cost of a finished job in this month and the one before, by agent type."""
         costs: defaultdict[str, int] = defaultdict(int)
         jobs: defaultdict[str, int] = defaultdict(int)
         for agent in [*self.agents, *(self.before.agents if self.before else ())]:
@@ -87,17 +87,17 @@ class MonthSummary:
         return {name: max(costs[name], 0) // number for name, number in jobs.items() if number}
 
     def share(self, agent: AgentTypeSpend) -> float:
-        """Percent of the month's cost."""
+        """The agent type's cost in percent of the month's."""
         return money.percent(agent.cost, self.cost)
 
 
 def dollars_each(cost: int, number: int) -> float | None:
-    """A cost by what it was spent on, in dollars; None where that is nothing."""
+    """The average of `cost` over `number` items, in dollars. None if there are no items."""
     return money.dollars(round(cost / number)) if number else None
 
 
 def month_summary(project: Project, month: date | None = None) -> MonthSummary:
-    """With the month's limit in the same query; an empty month needs a second one."""
+    """One query, including the month's limit. A month without usage needs a second query."""
     month = month or this_month(project)
     rows = list(_rows(project, month).annotate(limit=limits.limit_in_force(project, month)))
     limit = limits.nanos_of(rows[0]["limit"]) if rows else limits.limit_of(project, month)
@@ -105,7 +105,7 @@ def month_summary(project: Project, month: date | None = None) -> MonthSummary:
 
 
 def summary_of(project: Project, month: date, limit: int | None) -> MonthSummary:
-    """`month_summary` where the month's limit is known already."""
+    """`month_summary` for callers that already know the month's limit."""
     return _summary(month, _rows(project, month), limit)
 
 
@@ -135,10 +135,10 @@ def _summed(
 
 
 def _rows(project: Project, month: date) -> Any:
-    """The agent types of a month and of the one before."""
-    # Those of the project alone: by their ids PostgreSQL would read the agent types of all projects.
-    ours = MonthlySpend.objects.filter(project=project, agent_type__project=project)
-    return ours.filter(month__in=[periods.shift(month, -1), month]).values(
+    """The agent types' rollups of a month and the one before."""
+    # Filter agent types by project, too: joining by id alone, PostgreSQL would read those of all projects.
+    spends = MonthlySpend.objects.filter(project=project, agent_type__project=project)
+    return spends.filter(month__in=[periods.shift(month, -1), month]).values(
         *("month", "agent_type__slug", "agent_type__label", "agent_type__color", "cost_nanos"),
         *("input_tokens", "output_tokens", "succeeded_jobs", "failed_jobs", "cancelled_jobs", "unpriced"),
         *("failed_cost_nanos", "cancelled_cost_nanos"),
@@ -164,14 +164,14 @@ def _agent(row: dict[str, Any]) -> AgentTypeSpend:
 @dataclass(frozen=True)
 class UnpricedModel:
     model: str
-    """As usage told it; "" where it told none."""
+    """As reported. "" if the usage named no model."""
     transactions: int
     input_tokens: int
     output_tokens: int
 
 
 def unpriced_models(project: Project, month: date | None = None) -> list[UnpricedModel]:
-    """The most frequent first, then by name."""
+    """Models of usage without a cost, by number of transactions, highest first, then by name."""
     rows = UnpricedUsage.objects.filter(project=project, month=month or this_month(project))
     found = rows.order_by("-transactions", "model")
     return [

@@ -1,4 +1,4 @@
-"""A product's credits coming in, what is left of them, and how long that lasts."""
+"""A product's incoming credits, the balance, and how long it will last."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,17 +17,17 @@ class CreditsIn:
 
 @dataclass(frozen=True)
 class Revenue:
-    """Credits coming in, what is left of them, and how long that lasts."""
+    """Incoming credits, the balance, and how long it will last."""
 
     months: list[CreditsIn]
-    """Newest first; only months in which something came in."""
+    """Newest first. Months without incoming credits are left out."""
     balance: int
     spent_in_30_days: int
     """Spend of the last 30 full days."""
 
     @property
     def days_left(self) -> float | None:
-        """At the rate of the last 30 full days; None where nothing was spent in them."""
+        """At the rate of the last 30 full days. None if nothing was spent in them."""
         if self.spent_in_30_days <= 0:
             return None
         return max(self.balance * 30 / self.spent_in_30_days, 0.0)
@@ -45,7 +45,7 @@ def revenue(project: Project) -> Revenue:
     days = DailySpend.objects.filter(project=project, day__range=(yesterday - timedelta(days=29), yesterday))
     return Revenue(
         months=months,
-        # Summed here and not in SQL, whose whole numbers end at 64 bits.
+        # Summed here because SQL integers are limited to 64 bits.
         balance=sum(row.purchased + row.granted for row in months) - sum(spent),
         spent_in_30_days=sum(days.values_list("cost_nanos", flat=True)),
     )

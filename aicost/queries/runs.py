@@ -16,15 +16,15 @@ from products.models import AgentJob, PipelineRun, Project
 
 PAGE = 50
 TOP_RUNS = 5
-PORTION = 2_000
-"""Runs that are asked for at once where all are wanted."""
+BATCH = 2_000
+"""Runs fetched at a time by `every_run`."""
 JOBS_SHOWN = 200
 DEDUCTIONS_SHOWN = 200
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """A run with its spend: of one month among the top runs, of all time in lists of runs."""
+    """A run with its spend: of one month in the list of top runs, of all time elsewhere."""
 
     run_id: str
     status: str
@@ -38,10 +38,10 @@ class RunCost:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page of runs begins: after the run that started then and has that id."""
+    """Where a page of runs begins: after the run with this start and id."""
 
     started_at: datetime | None
-    """None where no start is known."""
+    """None if the start is unknown."""
     run_id: str
 
 
@@ -49,28 +49,28 @@ class Cursor:
 class RunPage:
     runs: list[RunCost]
     older: Cursor | None
-    """Where the next page begins; None on the last."""
+    """Where the next page begins. None on the last page."""
 
 
 def run_page(project: Project, after: Cursor | None = None) -> RunPage:
-    """Runs, newest start first, then run id; those of which no start is known come last."""
+    """Runs by start, newest first, then run id. Runs with an unknown start come last."""
     return _page(project, after, PAGE)
 
 
-def _page(project: Project, after: Cursor | None, most: int) -> RunPage:
-    started = _started(project, after)[: most + 1] if after is None or after.started_at else []
+def _page(project: Project, after: Cursor | None, size: int) -> RunPage:
+    started = _started(project, after)[: size + 1] if after is None or after.started_at else []
     found = list(started)
-    if len(found) <= most:
-        found += _not_started(project, after)[: most + 1 - len(found)]
-    shown = found[:most]
-    older = Cursor(shown[-1].started_at, shown[-1].run_id) if len(found) > most else None
-    return RunPage(_with_spend(project, shown), older)
+    if len(found) <= size:
+        found += _not_started(project, after)[: size + 1 - len(found)]
+    runs = found[:size]
+    older = Cursor(runs[-1].started_at, runs[-1].run_id) if len(found) > size else None
+    return RunPage(_with_spend(project, runs), older)
 
 
 def _started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
     runs = PipelineRun.objects.filter(project=project, started_at__isnull=False)
     if after:
-        # Said so that an index begins there: "earlier, or then and of a later id" would be read from the top.
+        # The redundant first filter lets an index scan begin here. With the OR alone, it begins at the top.
         runs = runs.filter(started_at__lte=after.started_at).filter(
             Q(started_at__lt=after.started_at) | Q(run_id__gt=after.run_id)
         )
@@ -85,10 +85,10 @@ def _not_started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun
 
 
 def every_run(project: Project) -> Iterator[RunCost]:
-    """All of them as `run_page` orders them, so many at a time."""
+    """All runs in the order of `run_page`, fetched in batches."""
     after: Cursor | None = None
     while True:
-        page = _page(project, after, PORTION)
+        page = _page(project, after, BATCH)
         yield from page.runs
         if page.older is None:
             return
@@ -120,7 +120,7 @@ def _run_cost(run: PipelineRun, spend: dict[str, Any]) -> RunCost:
 
 
 def top_runs(project: Project, month: date | None = None) -> list[RunCost]:
-    """The month's five costliest runs, ties by latest start, then run id."""
+    """The month's five most expensive runs. Ties are ordered by start, newest first, then run id."""
     rows = RunSpend.objects.filter(project=project, month=month or this_month(project)).order_by(
         "-cost_nanos", F("run__started_at").desc(nulls_last=True), "run__run_id"
     )
@@ -167,17 +167,17 @@ class JobCost:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """A run with its costliest jobs and its newest deductions, as many as a page can show."""
+    """A run with its most expensive jobs and newest deductions, at most 200 of each."""
 
     run: RunCost
     jobs: list[JobCost]
     deductions: list[Deduction]
     refunded: int
-    """Nano-dollars given back on the run's jobs."""
+    """Nano-dollars refunded on the run's jobs."""
 
 
 def run_detail(project: Project, run_id: str) -> RunDetail:
-    """Raises `Http404` where the project has no such run."""
+    """Raises `Http404` if the project has no such run."""
     run = run_named(project, run_id)
     refunds = _ledger_of(run).filter(kind=Kind.REFUND).aggregate(total=Sum("amount_nanos", default=0))
     return RunDetail(
@@ -189,9 +189,9 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
 
 
 def run_named(project: Project, run_id: str) -> PipelineRun:
-    """Raises `Http404` where the project has no such run."""
+    """Raises `Http404` if the project has no such run."""
     named = PipelineRun.objects.filter(project=project, run_id=run_id)
-    # PostgreSQL knows no text with a NUL, and can't be asked for one.
+    # PostgreSQL can't store text with a NUL, and rejects queries for it.
     run = None if "\0" in run_id else named.first()
     if not run:
         raise Http404("No such pipeline run.")
@@ -204,12 +204,12 @@ def _ledger_of(run: PipelineRun) -> LedgerQuerySet:
 
 
 def deductions_of(run: PipelineRun) -> LedgerQuerySet:
-    """Newest first."""
+    """The run's deductions, newest first."""
     return _ledger_of(run).deductions().order_by("-occurred_at", "event_id")
 
 
-def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
-    """A run's jobs, the costliest first."""
+def jobs_of(run: PipelineRun, limit: int | None = None) -> Iterator[JobCost]:
+    """A run's jobs, the most expensive first, at most `limit`."""
     deducted = Q(transactions__kind=Kind.DEDUCTION)
     columns = (
         *("job_id", "agent_type__slug", "agent_type__label", "agent_type__color"),
@@ -229,12 +229,12 @@ def jobs_of(run: PipelineRun, most: int | None = None) -> Iterator[JobCost]:
     }
     jobs = (
         AgentJob.objects.filter(project=run.project_id, run=run)
-        # Columns and no objects: those are grouped by their id, which is not on every database the key.
+        # Columns, not model instances: Django groups those by id, which is not the key on every database.
         .values_list(*columns)
         .annotate(**sums)
         .order_by(F("refunded") - F("spent"), "job_id")
     )
     return (
-        JobCost(*[*told, lines, int(into), int(out), int(spent) - int(refunded)])
-        for *told, lines, into, out, spent, refunded in jobs[:most].iterator(chunk_size=2_000)
+        JobCost(*[*job, lines, int(into), int(out), int(spent) - int(refunded)])
+        for *job, lines, into, out, spent, refunded in jobs[:limit].iterator(chunk_size=2_000)
     )

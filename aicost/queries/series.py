@@ -1,4 +1,4 @@
-"""Spend by day and by month, zero-filled, oldest first."""
+"""Spend by day and by month, oldest first, with zeros for empty periods."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from products.models import Project
 
 @dataclass(frozen=True)
 class Spend:
-    """Cost, tokens and finished jobs of a day or month, named by its first day."""
+    """Cost, tokens and finished jobs of a day, or of the month that begins on `start`."""
 
     start: date
     cost: int = 0
@@ -24,13 +24,13 @@ class Spend:
 
 
 def monthly_trend(project: Project, month: date | None = None) -> list[Spend]:
-    """Six months ending with `month`, oldest first, empty ones as zeros."""
+    """Six months ending with `month`, oldest first, with zeros for empty months."""
     months = periods.months_ending(month or this_month(project), periods.TREND_MONTHS)
     return trends([project.pk], months)[project.pk]
 
 
 def trends(projects: Iterable[int], months: list[date]) -> dict[int, list[Spend]]:
-    """The months of each project, zero-filled."""
+    """These months of each project, by project id, with zeros for empty months."""
     projects = list(projects)
     rows = MonthTotal.objects.filter(project__in=projects, month__range=(months[0], months[-1])).values_list(
         "project_id", "month", "cost_nanos", "input_tokens", "output_tokens", "jobs"
@@ -43,9 +43,9 @@ def trends(projects: Iterable[int], months: list[date]) -> dict[int, list[Spend]
 
 
 def daily_spend(project: Project, days: int, month: date | None = None) -> list[Spend]:
-    """The last 7, 14, 30 or 90 days, oldest first, empty ones as zeros.
+    """The last 7, 14, 30 or 90 days, oldest first, with zeros for empty days.
 
-    They end today or, for a past month, on its last day. Raises `ValidationError` naming `days`.
+    The last day is today, or the last day of a past `month`. Raises `ValidationError` naming `days`.
     """
     span = day_range(project, days, month)
     return filled(span, days_with_usage(project, span[0], span[-1]))
@@ -61,7 +61,7 @@ def day_range(project: Project, days: int, month: date | None) -> list[date]:
 
 
 def days_with_usage(project: Project, first: date, last: date) -> dict[date, Spend]:
-    """The days from `first` to `last` on which something was spent or finished."""
+    """The days from `first` to `last` with spend or a finished job, in one query."""
     rows = DailySpend.objects.filter(project=project, day__range=(first, last)).values_list(
         "day", "cost_nanos", "input_tokens", "output_tokens", "jobs"
     )
@@ -69,7 +69,7 @@ def days_with_usage(project: Project, first: date, last: date) -> dict[date, Spe
 
 
 def costs_by_day(projects: Iterable[int], first: date, last: date) -> dict[int, dict[date, int]]:
-    """What each project spent on which day, in one query; days and projects without usage are left out."""
+    """Each project's costs by day, in one query. Days and projects without usage are left out."""
     rows = DailySpend.objects.filter(project__in=projects, day__range=(first, last)).values_list(
         "project_id", "day", "cost_nanos"
     )

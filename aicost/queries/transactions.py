@@ -1,4 +1,4 @@
-"""Deductions with the run, job and agent type that they belong to, newest first."""
+"""Deductions with their run, job and agent type, newest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CHUNK = 2_000
 
 @dataclass(frozen=True)
 class Deduction:
-    """One line of the ledger with what it belongs to. Input tokens include cached ones."""
+    """A ledger line with its run, job and agent type. Input tokens include cached ones."""
 
     event_id: str
     run_id: str
@@ -30,13 +30,13 @@ class Deduction:
     input_tokens: int
     output_tokens: int
     cost: int
-    """With the cost that was missing at first and has been booked since."""
+    """Includes a cost that was missing at first and has been booked since."""
     unpriced: bool
     occurred_at: datetime
 
 
 def recent(project: Project, month: date | None = None) -> list[Deduction]:
-    """The last 50 deductions, newest first; with `month` the newest 50 before its end."""
+    """The latest 50 deductions, newest first. With `month`, the latest 50 before its end."""
     rows = CreditTransaction.objects.deductions().filter(project=project)
     if month:
         rows = rows.filter(occurred_at__lt=periods.month_end(month, periods.zone(project.time_zone)))
@@ -50,19 +50,20 @@ def newest(project: Project) -> datetime | None:
 
 
 def deductions(project: int, rows: LedgerQuerySet) -> list[Deduction]:
-    """Ledger rows of the project of that id, with their agent type and run."""
+    """The ledger rows of the project with this id, with their agent type and run."""
     return _with_jobs(project, list(_columns(project, rows)))
 
 
 def each_deduction(project: int, rows: LedgerQuerySet) -> Iterator[Deduction]:
-    """The same as a stream, however many."""
+    """`deductions` as a stream, for any number of rows."""
     found = _columns(project, rows).iterator(chunk_size=_CHUNK)
     while chunk := list(islice(found, _CHUNK)):
         yield from _with_jobs(project, chunk)
 
 
 def _columns(project: int, rows: LedgerQuerySet) -> Any:
-    # Asked for where it can be: of what had no price. By its number, or a cluster would ask all machines.
+    # Corrections are only looked up for rows without a price. Naming the project by id, not by a reference to
+    # the outer row, lets a cluster ask a single machine.
     corrected_by = corrections().filter(project=project).values("amount_nanos")
     booked_since = Case(When(cost_source=CostSource.UNPRICED, then=Subquery(corrected_by)))
     return rows.annotate(booked_since=booked_since).values_list(
@@ -73,14 +74,14 @@ def _columns(project: int, rows: LedgerQuerySet) -> Any:
 
 
 def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]:
-    """Jobs by a question of their own: many rows have one job, and to join each of them with its job, run and
-    agent type takes PostgreSQL longer than the rows themselves."""
+    # The jobs take a query of their own. Many rows share a job, and joining each row with its job, run and
+    # agent type would take PostgreSQL longer than reading the rows.
     if not rows:
         return []
     jobs = AgentJob.objects.filter(project=project, pk__in={row[0] for row in rows}).values_list(
         *("pk", "run__run_id", "job_id", "agent_type__slug", "agent_type__label", "agent_type__color")
     )
-    names = {pk: told for pk, *told in jobs}
+    names = {pk: columns for pk, *columns in jobs}
     return [_deduction(names[job], row) for job, *row in rows]
 
 

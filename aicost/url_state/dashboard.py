@@ -1,4 +1,4 @@
-"""What the dashboard shows, as its address says it: the open tab, the chart's days, the month."""
+"""The dashboard's state in its URL: the open tab, the number of days in the chart, and the month."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,11 +28,11 @@ class DashboardState:
     tab: str = "agents"
     days: int = 30
     past_month: date | None = None
-    """None while the present month is shown: its address stays good when the month turns."""
+    """None for the current month, so that its URL still works next month."""
 
     @classmethod
     def read(cls, project: Project, params: QueryDict) -> Self:
-        """Raises `ValidationError` naming what is wrong in the address."""
+        """Raises `ValidationError` naming the invalid URL parameter."""
         month = clock.month_from(project, params.get("month"))
         return cls(
             project,
@@ -50,7 +50,7 @@ class DashboardState:
         return clock.this_month(self.project)
 
     def to(self, **changes: Any) -> "DashboardState":
-        """The state one click away."""
+        """The state with these fields changed, as a link needs it."""
         if changes.get("past_month") == self.present_month:
             changes["past_month"] = None
         return replace(self, **changes)
@@ -60,11 +60,11 @@ class DashboardState:
         return reverse("ai-cost", args=[self.project.pk]) + self.query
 
     def fragment_url(self, name: str) -> str:
-        """Of `month`, `daily` or `tabs`."""
+        """`name` is `month`, `daily` or `tabs`."""
         return reverse(f"ai-cost-{name}", args=[self.project.pk]) + self.query
 
     def export_url(self, table: str, form: str) -> str:
-        """Of `csv` or `json`."""
+        """`form` is `csv` or `json`."""
         return reverse("export", args=[self.project.pk, table, form]) + self.query
 
     @property
@@ -74,7 +74,7 @@ class DashboardState:
 
     @property
     def query(self) -> str:
-        """Defaults are left out, so that each state has one address."""
+        """Leaves out defaults, so that each state has a single URL."""
         params = {}
         if self.tab != "agents":
             params["tab"] = self.tab
@@ -86,7 +86,7 @@ class DashboardState:
 
 
 def one_of(name: str, text: str, known: Mapping[str, Any]) -> Any:
-    """Raises `ValidationError` naming the parameter."""
+    """The value of `text` in `known`. Raises `ValidationError` naming the parameter if it is not in there."""
     if text not in known:
         raise ValidationError({name: f"must be one of {', '.join(known)}"})
     return known[text]
@@ -94,7 +94,7 @@ def one_of(name: str, text: str, known: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Link:
-    """A link of the dashboard: the page that it opens, and the fragment that htmx swaps instead."""
+    """A link on the dashboard: the page it opens, and the fragment that htmx loads instead."""
 
     id: str
     text: str

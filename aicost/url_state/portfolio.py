@@ -1,4 +1,4 @@
-"""What the portfolio shows, as its address says it: the order, and the budget states that are let through."""
+"""The portfolio's state in its URL: the sort order and the filter by budget state."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,22 +11,22 @@ from aicost.queries import Portfolio
 from aicost.url_state.dashboard import one_of
 from aicost.url_state.sorting import ORDERS, STATES, sort_and_filter
 
-USUAL = "-spend"
+DEFAULT_SORT = "-spend"
 _SORTS = {f"{minus}{name}": f"{minus}{name}" for name in ORDERS for minus in ("", "-")}
 _STATES = {name: name for name in STATES}
 
 
 @dataclass(frozen=True)
 class PortfolioState:
-    sort: str = USUAL
-    """A name of `ORDERS`, with a minus in front where the highest comes first."""
+    sort: str = DEFAULT_SORT
+    """A key of `ORDERS`, with a leading minus for descending order."""
     state: str = "all"
 
     @classmethod
     def read(cls, params: QueryDict) -> Self:
-        """Raises `ValidationError` naming what is wrong in the address."""
+        """Raises `ValidationError` naming the invalid URL parameter."""
         return cls(
-            sort=one_of("sort", params.get("sort", USUAL), _SORTS),
+            sort=one_of("sort", params.get("sort", DEFAULT_SORT), _SORTS),
             state=one_of("state", params.get("state", "all"), _STATES),
         )
 
@@ -39,14 +39,14 @@ class PortfolioState:
         return self.sort.startswith("-")
 
     def of(self, found: Portfolio) -> Portfolio:
-        """The products that are shown, in their order."""
+        """The products to show, filtered and sorted."""
         return sort_and_filter(found, self.order, descending=self.descending, state=self.state)
 
     def sorted_by(self, order: str) -> "PortfolioState":
-        """One click on a column away: names from A, figures from the highest; once more, the other way."""
-        usual = order if order == "name" else f"-{order}"
-        other = f"-{order}" if order == "name" else order
-        return replace(self, sort=other if self.sort == usual else usual)
+        """The state after a click on a column: names ascending, numbers descending, or else reversed."""
+        first = order if order == "name" else f"-{order}"
+        second = f"-{order}" if order == "name" else order
+        return replace(self, sort=second if self.sort == first else first)
 
     def only(self, state: str) -> "PortfolioState":
         return replace(self, state=state)
@@ -60,14 +60,14 @@ class PortfolioState:
         return reverse("portfolio-products") + self.query
 
     def export_url(self, form: str) -> str:
-        """Of `csv` or `json`."""
+        """`form` is `csv` or `json`."""
         return reverse("export-portfolio", args=[form]) + self.query
 
     @property
     def query(self) -> str:
-        """Defaults are left out, so that each state has one address."""
+        """Leaves out defaults, so that each state has a single URL."""
         params = {}
-        if self.sort != USUAL:
+        if self.sort != DEFAULT_SORT:
             params["sort"] = self.sort
         if self.state != "all":
             params["state"] = self.state

@@ -1,4 +1,4 @@
-"""Addresses of what has an awkward name: runs, whose ids are whatever was told. And pages of long lists."""
+"""URLs of runs, whose ids can be any text, and the paging parameters of long lists."""
 
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
@@ -17,23 +17,26 @@ def runs_url(project: Project) -> str:
 
 
 def run_url(project: Project, run_id: str) -> str:
-    return run_below(runs_url(project), run_id)
+    return run_url_under(runs_url(project), run_id)
 
 
-def run_below(runs: str, run_id: str) -> str:
-    """A run's page, where that of all runs is known. Browsers and proxies resolve empty, `.` and `..`
-    segments, encoded or not, so ids with one go into the query."""
+def run_url_under(runs: str, run_id: str) -> str:
+    """The URL of a run's page, given the URL of the list of runs.
+
+    Browsers and proxies resolve empty, `.` and `..` segments, even encoded ones. Ids with such a segment go
+    into the query string.
+    """
     if {"", ".", ".."}.isdisjoint(run_id.split("/")):
         return f"{runs}{quote(run_id, safe='')}/"
     return f"{runs}?{urlencode({'run': run_id})}"
 
 
 NO_START = "none"
-"""Instead of a time: amid the runs of which no start is known."""
+"""The value of `before` for a page that begins among the runs with an unknown start."""
 
 
 def older_url(project: Project, cursor: Cursor | None) -> str:
-    """The page of runs after the cursor; "" where there is none."""
+    """The URL of the page of runs after the cursor. "" without a cursor."""
     if cursor is None:
         return ""
     at = cursor.started_at
@@ -46,7 +49,7 @@ def read_cursor(params: QueryDict) -> Cursor | None:
     before = params.get("before")
     if before is None:
         return None
-    after = params.get("after", "").replace("\0", "")  # no id holds one, and PostgreSQL takes none
+    after = params.get("after", "").replace("\0", "")  # no id contains one, and PostgreSQL rejects it
     if before == NO_START:
         return Cursor(None, after)
     started = _instant(before)
@@ -56,16 +59,16 @@ def read_cursor(params: QueryDict) -> Cursor | None:
 
 
 def _instant(text: str) -> datetime | None:
-    """In UTC; None for what is no instant there, such as the first hours of the year 1 further east."""
+    """In UTC. None if the text is no time with an offset, or out of range in UTC."""
     try:
-        told = datetime.fromisoformat(text)
-        return told.astimezone(UTC) if told.tzinfo else None
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
 
 def page_from(text: str | None) -> int:
-    """Raises `ValidationError` naming `page` for anything but a plain number from 1."""
+    """The page number, 1 by default. Raises `ValidationError` naming `page` if it is not a number from 1."""
     if text is None:
         return 1
     if not (text.isascii() and text.isdecimal() and not text.startswith("0") and len(text) <= 6):

@@ -1,4 +1,4 @@
-"""Which products of a portfolio are shown, and in what order. Pure: asks the database nothing."""
+"""Filter and sort the products of a portfolio. Makes no queries."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -7,11 +7,11 @@ from typing import Any
 from aicost.queries.portfolio import Portfolio, ProjectSpend
 
 Value = Any
-"""What rows are ordered by; None where a product has no such figure."""
+"""What rows are sorted by. None if a product has no such figure."""
 
 
 def _budget_used(row: ProjectSpend) -> Fraction | None:
-    """Exact: percentages that differ beyond what is shown are no tie."""
+    """An exact fraction, because percentages that look equal once rounded may still differ."""
     return Fraction(row.budget.spent_nanos, row.budget.limit_nanos) if row.budget else None
 
 
@@ -28,7 +28,7 @@ def _forecast_of_limit(row: ProjectSpend) -> Fraction | None:
 ORDERS: dict[str, Callable[[ProjectSpend], Value]] = {
     "name": lambda row: row.project.name,
     "spend": lambda row: row.cost,
-    "share": lambda row: row.cost,  # each the same part of one total
+    "share": lambda row: row.cost,  # all are parts of the same total
     "budget": _budget_used,
     "forecast": _forecast,
     "forecast-budget": _forecast_of_limit,
@@ -44,7 +44,7 @@ STATES: dict[str, Callable[[ProjectSpend], bool]] = {
     "passing": lambda row: row.will_pass,
     "none": lambda row: row.budget is None,
 }
-"""`passing` are those whose limit is not reached yet but will be: green or yellow ones."""
+"""`passing` products are green or yellow now but forecast to pass their limit."""
 
 
 def _state(row: ProjectSpend) -> str | None:
@@ -52,15 +52,15 @@ def _state(row: ProjectSpend) -> str | None:
 
 
 def sort_and_filter(found: Portfolio, order: str, *, descending: bool, state: str) -> Portfolio:
-    """Ties by name, then id; products without the figure come last, whatever the direction."""
+    """Ties are sorted by name, then id. Products without the figure come last in either direction."""
     rows = [row for row in found.projects if STATES[state](row)]
     rows.sort(key=lambda row: (row.project.name, row.project.pk))
     value = ORDERS[order]
     known = [row for row in rows if value(row) is not None]
-    known.sort(key=value, reverse=descending)  # stable, in reverse, too
+    known.sort(key=value, reverse=descending)  # stable in reverse, too
     return Portfolio([*known, *(row for row in rows if value(row) is None)])
 
 
 def count_by_state(found: Portfolio) -> dict[str, int]:
-    """How many products each state has."""
+    """The number of products in each state."""
     return {name: sum(map(chosen, found.projects)) for name, chosen in STATES.items()}

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from aicost import queries
-from aicost.cache import Span, kept, key_of
+from aicost.cache import Span, get_or_make, key_of
 from aicost.http.decorators import page, respond_unless_cached, revalidated
 from aicost.presentation.dashboard import daily, month, tabs
 from aicost.url_state.dashboard import DashboardState
@@ -72,8 +72,8 @@ _CONTEXTS: dict[Name, Callable[[DashboardState], dict[str, Any]]] = {
 
 
 def _html(state: DashboardState, name: Name) -> SafeString:
-    """The fragment, rendered without the request so that it contains nothing about the viewer."""
-    return kept(_key(state, name), lambda: _rendered(state, name))
+    """Rendered without the request, so that nothing about the person who asks can be in it."""
+    return get_or_make(_key(state, name), lambda: _rendered(state, name))
 
 
 def _rendered(state: DashboardState, name: Name) -> SafeString:

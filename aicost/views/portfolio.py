@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from aicost import queries
-from aicost.cache import kept, key_of
+from aicost.cache import get_or_make, key_of
 from aicost.http.decorators import page
 from aicost.presentation import portfolio as portfolio_page
 from aicost.url_state.portfolio import PortfolioState
@@ -40,7 +40,7 @@ def _list(projects: Sequence[Project], state: PortfolioState) -> SafeString:
     """The list of these products. It contains their owners' names, so the cache key does, too."""
     owners = "\n".join(project.owner.get_username() for project in projects)
     key = key_of(f"products{state.query}\n{owners}", "minute", *projects)
-    return kept(key, lambda: _rendered(projects, state))
+    return get_or_make(key, lambda: _rendered(projects, state))
 
 
 def _rendered(projects: Sequence[Project], state: PortfolioState) -> SafeString:

@@ -26,7 +26,7 @@ def ask(database: str, product: str) -> dict[str, Asked]:
     from django.core.cache import caches
 
     with databases.using(database):
-        caches["of each"].clear()  # the products of the databases have the same numbers
+        caches["project figures"].clear()  # the products of the databases have the same numbers
         return {name: _asked(question) for name, question in _questions(product).items()}
 
 
