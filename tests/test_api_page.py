@@ -123,7 +123,7 @@ def test_limits_of_numbers_are_said(owner: Any) -> None:
 def test_what_help_quotes_as_code_is_code(owner: Any) -> None:
     page = page_of(owner)
     assert "<dd><code>YYYY-MM</code>; the current month if left out." in page
-    assert "a token the scope <code>write</code>." in page
+    assert "a token needs the scope <code>write</code>." in page
 
 
 def test_every_input_that_is_required_has_a_value_in_the_examples() -> None:
