@@ -1,4 +1,4 @@
-"""Exports show the figures of the pages, totals last, safe for spreadsheets, however large."""
+"""Exports: the same figures as the pages, totals last, safe for spreadsheets, streamed if large."""
 
 import csv
 import html
@@ -61,18 +61,18 @@ def rows(response: Any) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("table", dashboard_export.TABLES)
-def test_csv_and_json_say_the_same(get, busy, table):
+def test_csv_and_json_have_the_same_cells(get, busy, table):
     as_csv = rows(get("export", busy.pk, table, "csv"))
     as_json = json.loads(get("export", busy.pk, table, "json").content)
     assert as_csv[0] == list(as_json["total"])
     assert len(as_csv) == len(as_json["rows"]) + 2
-    for line, told in zip(as_csv[1:], [*as_json["rows"], as_json["total"]], strict=True):
-        cells = [tabular.safe(value) for value in told.values()]
+    for line, row in zip(as_csv[1:], [*as_json["rows"], as_json["total"]], strict=True):
+        cells = [tabular.safe(value) for value in row.values()]
         assert line == ["" if value is None else str(value) for value in cells]
 
 
 @pytest.mark.parametrize("query", ["", "?month=2026-02", "?range=7"])
-def test_totals_are_those_of_the_page(get, busy, query):
+def test_totals_match_the_page(get, busy, query):
     month = clock.month_from(busy, "2026-02") if "month" in query else None
     cost = queries.month_summary(busy, month).cost / 10**9
     assert float(rows(get("export", busy.pk, "agents", "csv", query=query))[-1][6]) == cost
@@ -83,7 +83,7 @@ def test_totals_are_those_of_the_page(get, busy, query):
     assert Decimal(ledger[-1][-1]) == Decimal(str(cost))
 
 
-def test_the_ledger_of_a_month_holds_every_line_of_it_in_order(get, busy):
+def test_the_ledger_export_has_every_transaction_of_the_month_in_order(get, busy):
     ledger = rows(get("export-ledger", busy.pk))
     assert ledger[0] == list(dashboard_export.LEDGER_COLUMNS)
     assert [line[0] for line in ledger[1:]] == ["'+c", "a", "b", "d", "e", "total"]
@@ -94,25 +94,25 @@ def test_the_ledger_of_a_month_holds_every_line_of_it_in_order(get, busy):
     assert by_id["a"]["occurredAt"] == NOW.isoformat().replace("+00:00", "Z")
 
 
-def test_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers(get, busy):
+def test_formulas_are_quoted_and_numbers_stay_numbers(get, busy):
     agents = rows(get("export", busy.pk, "agents", "csv"))
     assert "'=HYPERLINK()" in [line[0] for line in agents]
     assert [line[6] for line in agents if line[0] == "other"] == ["-0.25"]
     assert "'@r3" in [line[0] for line in rows(get("export", busy.pk, "runs", "csv"))]
 
 
-def test_unpriced_is_no_cost_of_nothing(get, busy):
+def test_the_cost_of_an_unpriced_transaction_is_empty_not_zero(get, busy):
     recent = rows(get("export", busy.pk, "recent", "csv"))
     assert [line[-1] for line in recent if line[0] == "e"] == [""]
 
 
-def test_portfolio_and_revenue(get, busy):
+def test_portfolio_and_revenue_have_totals(get, busy):
     assert rows(get("export-portfolio", "csv"))[-1][2] == "1.5"
     assert rows(get("export-revenue", busy.pk, "csv"))[-1] == ["total", "100.0", "0.0", "100.0"]
     assert json.loads(get("export-portfolio", "json").content)["rows"][0]["name"] == "Lighthouse"
 
 
-def test_strangers_get_nothing(client, busy, stranger):
+def test_strangers_get_no_figures(client, busy, stranger):
     client.force_login(stranger)
     for name, args in (
         ("export", ("agents", "csv")),
@@ -123,7 +123,7 @@ def test_strangers_get_nothing(client, busy, stranger):
     assert rows(client.get(reverse("export-portfolio", args=["csv"])))[-1][2] == "0.0"
 
 
-def test_what_is_not_there_is_404_and_what_is_wrong_400(client, busy, viewer):
+def test_an_unknown_export_is_404_and_an_invalid_month_400(client, busy, viewer):
     client.force_login(viewer)
     for args in (("nothing", "csv"), ("agents", "xlsx")):
         assert client.get(reverse("export", args=[busy.pk, *args])).status_code == 404
@@ -132,7 +132,7 @@ def test_what_is_not_there_is_404_and_what_is_wrong_400(client, busy, viewer):
     )
 
 
-def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
+def test_the_ledger_export_is_streamed_from_one_query(busy, django_assert_max_num_queries):
     for number in range(20):
         usage(busy, eventId=f"more-{number:02}")
     transactions = dashboard_export.ledger_lines(busy, clock.this_month(busy))
@@ -141,10 +141,10 @@ def test_the_ledger_is_read_as_a_stream(busy, django_assert_max_num_queries):
         assert len(list(transactions)) == 26
 
 
-# ---- Runs, one run, and limits
+# ---- Runs, a single run, and limits
 
 
-def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch):
+def test_the_runs_export_has_every_run_not_only_a_page(get, project, monkeypatch):
     monkeypatch.setattr(runs, "BATCH", 2)
     for number in range(5):
         start = f"2026-03-0{number + 1}T00:00:00Z"
@@ -161,7 +161,7 @@ def test_every_run_is_downloaded_whatever_a_page_holds(get, project, monkeypatch
     assert float(total[7]) == sum(float(line[7]) for line in transactions[1:-1])
 
 
-def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, project, monkeypatch):
+def test_runs_without_a_start_come_last_and_are_paged_without_gaps(get, project, monkeypatch):
     monkeypatch.setattr(runs, "PAGE", 2)
     monkeypatch.setattr(runs, "BATCH", 2)
     refunds = [event(kind="refund", runId=f"back {n}", jobId="j", costDollars="0.25") for n in range(5)]
@@ -180,7 +180,7 @@ def test_runs_without_a_start_fill_pages_of_their_own_and_none_is_lost(get, proj
 
 
 @pytest.mark.parametrize("table", ["jobs", "deductions"])
-def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, busy, table):
+def test_tables_of_a_run_match_in_csv_and_json_and_sum_to_its_cost(get, busy, table):
     as_csv = rows(get("export-run", busy.pk, table, "csv", query="?run=r1"))
     as_json = json.loads(
         b"".join(get("export-run", busy.pk, table, "json", query="?run=r1").streaming_content)
@@ -192,7 +192,7 @@ def test_a_runs_tables_say_the_same_as_csv_and_json_and_add_up_to_the_run(get, b
     assert len(as_csv) == len(as_json["rows"]) + 2
 
 
-def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
+def test_the_deductions_of_a_run_are_streamed(busy, monkeypatch):
     read: list[Any] = []
     make = transactions._deduction
     monkeypatch.setattr(transactions, "_deduction", lambda job, row: read.append(row) or make(job, row))
@@ -203,18 +203,18 @@ def test_the_deductions_of_a_run_are_read_as_a_stream(busy, monkeypatch):
     assert len(read) == 1
 
 
-def test_an_unpriced_deduction_of_a_run_has_no_cost(get, busy):
+def test_the_cost_of_an_unpriced_deduction_is_empty(get, busy):
     transactions = rows(get("export-run", busy.pk, "deductions", "csv", query="?run=r1"))
     assert {line[0]: line[-1] for line in transactions[1:]} == {"a": "1.25", "e": "", "total": "1.25"}
 
 
 @pytest.mark.parametrize("address", ["jobs.csv?run=none", "jobs.csv", "lines.csv?run=r1", "jobs.xml?run=r1"])
-def test_what_a_run_has_not_is_not_found(client, busy, viewer, address):
+def test_unknown_exports_of_a_run_are_404(client, busy, viewer, address):
     client.force_login(viewer)
     assert client.get(f"/dashboard/products/{busy.pk}/run/{address}").status_code == 404
 
 
-def test_odd_ids_of_runs_are_named_by_the_links_of_their_pages(client, busy, viewer):
+def test_links_to_the_exports_of_a_run_escape_odd_ids(client, busy, viewer):
     client.force_login(viewer)
     odd = "a/../b?c=d&e #é+ %2F"
     usage(busy, runId=odd, costDollars="2")
@@ -225,7 +225,7 @@ def test_odd_ids_of_runs_are_named_by_the_links_of_their_pages(client, busy, vie
     assert transactions[-1][-1] == "2.0"
 
 
-def test_the_history_of_limits_is_downloaded_with_who_and_why(get, busy, owner):
+def test_the_limits_export_says_who_changed_a_limit_and_why(get, busy, owner):
     limits.set_limit(busy, Decimal("99.5"), by=owner, note="=SUM()")
     limits.set_limit(busy, None, by=owner)
     cleared, first = rows(get("export-limits", busy.pk, "csv"))[1:-1]
@@ -237,7 +237,7 @@ def test_the_history_of_limits_is_downloaded_with_who_and_why(get, busy, owner):
     "before",
     ["", "yesterday", "2026-03-01T00:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"],
 )
-def test_a_page_of_runs_begins_at_an_instant_or_says_what_is_wrong(client, project, viewer, before):
+def test_an_invalid_cursor_of_the_runs_page_is_400_and_says_why(client, project, viewer, before):
     client.force_login(viewer)
     response = client.get(reverse("runs", args=[project.pk]), {"before": before, "after": "r1"})
     assert response.status_code == 400
@@ -245,14 +245,14 @@ def test_a_page_of_runs_begins_at_an_instant_or_says_what_is_wrong(client, proje
 
 
 @pytest.mark.parametrize("name", ["runs", "export-run"])
-def test_a_run_whose_id_nobody_could_tell_is_not_found(client, project, viewer, name):
+def test_a_run_id_with_a_null_character_is_404(client, project, viewer, name):
     client.force_login(viewer)
     args = {"runs": [], "export-run": ["jobs", "csv"]}[name]
     assert client.get(reverse(name, args=[project.pk, *args]), {"run": "a\0b"}).status_code == 404
     assert client.get(reverse("run", args=[project.pk, "a\0b"])).status_code == 404
 
 
-def test_a_page_of_runs_begins_after_any_text(client, project, viewer):
+def test_the_cursor_of_the_runs_page_accepts_any_run_id(client, project, viewer):
     client.force_login(viewer)
     address = reverse("runs", args=[project.pk])
     for before in ("none", "2026-03-01T00:00:00Z"):

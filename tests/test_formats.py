@@ -1,4 +1,4 @@
-"""Numbers, money and dates as the pages print them. Pure."""
+"""Numbers, money and dates as the pages print them."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,14 +17,14 @@ DOLLAR = 10**9
 ROOT = Path(__file__).parents[1]
 
 
-def test_money_has_cents_from_a_dollar_on() -> None:
+def test_money_from_a_dollar_up_has_two_decimals() -> None:
     assert formats.money(1_234_560_000_000) == "$1,234.56"
     assert formats.money(DOLLAR) == "$1.00"
     assert formats.money(12_345_000_000) == "$12.34"  # half to even
     assert formats.money(0) == "$0.00"
 
 
-def test_money_below_a_dollar_never_reads_as_nothing() -> None:
+def test_money_below_a_dollar_keeps_the_digits_it_needs() -> None:
     assert formats.money(DOLLAR // 2) == "$0.50"
     assert formats.money(825_000_000) == "$0.8250"
     assert formats.money(4_200_000) == "$0.0042"
@@ -34,11 +34,11 @@ def test_money_below_a_dollar_never_reads_as_nothing() -> None:
 
 
 @pytest.mark.parametrize("exponent", range(19))
-def test_no_amount_but_zero_reads_zero(exponent: int) -> None:
+def test_only_zero_reads_as_zero(exponent: int) -> None:
     assert set(formats.money(10**exponent)) & set("123456789")
 
 
-def test_money_is_negative_with_a_real_minus() -> None:
+def test_negative_money_has_a_minus_sign_not_a_hyphen() -> None:
     assert formats.money(-1_200_000_000) == "\u2212$1.20"
     assert formats.money(-7_500_000) == "\u2212$0.0075"
 
@@ -71,7 +71,7 @@ def test_percentages() -> None:
     assert formats.cut_percent(Decimal("99.9")) == "99.9\u00a0%"
 
 
-def test_changes_carry_their_sign() -> None:
+def test_changes_have_a_sign() -> None:
     assert formats.change(12.4) == "+12.4\u00a0%"
     assert formats.change(-3.0, "pts") == "\u22123.0\u00a0pts"
     assert formats.change(0.01) == "+<0.1\u00a0%"
@@ -96,13 +96,13 @@ def test_days_and_months() -> None:
     assert formats.day_span(date(2026, 10, 1), date(2026, 10, 28)) == "1–28 Oct"
 
 
-def test_instants_are_shown_in_the_billing_zone() -> None:
+def test_instants_are_printed_in_the_given_zone() -> None:
     late = datetime(2026, 11, 24, 23, 5, tzinfo=UTC)
     assert formats.instant(late, ZoneInfo("UTC")) == "24 Nov 2026, 23:05"
     assert formats.instant(late, ZoneInfo("Europe/Berlin")) == "25 Nov 2026, 00:05"
 
 
-def test_durations_have_two_units_at_most() -> None:
+def test_durations_have_at_most_two_units() -> None:
     assert formats.duration(0) == "0\u00a0s"
     assert formats.duration(61) == "1\u00a0min 1\u00a0s"
     assert formats.duration(3600) == "1\u00a0h"
@@ -110,7 +110,7 @@ def test_durations_have_two_units_at_most() -> None:
 
 
 @pytest.mark.parametrize("highest", [1, 3, 10, 999, DOLLAR, 47_990_000_000, 60 * DOLLAR, 10**18 + 1])
-def test_an_axis_has_at_most_four_lines_and_holds_its_highest_value(highest: int) -> None:
+def test_an_axis_has_at_most_four_steps_and_reaches_the_highest_value(highest: int) -> None:
     ticks = axis.ticks(highest)
     assert 1 <= len(ticks) - 1 <= 4
     assert ticks[0].nanos == 0
@@ -119,17 +119,17 @@ def test_an_axis_has_at_most_four_lines_and_holds_its_highest_value(highest: int
     assert len({tick.label for tick in ticks}) == len(ticks)
 
 
-def test_an_axis_without_spend_still_says_dollars() -> None:
+def test_an_axis_without_spend_goes_up_to_a_dollar() -> None:
     assert [tick.label for tick in axis.ticks(0)] == ["$0", "$0.25", "$0.50", "$0.75", "$1"]
 
 
-def test_bars_of_nothing_and_of_less_have_no_height() -> None:
+def test_zero_and_negative_bars_have_no_size() -> None:
     assert axis.from_above(0, 100) == axis.from_above(-5, 100) == "100"
     assert axis.width(-5, 100) == axis.width(0, 0) == "0"
     assert axis.percent_class(-5, 100) == 0
 
 
-def test_bars_of_something_can_be_seen() -> None:
+def test_the_smallest_positive_bar_is_visible() -> None:
     assert float(axis.from_above(1, 10**12)) < 100
     assert float(axis.width(1, 10**12)) > 0
     assert axis.percent_class(1, 10**12) == 1
@@ -142,12 +142,12 @@ def _luminance(color: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _contrast(one: str, other: str) -> float:
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
+def _contrast(color: str, background: str) -> float:
+    darker, lighter = sorted((_luminance(color), _luminance(background)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _pairs() -> dict[str, tuple[str, str]]:
+def _light_and_dark() -> dict[str, tuple[str, str]]:
     pairs = {}
     for line in (ROOT / "static/css/tokens.css").read_text().splitlines():
         if line.strip().startswith(".c-"):
@@ -157,12 +157,12 @@ def _pairs() -> dict[str, tuple[str, str]]:
     return pairs
 
 
-def test_the_stylesheet_draws_the_named_colours() -> None:
-    assert {name: light for name, (light, _) in _pairs().items()} == colors.LIGHT
+def test_the_stylesheet_has_the_named_colors() -> None:
+    assert {name: light for name, (light, _) in _light_and_dark().items()} == colors.LIGHT
 
 
 @pytest.mark.parametrize("name", colors.LIGHT)
-def test_named_colours_stand_out_in_light_and_dark(name: str) -> None:
-    light, dark = _pairs()[name]
+def test_named_colors_have_enough_contrast_in_light_and_dark(name: str) -> None:
+    light, dark = _light_and_dark()[name]
     assert _contrast(light, "#ffffff") >= 4.5
     assert _contrast(dark, "#16181d") >= 4.5

@@ -1,4 +1,4 @@
-"""Names as somebody hostile would choose them, at every address, in every export and in the log."""
+"""Hostile names on every page, in every export, in URLs and in headers."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 LONG = "x" * 10_000
 NAMES = {
-    "markup": "<img src=x onerror=alert(1)>",
+    "html": "<img src=x onerror=alert(1)>",
     "an attribute's end": "\" autofocus onfocus='alert(1)' x=\"",
     "a script's end": "</script><script>alert(1)</script>",
     "a formula": '=HYPERLINK("https://evil.example","x")',
@@ -33,7 +33,7 @@ NAMES = {
     "a template": "{{ settings.SECRET_KEY }}{% debug %}",
     "as long as it may be": "x" * 199 + "é",
 }
-"""Ids may hold all of these; lines of text and longer ones are refused at the door."""
+"""All of these are valid ids. Line breaks and longer ids are rejected on intake."""
 
 
 @pytest.fixture(params=NAMES)
@@ -43,11 +43,11 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def odd(owner: Any, name: str) -> Project:
-    """Everything in it that somebody may name is named so."""
+    """A product in which everything that people or senders can name has this name."""
     project = ProjectFactory(owner=owner, name=name)
-    told = {"runId": name, "jobId": name, "trigger": name[:100], "model": name[:100]}
-    usage(project, eventId=name, agentType=name[:100], **told)
-    usage(project, eventId=name[:-1] + "2", **{**told, "runId": name[:-1]}, costDollars=None)
+    names = {"runId": name, "jobId": name, "trigger": name[:100], "model": name[:100]}
+    usage(project, eventId=name, agentType=name[:100], **names)
+    usage(project, eventId=name[:-1] + "2", **{**names, "runId": name[:-1]}, costDollars=None)
     limits.set_limit(project, Decimal(1), by=owner, note=name)
     tokens.issue(owner, project=project, name=name[:100])
     project.refresh_from_db()
@@ -55,13 +55,13 @@ def odd(owner: Any, name: str) -> Project:
 
 
 @pytest.fixture
-def owners(owner: Any) -> Client:
+def owner_client(owner: Any) -> Client:
     client = Client()
     client.force_login(owner)
     return client
 
 
-def everywhere(project: Project) -> list[str]:
+def every_address(project: Project) -> list[str]:
     pages = [every.page_of(project.pk, page) for page in every.PAGES if page not in ("run", "export-run")]
     pages += [f"{every.page_of(project.pk, 'ai-cost')}?tab={tab}" for tab in ("trend", "runs", "recent")]
     pages += [reverse(page, args=args) for page, args in every.OWN.items()]
@@ -70,28 +70,28 @@ def everywhere(project: Project) -> list[str]:
     return [*pages, run_urls.run_url(project, run.run_id), f"{of_run}?{urlencode({'run': run.run_id})}"]
 
 
-def test_they_are_text_on_every_page(odd: Project, owners: Client, name: str) -> None:
-    shown = 0
-    for address in everywhere(odd):
-        response = owners.get(address)
+def test_odd_names_are_escaped_on_every_page(odd: Project, owner_client: Client, name: str) -> None:
+    appearances = 0
+    for address in every_address(odd):
+        response = owner_client.get(address)
         assert response.status_code == 200, address
         if response["Content-Type"].startswith("text/html"):
             page = response.content.decode()
-            assert not [mark for mark in MARKS if mark in page], address
-            shown += escape(name) in page
-    assert shown > 10
+            assert not [mark for mark in UNESCAPED if mark in page], address
+            appearances += escape(name) in page
+    assert appearances > 10
 
 
-MARKS = ("<img src=x", "<script>alert", "' x=\"", "onfocus='", 'HYPERLINK("')
-"""What stands in a page only where a name was not escaped."""
+UNESCAPED = ("<img src=x", "<script>alert", "' x=\"", "onfocus='", 'HYPERLINK("')
+"""Fragments that a page contains only if a name was not escaped."""
 
 
-def test_in_a_spreadsheet_they_are_text(odd: Project, owners: Client) -> None:
+def test_odd_names_are_text_in_spreadsheets(odd: Project, owner_client: Client) -> None:
     files = [reverse("export", args=[odd.pk, table, "csv"]) for table in every.EXPORTS]
     files += [every.page_of(odd.pk, page) for page in ("export-ledger", "export-runs", "export-limits")]
     files += [reverse("export-portfolio", args=["csv"])]
     for address in files:
-        response = owners.get(address)
+        response = owner_client.get(address)
         body = b"".join(response.streaming_content) if response.streaming else response.content
         for row in csv.reader(StringIO(body.decode())):
             for cell in row:
@@ -99,27 +99,27 @@ def test_in_a_spreadsheet_they_are_text(odd: Project, owners: Client) -> None:
                 assert not cell.startswith("-") or cell[1:].replace(".", "").isdigit(), (address, cell)
 
 
-def test_in_json_they_are_what_they_were(odd: Project, owners: Client, name: str) -> None:
-    table = json.loads(owners.get(reverse("export", args=[odd.pk, "recent", "json"])).content)
+def test_odd_names_are_unchanged_in_json(odd: Project, owner_client: Client, name: str) -> None:
+    table = json.loads(owner_client.get(reverse("export", args=[odd.pk, "recent", "json"])).content)
     assert {row["runId"] for row in table["rows"]} == {name, name[:-1]}
 
 
 @pytest.mark.parametrize(
     "text", [LONG, "a\nb", "a\r\nSet-Cookie: x=1", "a\0b", "\u2028", "\x1b[31m", "é" * 3000]
 )
-def test_in_an_address_they_find_nothing_and_break_nothing(
-    project: Project, owners: Client, text: str, caplog: pytest.LogCaptureFixture
+def test_odd_text_in_urls_is_rejected_without_errors(
+    project: Project, owner_client: Client, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    written = quote(text, safe="")
+    quoted = quote(text, safe="")
     product = reverse("product", args=[project.pk])
-    looked_for = [f"{product}pipelines/{written}/", f"{product}pipelines/?run={written}"]
-    looked_for += [f"/dashboard/products/{written}/ai-cost", f"{product}ai-cost/export/{written}.csv"]
-    looked_for += [f"{product}revenue.{written}", f"/portfolio.{written}", f"/{written}"]
-    for address in looked_for:
-        assert owners.get(address).status_code == 404, address[:80]
-    wrong = [f"{product}ai-cost?{key}={written}" for key in ("month", "range", "tab")]
-    for address in wrong:
-        assert owners.get(address).status_code == 400, address[:80]
-    response = owners.get("/", headers={"X-Request-ID": text})
+    unknown = [f"{product}pipelines/{quoted}/", f"{product}pipelines/?run={quoted}"]
+    unknown += [f"/dashboard/products/{quoted}/ai-cost", f"{product}ai-cost/export/{quoted}.csv"]
+    unknown += [f"{product}revenue.{quoted}", f"/portfolio.{quoted}", f"/{quoted}"]
+    for address in unknown:
+        assert owner_client.get(address).status_code == 404, address[:80]
+    invalid = [f"{product}ai-cost?{key}={quoted}" for key in ("month", "range", "tab")]
+    for address in invalid:
+        assert owner_client.get(address).status_code == 400, address[:80]
+    response = owner_client.get("/", headers={"X-Request-ID": text})
     assert "Set-Cookie" not in str(response.headers)

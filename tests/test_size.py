@@ -1,4 +1,4 @@
-"""A large product costs its readers no more queries than a small one."""
+"""Pages and procedures need no more queries for a large product than for a small one."""
 
 import re
 from collections import Counter
@@ -26,36 +26,38 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 BATCH = 1_000
 STREAMED = {"export-ledger", "export-runs"}
-"""Whole tables, read by the thousand lines or runs."""
-BEYOND_REACH = {"aiCost.setBudgetLimit": {"limitDollars": 900_000_000}}
-"""Or the larger product's spend would cross it, and an alert be written."""
+"""Exports of whole tables, which are read in batches."""
+UNREACHED_LIMIT = {"aiCost.setBudgetLimit": {"limitDollars": 900_000_000}}
+"""A limit that the large product doesn't reach: crossing it would add the queries of an alert."""
 
 
-def test_three_thousand_rows_cost_no_more_queries_than_ten(project: Project, owner: Any, viewer: Any) -> None:
-    _grow_and_compare(project, owner, viewer, 3_000)
+def test_three_thousand_rows_need_no_more_queries_than_ten(project: Project, owner: Any, viewer: Any) -> None:
+    _compare_small_and_large(project, owner, viewer, 3_000)
 
 
 @pytest.mark.long
-# Committed as they come: within one transaction PostgreSQL neither counts rows nor clears dead ones away.
+# Commit each batch: within a single transaction PostgreSQL neither updates statistics nor vacuums.
 @pytest.mark.django_db(transaction=True)
-def test_a_million_rows_cost_no_more_queries_than_ten(project: Project, owner: Any, viewer: Any) -> None:
-    _grow_and_compare(project, owner, viewer, 1_000_000)
+def test_a_million_rows_need_no_more_queries_than_ten(project: Project, owner: Any, viewer: Any) -> None:
+    _compare_small_and_large(project, owner, viewer, 1_000_000)
 
 
-def test_a_page_of_runs_is_read_from_where_it_begins(project: Project) -> None:
+def test_a_page_of_runs_starts_reading_at_its_cursor(project: Project) -> None:
     if connection.vendor != "sqlite":
-        pytest.skip("of a small table PostgreSQL reads any index; how SQLite does is a matter of words alone")
+        pytest.skip(
+            "PostgreSQL may choose any index for a small table; SQLite's choice doesn't depend on size"
+        )
     plan = runs._started(project, runs.Cursor(NOW, "run")).explain()
     assert re.search(r"SEARCH .* USING INDEX run_newest_first \(.*\bstarted_at<\?\)", plan), plan
 
 
-def _grow_and_compare(project: Project, owner: Any, viewer: Any, rows: int) -> None:
+def _compare_small_and_large(project: Project, owner: Any, viewer: Any, rows: int) -> None:
     _fill(project, range(10))
     small = _queries(project, owner, viewer)
     _fill(project, range(10, rows))
     project.refresh_from_db()
     large = _queries(project, owner, viewer)
-    # A few may be saved: a page of runs that is full asks for none without a start.
+    # Fewer are fine: a full page of runs doesn't query the runs without a start.
     assert {name: number for name, number in large.items() if number > small[name]} == {}
 
 
@@ -65,34 +67,38 @@ def _fill(project: Project, numbers: range) -> None:
 
 
 def _events(numbers: range) -> Iterator[UsageEvent]:
-    """Whatever a page tells apart is there among the first ten already."""
+    """Events of every state that pages distinguish, all within the first ten."""
     for number in numbers:
-        told: dict[str, Any] = {"runId": f"run-{number // 2}", "jobId": f"job-{number % 2}"}
-        told["agentType"] = ("testing", "research", "security")[number % 3]
-        told["jobStatus"] = ("succeeded", "failed", "running")[number % 3]
-        told["occurredAt"] = (NOW - timedelta(days=number * 4 % 40, minutes=number % 7)).isoformat()
+        fields: dict[str, Any] = {"runId": f"run-{number // 2}", "jobId": f"job-{number % 2}"}
+        fields["agentType"] = ("testing", "research", "security")[number % 3]
+        fields["jobStatus"] = ("succeeded", "failed", "running")[number % 3]
+        fields["occurredAt"] = (NOW - timedelta(days=number * 4 % 40, minutes=number % 7)).isoformat()
         if number % 5 == 4:
-            told |= {"costDollars": None, "model": "nobody-knows", "inputTokens": 7}
-        yield event(eventId=f"event-{number}", **told)
+            fields |= {"costDollars": None, "model": "nobody-knows", "inputTokens": 7}
+        yield event(eventId=f"event-{number}", **fields)
     yield event(kind="purchase", eventId=f"purchase-{numbers.start}")
 
 
 def _queries(project: Project, owner: Any, viewer: Any) -> dict[str, int]:
-    """Of each page, each tab and each procedure."""
-    readers, owners = Client(), Client()
-    readers.force_login(viewer)
-    owners.force_login(owner)
-    counted = Counter({name: _count(readers, every.page_of(project.pk, name)) for name in every.PAGES})
-    counted |= {name: _count(owners, reverse(name, args=args)) for name, args in every.OWN.items()}
+    """The number of queries of each page, tab, export and procedure, by name."""
+    viewer_client, owner_client = Client(), Client()
+    viewer_client.force_login(viewer)
+    owner_client.force_login(owner)
+    counted = Counter({name: _count(viewer_client, every.page_of(project.pk, name)) for name in every.PAGES})
+    counted |= {name: _count(owner_client, reverse(name, args=args)) for name, args in every.OWN.items()}
     dashboard = every.page_of(project.pk, "ai-cost")
     for query in ("?tab=trend", "?tab=runs", "?tab=recent", "?range=90", "?month=2026-02"):
-        counted[query] = _count(readers, dashboard + query)
+        counted[query] = _count(viewer_client, dashboard + query)
     for table in every.EXPORTS:
-        counted[table] = _count(readers, reverse("export", args=[project.pk, table, "json"]))
+        counted[table] = _count(viewer_client, reverse("export", args=[project.pk, table, "json"]))
     for name in (*OF_A_PRODUCT, OWNED):
         with CaptureQueriesContext(connection) as queries:
-            given = {"projectId": str(project.pk), **OF_A_PRODUCT.get(name, {}), **BEYOND_REACH.get(name, {})}
-            assert trpc(owners, name, given).status_code == 200
+            given = {
+                "projectId": str(project.pk),
+                **OF_A_PRODUCT.get(name, {}),
+                **UNREACHED_LIMIT.get(name, {}),
+            }
+            assert trpc(owner_client, name, given).status_code == 200
         counted[name] = len(queries)
     return {name: number for name, number in counted.items() if name not in STREAMED}
 

@@ -8,7 +8,7 @@ from products.models import Project
 from tests import every_url as every
 from tests.browser import states
 from tests.browser.conftest import Opener
-from tests.test_odd_names import NAMES, everywhere, odd
+from tests.test_odd_names import NAMES, every_address, odd
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -22,7 +22,7 @@ OF_A_NAME = "[onerror], [onfocus], main script:not([src]), body img[src=x]"
 LATER = ("an attribute's end", "a script's end", "an override of direction")
 
 
-@pytest.fixture(params=["markup", *(pytest.param(one, marks=pytest.mark.long) for one in LATER)])
+@pytest.fixture(params=["html", *(pytest.param(one, marks=pytest.mark.long) for one in LATER)])
 def name(request: pytest.FixtureRequest) -> str:
     return NAMES[request.param]
 
@@ -38,7 +38,7 @@ def page(open_browser: Opener, superuser: Any) -> Any:
 
 def shown(project: Project) -> list[str]:
     exports = ("export", "portfolio.", "pipelines.", "audit.", "revenue.", "budget.", "/run/")
-    pages = [address for address in everywhere(project) if not any(part in address for part in exports)]
+    pages = [address for address in every_address(project) if not any(part in address for part in exports)]
     return [*pages, *states.of_the_admin(whole=False)]
 
 
