@@ -1,4 +1,4 @@
-"""Every page in each of its states: the addresses that show them, and what one does to bring them about."""
+"""Every page in each of its states: addresses that show a state, and interactions that lead to one."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ Products = dict[str, Any]
 
 
 def dashboards(products: Products) -> Iterator[str]:
-    """What a look may change: charts, tables, bars, colours of agents, forms."""
+    """Pages that depend on the colour scheme and width: charts, tables, bars, agent colours, forms."""
     for query in ("?tab=trend", "?tab=recent&range=7"):
         yield scenes.url(products["busy"], query=query)
     yield "/"
@@ -24,7 +24,7 @@ def dashboards(products: Products) -> Iterator[str]:
 
 
 def of_products(products: Products) -> Iterator[str]:
-    """Full, empty, and what lies between."""
+    """Pages of products with much usage, little and none."""
     busy, new, over = products["busy"], products["new"], products["over"]
     for query in ("", "?tab=runs", "?range=90", "?month=2026-02&range=7", "?month=2025-01"):
         yield scenes.url(busy, query=query)
@@ -47,7 +47,7 @@ def of_products(products: Products) -> Iterator[str]:
 
 
 def of_people() -> Iterator[str]:
-    """The portfolio with each of its filters, and what is a person's own."""
+    """The portfolio with each of its filters, and a person's own settings."""
     for state in STATES:
         yield reverse("portfolio") + f"?state={state}"
     yield reverse("portfolio") + "?sort=name"
@@ -56,18 +56,18 @@ def of_people() -> Iterator[str]:
 
 
 def of_viewers(products: Products) -> Iterator[str]:
-    """What says less to them, and what is not theirs."""
+    """Pages that show viewers less than owners, or that viewers can't open."""
     for name in ("budget", "alerts", "connect", "members", "audit"):
         yield scenes.url(products["busy"], name)
 
 
 def of_strangers() -> Iterator[str]:
-    """Nothing is theirs yet."""
+    """Pages of people without a product."""
     for name in ("portfolio", "tokens", "security"):
         yield reverse(name)
 
 
-def of_nobody() -> Iterator[str]:
+def of_signed_out() -> Iterator[str]:
     yield reverse("sign-in")
     yield reverse("admin:login")
 
@@ -82,7 +82,7 @@ ADMIN_IN_SHORT = (
     *("products_agenttype_changelist", "products_auditentry_changelist", "products_auditentry_change"),
     *("products_project_change", "products_project_delete", "products_project_history"),
 )
-"""One of each kind."""
+"""One page of each kind."""
 
 NOT_PAGES_OF_THE_ADMIN = ("login", "logout", "password_change", "autocomplete", "jsi18n", "view_on_site")
 
@@ -94,7 +94,7 @@ def of_the_admin(*, whole: bool) -> Iterator[str]:
             yield address
 
 
-# ---- What is brought about
+# ---- States after an interaction
 
 
 def _a_failed_swap(page: Any, products: Products) -> None:
@@ -151,13 +151,13 @@ def _an_unknown_member(page: Any, products: Products) -> None:
     expect(page.locator(".error")).to_be_visible()
 
 
-def _a_set_up(page: Any, products: Products) -> None:
+def _a_setup(page: Any, products: Products) -> None:
     page.goto(scenes.url(products["new"], "connect"))
     page.get_by_role("button", name="Create a token for this product").click()
     expect(page.get_by_text("” created")).to_be_visible()
 
 
-def _a_token(page: Any, products: Products) -> None:
+def _a_new_token(page: Any, products: Products) -> None:
     page.goto(reverse("tokens"))
     page.get_by_label("Name").fill("Mine")
     page.get_by_role("button", name="Create token").click()
@@ -166,7 +166,7 @@ def _a_token(page: Any, products: Products) -> None:
 
 def _a_wrong_token(page: Any, products: Products) -> None:
     page.goto(reverse("tokens"))
-    page.get_by_text("Revoked and expired").click()
+    page.locator("summary", has_text="Revoked and expired").click()
     page.get_by_label("ingest").check()
     page.get_by_role("button", name="Create token").click()
     expect(page.locator(".error").first).to_be_visible()
@@ -187,7 +187,7 @@ def _a_form_out_of_date(page: Any, products: Products) -> None:
     expect(page.get_by_role("heading", name="This form is out of date")).to_be_visible()
 
 
-BROUGHT_ABOUT: dict[str, Callable[[Any, Products], None]] = {
+INTERACTIONS: dict[str, Callable[[Any, Products], None]] = {
     "a failed swap": _a_failed_swap,
     "the limit in place, with an error": _the_limit_in_place,
     "a wrong limit": _a_wrong_limit,
@@ -195,8 +195,8 @@ BROUGHT_ABOUT: dict[str, Callable[[Any, Products], None]] = {
     "wrong alerts": _wrong_alerts,
     "the signing secret": _the_signing_secret,
     "an unknown member": _an_unknown_member,
-    "a set-up with its token": _a_set_up,
-    "a token that was made": _a_token,
+    "a setup with its token": _a_setup,
+    "a new token": _a_new_token,
     "a wrong token": _a_wrong_token,
     "a wrong password": _a_wrong_password,
     "a form that is out of date": _a_form_out_of_date,

@@ -64,7 +64,7 @@ def test_no_page_is_left_out(products: dict[str, Any], owner: Any, settings: Any
     there |= {*documents(Client(), {name: reverse(name) for name in every.OPEN})}
     assert {"ai-cost", "run", "audit", "tokens", "sign-in"} <= there
     opened = [*states.dashboards(products), *states.of_products(products), *states.of_people()]
-    seen = {resolve(urlsplit(address).path).view_name for address in (*opened, *states.of_nobody())}
+    seen = {resolve(urlsplit(address).path).view_name for address in (*opened, *states.of_signed_out())}
     assert there - seen == set()
 
 
@@ -116,7 +116,7 @@ def test_signing_in_has_no_fault(
 ) -> None:
     cache.clear()
     page = axe.ready(open_browser(**LOOKS[look])).new_page()
-    assert faults_of(page, states.of_nobody()) == {}
+    assert faults_of(page, states.of_signed_out()) == {}
     states.sign_in_wrongly(page, "owner")
     expect(page.get_by_role("alert")).to_be_visible()
     assert axe.faults(page) == []
@@ -127,12 +127,12 @@ def test_signing_in_has_no_fault(
 
 
 @looks("dark")
-@pytest.mark.parametrize("state", states.BROUGHT_ABOUT)
+@pytest.mark.parametrize("state", states.INTERACTIONS)
 def test_what_one_brings_about_has_no_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str, state: str
 ) -> None:
     page = axe.ready(open_browser(owner, **LOOKS[look])).new_page()
-    states.BROUGHT_ABOUT[state](page, products)
+    states.INTERACTIONS[state](page, products)
     assert axe.faults(page) == []
 
 
