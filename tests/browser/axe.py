@@ -1,4 +1,4 @@
-"""axe-core, and what Chromium tells screen readers of a page."""
+"""Accessibility checks: axe-core, and the accessibility tree that Chromium gives screen readers."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from tests.conftest import missing
 SCRIPT = Path(__file__).parents[1] / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-# Without preloading, which would copy style sheets that import others into the page, against its policy.
+# No preloading: it would copy imported style sheets into the page, which the page's policy forbids.
 RUN = """async (tags) => {
   const { violations } = await axe.run({ runOnly: tags, resultTypes: ["violations"], preload: false });
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}`));
@@ -24,7 +24,7 @@ ONCE = ("main", "heading 1")
 
 
 def ready(context: Any) -> Any:
-    """Every page of it has axe: as an init script, which the policy of the page does not concern."""
+    """Load axe into every page of the context, as an init script: these are exempt from the page's policy."""
     if not SCRIPT.is_file():
         missing("axe-core", "cd tests/clients && npm ci")
     context.add_init_script(path=SCRIPT)
@@ -32,16 +32,16 @@ def ready(context: Any) -> Any:
 
 
 def faults(page: Any) -> list[str]:
-    """What axe finds, text that must be scrolled sideways, and what a screen reader can't tell."""
-    page.wait_for_load_state()  # the style sheets of a page that a form brought may still be on the way
+    """Violations that axe finds, horizontal overflow, and faults of the accessibility tree."""
+    page.wait_for_load_state()  # after a form is sent, the new page's style sheets may still be loading
     wrong: list[str] = page.evaluate(RUN, TAGS)
     if page.evaluate(OVERFLOW):
         wrong.append("wider than the screen")
-    return wrong + untold(page)
+    return wrong + tree_faults(page)
 
 
-def untold(page: Any) -> list[str]:
-    """Faults of the accessibility tree: roles without a name, none or two of what a page has once."""
+def tree_faults(page: Any) -> list[str]:
+    """Roles without a name, and roles of `ONCE` that the page lacks or repeats."""
     nodes = [node for node in tree(page) if not node.get("ignored")]
     roles = [role(node) for node in nodes]
     return [
@@ -57,9 +57,9 @@ def tree(page: Any) -> list[dict[str, Any]]:
 
 
 def role(node: dict[str, Any]) -> str:
-    told = str(node.get("role", {}).get("value", "")).lower()
-    if told != "heading":
-        return told
+    value = str(node.get("role", {}).get("value", "")).lower()
+    if value != "heading":
+        return value
     level = next((one["value"]["value"] for one in node["properties"] if one["name"] == "level"), "")
     return f"heading {level}"
 

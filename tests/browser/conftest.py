@@ -1,8 +1,8 @@
-"""A real Chromium on the live server. Every test that opens a page also fails on a violation of the
-Content-Security-Policy, a request to another host or an uncaught error, whatever else it looks for.
+"""A real Chromium on the live server. Every test that opens a page also fails if the page violates the
+Content-Security-Policy, sends a request to another host or has an uncaught error.
 
-Playwright without its pytest plugin: the plugin keeps its event loop running until the session ends, and
-then Django's ORM and everything asynchronous fails in all tests that happen to follow in that process.
+The tests use Playwright without its pytest plugin. The plugin keeps its event loop running until the session
+ends, which breaks Django's ORM and asynchronous code in every later test of the process.
 """
 
 import os
@@ -20,18 +20,18 @@ from tests.conftest import missing
 expect: Any
 try:
     from playwright.sync_api import expect, sync_playwright
-except ImportError:  # the fixture says so
+except ImportError:  # the fixture `chromium` reports it
     expect = sync_playwright = None
 
 PATIENCE = 20_000
-"""Milliseconds until a condition counts as not met; a busy machine is slow, not broken."""
+"""Milliseconds to wait for a condition. Generous, because a busy machine is slow, not broken."""
 
 Opener = Callable[..., Any]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A page is the same bytes from either database, as the tests with Django's client hold."""
+    """Run on one database only: the tests with Django's client show that pages don't depend on it."""
     for item in items:
         if "tests/browser/" in item.path.as_posix():
             item.add_marker("browser")
@@ -40,15 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """One for each process, of the machine's own Chromium."""
+    """One browser per process, from the installed Chromium."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
     if not os.path.exists(path):
-        missing("chromium", "apt-get install chromium, or name another one in CHROMIUM")
+        missing("chromium", "apt-get install chromium, or set CHROMIUM to another one")
     if sync_playwright is None:
         missing("playwright", "pip install -e .[test]")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
-        # Its event loop runs in this thread, which alone is why Django would refuse the ORM here.
+        # Playwright's event loop runs in this thread, so Django would otherwise refuse to use the ORM here.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -58,7 +58,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def site(live_server: Any) -> str:
-    """Where the product is served."""
+    """The URL of the live server."""
     return str(live_server.url)
 
 
@@ -71,10 +71,10 @@ def watch(site: str) -> Iterator[Watch]:
 
 @pytest.fixture
 def open_browser(chromium: Any, site: str, watch: Watch) -> Iterator[Opener]:
-    """A browser of its own: `open_browser(user, color_scheme="dark")`; without a user nobody is signed in."""
+    """Open a browser context: `open_browser(user, color_scheme="dark")`; signed out without a user."""
     contexts = []
 
-    def open_one(user: Any = None, **options: Any) -> Any:
+    def open_context(user: Any = None, **options: Any) -> Any:
         context = chromium.new_context(**{"base_url": site, **options})
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -83,7 +83,7 @@ def open_browser(chromium: Any, site: str, watch: Watch) -> Iterator[Opener]:
             context.add_cookies([_session_cookie(user, site)])
         return context
 
-    yield open_one
+    yield open_context
     for context in contexts:
         context.close()
 
@@ -96,7 +96,7 @@ def _session_cookie(user: Any, url: str) -> dict[str, str]:
 
 @pytest.fixture
 def page(open_browser: Opener, owner: Any) -> Any:
-    """A tab in which the owner is signed in."""
+    """A tab with the owner signed in."""
     return open_browser(owner, viewport={"width": 1280, "height": 900}).new_page()
 
 
@@ -113,7 +113,7 @@ def dashboard(page: Any, busy: Any) -> Any:
 
 @pytest.fixture
 def products(project: Any, settings: Any) -> dict[str, Any]:
-    """A portfolio in every state, whose people are busy, too."""
+    """A portfolio with products in every state, and everything that people create in one of them."""
     settings.EMAIL_URL = "smtp://mail.example.com"
     products = scenes.portfolio(project)
     scenes.busy_people(project)

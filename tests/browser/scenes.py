@@ -1,4 +1,4 @@
-"""Products in the states that pages distinguish, filled by the ledger's own door."""
+"""Products in every state that pages distinguish, filled through the ledger writer."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ def url(project: Any, name: str = "ai-cost", query: str = "") -> str:
 
 
 def fill(project: Any) -> Any:
-    """A hundred days of usage of all kinds, most of it in this month, and credits."""
+    """Record a hundred days of usage of every kind, and credits."""
     send(project, *_events())
     project.refresh_from_db()
     return project
@@ -35,7 +35,7 @@ def fill(project: Any) -> Any:
 def _events() -> Iterator[Any]:
     for day in range(DAYS):
         at = NOW - timedelta(days=day, minutes=5)
-        told = {
+        fields = {
             "occurredAt": at.isoformat(),
             "runId": f"build-{day}",
             "jobId": "job-1",
@@ -45,7 +45,7 @@ def _events() -> Iterator[Any]:
             "jobStartedAt": (at - timedelta(minutes=4)).isoformat(),
             "jobFinishedAt": at.isoformat(),
         }
-        yield event(**told, costDollars=str(2 + day % 7), inputTokens=120_000, outputTokens=3_400)
+        yield event(**fields, costDollars=str(2 + day % 7), inputTokens=120_000, outputTokens=3_400)
     yield event(runId="build-0", jobId="odd", costDollars=None, model="in-house-7b", inputTokens=5)
     yield event(kind="refund", runId="build-3", jobId="job-1", costDollars="0.5")
     yield event(kind="purchase", costDollars="500")
@@ -56,7 +56,7 @@ def limit(project: Any, dollars: int) -> None:
 
 
 def portfolio(project: Any) -> dict[str, Any]:
-    """Beside the filled product: one over its limit, one near it, one without, one that never had usage."""
+    """The given product with usage, and others: over and near their limit, without one, unused, archived."""
     products = {"busy": fill(project)}
     limit(products["busy"], 200)
     for name, dollars in (("over", 10), ("near", 12), ("unlimited", 0)):
@@ -71,8 +71,8 @@ def portfolio(project: Any) -> dict[str, Any]:
 
 
 def busy_people(project: Any) -> None:
-    """What people leave behind: alerts in every state, tokens, prices, a reservation, a line of each kind
-    in the audit log."""
+    """Add what people create: alerts in every state, tokens, price overrides, a reservation, and an audit
+    entry of each kind."""
     owner = project.owner
     policies.set_policy(project, "warn", by=owner)
     checks.reserve(project, 10**9, by=owner)
@@ -91,10 +91,12 @@ def busy_people(project: Any) -> None:
 
 
 def _alerts(project: Any) -> None:
-    told = {"thresholds": [20, 80, 100], "email_people": True, "email_more": ["finance@example.com"]}
-    channels.change(project, webhook_url="https://hooks.example.com/T0/secret", by=project.owner, **told)
+    settings = {"thresholds": [20, 80, 100], "email_people": True, "email_more": ["finance@example.com"]}
+    channels.change(project, webhook_url="https://hooks.example.com/T0/secret", by=project.owner, **settings)
     for state in AlertDelivery.State.values:
-        for one in outbox.queue_test(project, "webhook"):
-            tried = {"attempts": 3, "error": "The receiver answered with status 503."}
-            AlertDelivery.objects.filter(pk=one.pk).update(state=state, **tried if state != "sent" else {})
+        for delivery in outbox.queue_test(project, "webhook"):
+            failure = {"attempts": 3, "error": "The receiver answered with status 503."}
+            AlertDelivery.objects.filter(pk=delivery.pk).update(
+                state=state, **failure if state != "sent" else {}
+            )
     outbox.queue_test(project, "email")

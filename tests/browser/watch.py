@@ -1,23 +1,23 @@
-"""What no page may do, whichever test opens it."""
+"""Faults that no page may have in any test: policy violations, requests to other hosts, uncaught errors."""
 
 from typing import Any
 
-TELL = """document.addEventListener("securitypolicyviolation", (event) => console.error(
+LOG_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
     `securitypolicyviolation: ${event.violatedDirective} by ${event.blockedURI || "inline"}`))"""
 
 VIOLATIONS = ("securitypolicyviolation", "content security policy")
-"""Of our own listener, and of Chromium, which also tells of documents without a script."""
+"""In messages of the listener above, and of Chromium, which also covers documents without scripts."""
 
 
 class Watch:
-    """Collects the faults of every page of the browsers it is put over."""
+    """Collects the faults of every page in the browser contexts that it watches."""
 
     def __init__(self, home: str) -> None:
         self.home = home
         self.faults: list[str] = []
 
     def over(self, context: Any) -> None:
-        context.add_init_script(TELL)
+        context.add_init_script(LOG_VIOLATIONS)
         context.on("console", self._console)
         context.on("request", self._request)
         context.on("weberror", lambda error: self.faults.append(f"uncaught: {error.error}"))
