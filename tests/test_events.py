@@ -518,6 +518,7 @@ ODD = {
     "costDollars": ("1", Decimal("0.1234567895"), 3, "-1", "1e400", "", None, 10**9),
     "credits": ("5", None, "x"),
     "reservationId": ("", "r", "a\nb"),
+    "callIds": ([], ["a", "a"], ["a\n"], [""], "a", [1], ["a"] * 5),
     "surprise": (1,),
 }
 
@@ -536,3 +537,51 @@ def test_the_fast_path_reads_the_same_as_the_field_by_field_reader() -> None:
                 fast += 1
     assert fast >= 25
     assert fast_path.read(BASE, NOW + LATEST_AHEAD, 100) == read_fields(BASE, NOW + LATEST_AHEAD, 100)
+
+
+# Call ids
+
+
+@pytest.mark.parametrize(
+    ("ids", "read_as"),
+    [
+        ([], ()),
+        (["a"], ("a",)),
+        (["b", "a", "b"], ("b", "a")),
+        (["A", "a", " a", "a "], ("A", "a", " a", "a ")),
+        (["é" * 512], ("é" * 512,)),
+    ],
+)
+def test_call_ids_are_kept_exactly_and_once_each(ids: list[str], read_as: tuple[str, ...]) -> None:
+    assert event(callIds=ids).call_ids == read_as
+
+
+@pytest.mark.parametrize(
+    ("ids", "field", "reason"),
+    [
+        ("a", "callIds", "list"),
+        ({"a": 1}, "callIds", "list"),
+        (["a", "b", "c", "d", "e"], "callIds", "at most 4"),
+        (["a" * 513], "callIds[0]", "512"),
+        (["a", ""], "callIds[1]", "1 to 512"),
+        (["a", "b\n"], "callIds[1]", "control"),
+        (["a", "b\0"], "callIds[1]", "control"),
+        (["a", 7], "callIds[1]", "text"),
+        (["a", None], "callIds[1]", "required"),
+        (["\ud800"], "callIds[0]", "Unicode"),
+    ],
+)
+def test_wrong_call_ids_are_rejected_by_name(ids: Any, field: str, reason: str) -> None:
+    error = refusal(callIds=ids)
+    assert error.field == field
+    assert reason in error.reason
+
+
+@pytest.mark.parametrize("kind", [REFUND, JOB, GRANT, PURCHASE], ids=lambda kind: kind["kind"])
+def test_only_deductions_have_call_ids(kind: dict[str, Any]) -> None:
+    assert event(**kind, callIds=[]) == event(**kind)
+    assert refusal(**kind, callIds=["a"]).field == "callIds"
+
+
+def test_call_ids_are_not_content() -> None:
+    assert event(callIds=["a"]).content == event().content

@@ -14,8 +14,10 @@ from msgspec import Meta
 
 from billing.events import fields
 from billing.events.usage_event import (
+    CALL_ID_LENGTH,
     DEDUCTION,
     ID_LENGTH,
+    MAX_CALL_IDS,
     MAX_TOKENS,
     NO_TOKENS,
     TEXT_LENGTH,
@@ -28,6 +30,7 @@ from billing.events.usage_event import (
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH)]
 StatusName = Literal["running", "succeeded", "cancelled", "failed"]
 """The values of `Status`; msgspec reads a member of an enumeration more slowly."""
+CallId = Annotated[str, Meta(min_length=1, max_length=CALL_ID_LENGTH)]
 Count = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
 
 
@@ -56,6 +59,7 @@ class _PlainDeduction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     costDollars: Any = None
     credits: Any = None
     reservationId: Id | None = None
+    callIds: Annotated[list[CallId], Meta(max_length=MAX_CALL_IDS)] | None = None
 
 
 def read(raw: Mapping[str, Any], latest: datetime, credits_per_dollar: int) -> UsageEvent | None:
@@ -70,6 +74,8 @@ def read(raw: Mapping[str, Any], latest: datetime, credits_per_dollar: int) -> U
 def _is_printable(plain: _PlainDeduction) -> bool:
     """Check all texts in one go. Texts that fail may still be valid."""
     ids = f"{plain.eventId}{plain.runId}{plain.jobId}{plain.reservationId}"
+    if plain.callIds:
+        ids += "".join(plain.callIds)
     return f"{ids}{plain.trigger}{plain.agentType}{plain.model}".isprintable()
 
 
@@ -95,6 +101,7 @@ def _event(plain: _PlainDeduction, latest: datetime, credits_per_dollar: int) ->
         tokens=_tokens(plain),
         stated_nanos=fields.stated_nanos(plain.costDollars, plain.credits, credits_per_dollar),
         reservation_id=plain.reservationId or "",
+        call_ids=tuple(dict.fromkeys(plain.callIds)) if plain.callIds else (),
     )
 
 

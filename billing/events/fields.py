@@ -9,8 +9,10 @@ from typing import Any
 from billing import money
 from billing.events import timestamps
 from billing.events.usage_event import (
+    CALL_ID_LENGTH,
     EARLIEST,
     ID_LENGTH,
+    MAX_CALL_IDS,
     MAX_DOLLARS,
     MAX_TOKENS,
     NO_TOKENS,
@@ -36,13 +38,25 @@ def _characters(field: str, value: Any) -> str:
     return value
 
 
-def identifier(field: str, value: Any) -> str:
+def identifier(field: str, value: Any, longest: int = ID_LENGTH) -> str:
     if value is None:
         raise EventError(field, "is required")
     characters = _characters(field, value)
-    if not 1 <= len(characters) <= ID_LENGTH:
-        raise EventError(field, f"must have 1 to {ID_LENGTH} characters, this has {len(characters)}")
+    if not 1 <= len(characters) <= longest:
+        raise EventError(field, f"must have 1 to {longest} characters, this has {len(characters)}")
     return _without_controls(field, characters)
+
+
+def call_ids(value: Any) -> tuple[str, ...]:
+    """The ids of a model call, each once, in the order in which they are given."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise EventError("callIds", f"must be a list of ids, not {printable(value)}")
+    if len(value) > MAX_CALL_IDS:
+        raise EventError("callIds", f"must have at most {MAX_CALL_IDS} ids, this has {len(value)}")
+    ids = [identifier(f"callIds[{position}]", item, CALL_ID_LENGTH) for position, item in enumerate(value)]
+    return tuple(dict.fromkeys(ids))
 
 
 def text(field: str, value: Any, longest: int) -> str:

@@ -64,9 +64,11 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
         raise EventError("jobId", "a refund must name the job that it gives money back for")
     tokens = fields.tokens(get)
     stated = _stated_nanos(get, credits_per_dollar)
+    call_ids = fields.call_ids(get("callIds"))
     if kind == REFUND:
         _refuse_tokens(kind, tokens)
         _require_cost(kind, stated)
+        _refuse_call_ids(kind, get)
     return UsageEvent(
         kind=kind,
         event_id=event_id,
@@ -75,6 +77,7 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
         model=fields.text("model", get("model"), TEXT_LENGTH),
         tokens=tokens,
         stated_nanos=stated,
+        call_ids=call_ids,
         **_report(get, latest),
     )
 
@@ -88,6 +91,7 @@ def _read_job(kind: str, get: Get, latest: datetime, credits_per_dollar: int) ->
         )
     if fields.text("model", get("model"), TEXT_LENGTH):
         raise EventError("model", "a job event records no usage and can't have a model")
+    _refuse_call_ids(kind, get)
     event_id = get("eventId")
     return UsageEvent(
         kind=kind,
@@ -104,6 +108,7 @@ def _read_credit(kind: str, get: Get, latest: datetime, credits_per_dollar: int)
         if get(field) is not None:
             raise EventError(field, f"a {kind} has no run or job and can't have this field")
     _refuse_tokens(kind, fields.tokens(get))
+    _refuse_call_ids(kind, get)
     stated = _stated_nanos(get, credits_per_dollar)
     _require_cost(kind, stated)
     return UsageEvent(
@@ -159,6 +164,11 @@ def _refuse_tokens(kind: str, tokens: Tokens) -> None:
     if tokens is not NO_TOKENS:
         field = next(f for f, n in zip(TOKEN_FIELDS, msgspec.structs.astuple(tokens), strict=True) if n)
         raise EventError(field, f"a {kind} can't have tokens")
+
+
+def _refuse_call_ids(kind: str, get: Get) -> None:
+    if get("callIds"):
+        raise EventError("callIds", f"a {kind} is no model call and can't have call ids")
 
 
 def _require_cost(kind: str, stated: int | None) -> None:

@@ -10,6 +10,8 @@ from products.statuses import Status
 ID_LENGTH = 200
 TEXT_LENGTH = 200
 TRIGGER_LENGTH = 100
+CALL_ID_LENGTH = 512
+MAX_CALL_IDS = 4
 MAX_TOKENS = 10**12
 MAX_DOLLARS = 1_000_000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,6 +51,7 @@ FIELDS = (
     "costDollars",
     "credits",
     "reservationId",
+    "callIds",
 )
 
 
@@ -107,6 +110,16 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     already_recorded: Tokens = NO_TOKENS
     """Tokens of the same model call that are in the ledger already. The cost of this event is the
     price of the whole call less the price of these."""
+    call_ids: tuple[str, ...] = ()
+    """Ids of the model call that a deduction pays for: a provider's request or response id, a gateway's call
+    id. Reports that share one are of the same call, unless they contradict each other."""
+    gateway_id: str = ""
+    """The one of `call_ids` that a gateway gave. Reports with different ones are of different calls."""
+    sender: str = ""
+    """The format or instrumentation that reports the call; "" for a plain usage event. A sender reports a
+    call at one instant only: if it uses an id again at another instant, it has reused the id."""
+    run_is_trace: bool = False
+    """Whether `run_id` is a trace, which stands in for a session or conversation that is not reported."""
 
     @property
     def content(self) -> tuple[object, ...]:

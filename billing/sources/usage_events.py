@@ -126,4 +126,16 @@ def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
         cell = row.get(field)
         if cell is not None and _WHOLE_NUMBER.fullmatch(cell.strip()):
             row[field] = int(cell)
+    if "callIds" in row:
+        row["callIds"] = _csv_list(row["callIds"])
     return row
+
+
+def _csv_list(cell: str) -> Any:
+    """A JSON array of ids, or a single id."""
+    if cell.startswith("["):
+        try:
+            return decode(cell.encode("utf-8", "surrogateescape"))
+        except InvalidJSON:
+            pass
+    return [cell]
