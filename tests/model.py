@@ -17,6 +17,9 @@ Raw = dict[str, Any]
 TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
 STRENGTH = ["running", "succeeded", "cancelled", "failed"]
 
+FAMILIES = {"openai/gpt-4o-2024-08-06": "gpt-4o", "claude-sonnet-4-5@20250929": "claude-sonnet-4-5"}
+"""Other spellings of the models that the tests use."""
+
 Price = Callable[[str, tuple[int, ...], datetime], int | None]
 
 
@@ -42,6 +45,22 @@ def content(raw: Raw) -> tuple[Any, ...]:
         *(raw.get("kind", "deduction"), instant(raw["occurredAt"]), raw.get("runId"), job_of(raw)),
         *(raw.get("model", ""), *counts, nanos(raw)),
     )
+
+
+def totals(raw: Raw) -> tuple[int, int]:
+    """Input, cached or not, and output."""
+    return sum(raw.get(name, 0) for name in TOKENS[:3]), raw.get("outputTokens", 0)
+
+
+def is_other_call(a: Raw, b: Raw) -> bool:
+    """Whether two reports contradict each other, although they share an id of a call."""
+    gateways = {raw["_gateway"] for raw in (a, b) if raw.get("_gateway")}
+    families = {FAMILIES.get(raw["model"], raw["model"]) for raw in (a, b) if raw.get("model")}
+    apart = abs((instant(a["occurredAt"]) - instant(b["occurredAt"])).total_seconds())
+    one_sender = bool(a.get("_sender")) and a.get("_sender") == b.get("_sender")
+    (in_a, out_a), (in_b, out_b) = totals(a), totals(b)
+    shrinks = (in_a < in_b and out_a > out_b) or (in_a > in_b and out_a < out_b)
+    return len(gateways) > 1 or len(families) > 1 or apart > (0 if one_sender else 3600) or shrinks
 
 
 def first(values: Iterable[Any], pick: Callable[[list[Any]], Any]) -> Any:
@@ -104,6 +123,8 @@ class Model:
     accepted: list[Raw] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
     """The costs that were added later, by the id of the correction."""
+    nested: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of deductions that report one call: the span of the first encloses the other's."""
 
     def send(self, raws: list[Raw], atomic: bool = False) -> list[str]:
         """Record a batch; return the status of each event."""
@@ -111,6 +132,7 @@ class Model:
         if atomic and "conflict" in statuses:
             return [status if status == "conflict" else "withheld" for status in statuses]
         self.recorded = recorded
+        number_before = len(self.accepted)
         for position, raw in enumerate(raws):
             if statuses[position] == "conflict":
                 continue
@@ -118,12 +140,76 @@ class Model:
             self.accepted.append(raw)
             if raw.get("kind") == "job":
                 statuses[position] = "duplicate" if self._state_of(raw) == before else "recorded"
+        return self._judge_calls(raws, statuses, number_before)
+
+    def _judge_calls(self, raws: list[Raw], statuses: list[str], number_before: int) -> list[str]:
+        """A report of a call is a duplicate if it does not change what is booked."""
+        all_accepted, statuses = self.accepted, list(statuses)
+        taken = number_before
+        for position, raw in enumerate(raws):
+            if statuses[position] == "conflict":
+                continue
+            taken += 1
+            if raw.get("callIds"):
+                before = self._bookings(all_accepted[: taken - 1])
+                after = self._bookings(all_accepted[:taken])
+                statuses[position] = "duplicate" if before == after else "recorded"
         return statuses
+
+    def nest(self, outer: str, inner: str) -> None:
+        self.nested.add((outer, inner))
+
+    def calls(self, accepted: list[Raw] | None = None) -> list[list[str]]:
+        """The event ids of each call's reports; calls with one report, that names no id, too."""
+        accepted = self.accepted if accepted is None else accepted
+        ids: dict[str, set[str]] = {}
+        for raw in accepted:
+            if raw.get("kind", "deduction") == "deduction":
+                ids.setdefault(raw["eventId"], set()).update(raw.get("callIds", ()))
+        calls = [{event_id} for event_id in ids]
+        for a in ids:
+            for b in ids:
+                same = (a, b) in self.nested or (
+                    ids[a] & ids[b] and not is_other_call(self.recorded[a], self.recorded[b])
+                )
+                if same:
+                    joined = [call for call in calls if a in call or b in call]
+                    calls = [call for call in calls if call not in joined] + [set().union(*joined)]
+        return [sorted(call) for call in calls]
+
+    def _bookings(self, accepted: list[Raw]) -> set[tuple[str, tuple[str, str | None]]]:
+        return {self._booking(call) for call in self.calls(accepted)}
+
+    def _booking(self, call: list[str]) -> tuple[str, tuple[str, str | None]]:
+        """Which of a call's reports stands, and the run and job that it is booked on."""
+        standing = min(call, key=self._standing_order)
+        at = self.recorded[min(call, key=self._place_order)]
+        return standing, (at["runId"], job_of(at))
+
+    def _standing_order(self, event_id: str) -> tuple[Any, ...]:
+        raw = self.recorded[event_id]
+        known = sum(raw.get(name, 0) > 0 for name in TOKENS[1:4])
+        source = ["reported", "computed", "unpriced"].index(self._cost(raw, corrected=False)[1])
+        return source, -known, -sum(totals(raw)), event_id
+
+    def _place_order(self, event_id: str) -> tuple[Any, ...]:
+        raw = self.recorded[event_id]
+        agent = best_name(self._of_job(raw["runId"], job_of(raw)), "agentType", "other")
+        inner = any(event_id == other for _, other in self.nested)
+        return inner, agent == "other", bool(raw.get("_trace")), self._standing_order(event_id)
+
+    def reported(self) -> set[str]:
+        """The deductions that name their call, or whose spans do."""
+        named = {raw["eventId"] for raw in self.accepted if raw.get("callIds")}
+        return named | {event_id for pair in self.nested for event_id in pair}
 
     def price_missing(self, price: Price) -> set[str]:
         """Add the missing costs that `price` knows; return the ids of the deductions priced now."""
         priced = {}
+        standing = self._standing()
         for event_id, raw in self.recorded.items():
+            if event_id not in standing:
+                continue
             cost = price(
                 raw.get("model", ""), tuple(raw.get(n, 0) for n in TOKENS), instant(raw["occurredAt"])
             )
@@ -136,7 +222,7 @@ class Model:
         for event_id, cost in priced.items():
             raw = self.recorded[event_id]
             shared = {name: raw[name] for name in ("occurredAt", "runId", "model") if name in raw}
-            line = {**shared, "eventId": self._line_of(event_id), "jobId": job_of(raw)}
+            line = {**shared, "eventId": self._line_of(event_id), "jobId": job_of(raw), "_of": event_id}
             self.recorded[line["eventId"]] = line
             self.missing[line["eventId"]] = cost
         return set(priced)
@@ -175,26 +261,31 @@ class Model:
         run, job = self._of_run(raw["runId"]), self._of_job(raw["runId"], job_of(raw))
         return (
             *(bool(run), State.of(run, "run", "trigger", "")),
-            *(bool(job), State.of(job, "job", "agentType", "other"), self._has_deduction(job)),
+            *(bool(job), State.of(job, "job", "agentType", "other")),
         )
 
-    @staticmethod
-    def _has_deduction(raws: list[Raw]) -> bool:
-        return any(raw.get("kind", "deduction") == "deduction" for raw in raws)
+    def _standing(self) -> dict[str, tuple[str, str | None]]:
+        """Where each deduction that stands is booked."""
+        return dict(self._booking(call) for call in self.calls())
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.zone)).date()
 
     def jobs(self) -> dict[tuple[str, str], tuple[Any, ...]]:
         table = {}
+        with_deduction = set(self._standing().values())
+        reported = self.reported()
         for run, job in {(raw["runId"], job_of(raw)) for raw in self.accepted if "runId" in raw}:
             raws = self._of_job(run, job)
-            known, deduction = State.of(raws, "job", "agentType", "other"), self._has_deduction(raws)
-            status = known.reported_status or ("succeeded" if deduction else "running")
-            finish = known.finish(status)
+            known, deduction = State.of(raws, "job", "agentType", "other"), (run, job) in with_deduction
+            report = any(
+                raw.get("kind", "deduction") == "deduction" and raw["eventId"] in reported for raw in raws
+            )
+            status = known.reported_status or ("succeeded" if deduction or report else "running")
+            finish = known.finish(status) if deduction or not report else None
             table[run, job] = (
                 *(status, known.start(), finish, known.name),
-                *(finish and self._day(finish), deduction),
+                *(finish and self._day(finish), deduction, report),
             )
         return table
 
@@ -203,7 +294,7 @@ class Model:
         table = {}
         for run in {run for run, _ in jobs}:
             known = State.of(self._of_run(run), "run", "trigger", "api")
-            statuses = [row[0] for (of, _), row in jobs.items() if of == run]
+            statuses = [row[0] for (of, _), row in jobs.items() if of == run and (row[5] or not row[6])]
             running, failed = statuses.count("running"), statuses.count("failed")
             status = known.reported_status or ("running" if running else "failed" if failed else "succeeded")
             table[run] = (
@@ -212,11 +303,11 @@ class Model:
             )
         return table
 
-    def _cost(self, raw: Raw) -> tuple[int, str]:
+    def _cost(self, raw: Raw, corrected: bool = True) -> tuple[int, str]:
         stated = nanos(raw)
         if stated is not None:
             return stated, "reported"
-        if raw.get("eventId") in self.missing:
+        if corrected and raw.get("eventId") in self.missing:
             return self.missing[raw["eventId"]], "computed"
         counts = tuple(raw.get(name, 0) for name in TOKENS)
         computed = self.price(raw.get("model", ""), counts, instant(raw["occurredAt"]))
@@ -224,9 +315,15 @@ class Model:
 
     def ledger(self) -> dict[str, tuple[Any, ...]]:
         table = {}
+        standing = self._standing()
         for event_id, raw in self.recorded.items():
-            *compared, _ = content(raw)
-            table[event_id] = (*compared, *self._cost(raw), self._day(instant(raw["occurredAt"])))
+            of = raw.get("_of", event_id)
+            if of not in standing and raw.get("kind", "deduction") == "deduction":
+                continue
+            kind, at, run, job, *rest, _ = content(raw)
+            run, job = standing.get(of, (run, job))
+            row = (kind, at, run, job, *rest, *self._cost(raw), self._day(instant(raw["occurredAt"])))
+            table[event_id] = row
         return table
 
     def state(self) -> dict[str, dict[Any, Any]]:
@@ -240,7 +337,7 @@ class Model:
                 sums.add("credits", month, [cost, 0, 1] if kind == "purchase" else [0, cost, 1])
                 continue
             spend = [-cost if kind == "refund" else cost, fresh + read + written, output, 1]
-            status, _, _, agent, _, _ = jobs[run, job]
+            status, _, _, agent, *_ = jobs[run, job]
             unpriced = self._is_unpriced(event_id)
             wasted = [spend[0] if status == end else 0 for end in ("failed", "cancelled")]
             sums.add("by_agent_type", (month, agent), [*spend, int(unpriced), 0, 0, 0, *wasted])
@@ -250,7 +347,7 @@ class Model:
             sums.add("by_run", (month, run), spend)
             if unpriced:
                 sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
-        for status, _, _, agent, day, _ in jobs.values():
+        for status, _, _, agent, day, *_ in jobs.values():
             if day:
                 ends = [int(status == end) for end in ("succeeded", "failed", "cancelled")]
                 sums.add("by_agent_type", (day.replace(day=1), agent), [0, 0, 0, 0, 0, *ends, 0, 0])

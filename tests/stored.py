@@ -1,5 +1,6 @@
 """Everything that the database holds of a project's usage, as plain values to compare."""
 
+import re
 from typing import Any
 
 from django.db import models
@@ -22,10 +23,8 @@ State = dict[str, dict[Any, Any]]
 def stored(project: Project) -> State:
     """In the same shape as `tests.model.Model.state()`."""
     return {
-        "ledger": _table(
-            CreditTransaction,
+        "ledger": _net_ledger(
             project,
-            ("event_id",),
             *("kind", "occurred_at", "job__run__run_id", "job__job_id", "model"),
             *(
                 "input_tokens",
@@ -47,7 +46,8 @@ def stored(project: Project) -> State:
             AgentJob,
             project,
             ("run__run_id", "job_id"),
-            *("status", "started_at", "finished_at", "agent_type__slug", "finished_on", "has_deduction"),
+            *("status", "started_at", "finished_at", "agent_type__slug", "finished_on"),
+            *("has_deduction", "has_call_report"),
         ),
         "by_agent_type": _table(
             MonthlySpend,
@@ -91,6 +91,21 @@ def stored(project: Project) -> State:
             UnpricedUsage, project, ("month", "model"), "transactions", "input_tokens", "output_tokens"
         ),
     }
+
+
+def _net_ledger(project: Project, *columns: str) -> dict[Any, tuple[Any, ...]]:
+    """The transactions that stand, by the ids that senders sent."""
+    rows = list(
+        CreditTransaction.objects.filter(project=project).values("pk", "event_id", "adjusts", *columns)
+    )
+    reversed_pks = {row["adjusts"] for row in rows if row["kind"] == "reversal"}
+    standing = [row for row in rows if row["kind"] != "reversal" and row["pk"] not in reversed_pks]
+    table = {
+        re.sub(r"\+moved\d+'*", "", row["event_id"]): tuple(row[column] for column in columns)
+        for row in standing
+    }
+    assert len(table) == len(standing)
+    return table
 
 
 def _table(

@@ -11,9 +11,9 @@ from django.db import connection
 from django.db.migrations import Migration
 from django.db.models import F, ProtectedError
 
+from billing import verification
 from billing.models import CreditTransaction, LedgerIsAppendOnly, UnpricedUsage
-from billing.rollups import verification
-from billing.rollups.verification import differences
+from billing.verification import differences
 from products.models import AgentJob, AgentType, PipelineRun, Project
 from tests.damage import refused, sql
 from tests.factories import ProjectFactory, event, send, usage

@@ -12,11 +12,11 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
 from billing.prices import price_list
-from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.codex import parse
 from billing.sources.discovery import discover

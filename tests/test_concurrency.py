@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from billing import verification
 from billing.models import CreditTransaction
-from billing.rollups import rebuilding, verification
+from billing.rollups import rebuilding
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, event, send
 from tests.stored import stored

@@ -17,8 +17,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
+from billing import verification
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from products import tokens
 from products.models import ApiToken
 from tests.conftest import NOW, missing

@@ -8,9 +8,8 @@ from django.db import transaction
 from django.test import override_settings
 
 from aicost import demo, queries
-from billing import clock
+from billing import clock, verification
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from products.models import AgentJob, Project
 from tests.factories import ProjectFactory
 

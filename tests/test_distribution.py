@@ -11,10 +11,10 @@ from django.db import IntegrityError, connection, migrations, models, transactio
 from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
+from billing import verification
 from billing.db.citus import catalog, guards, place, placement
 from billing.db.citus.tables import BY_PROJECT, COORDINATOR, EVERYWHERE, PROJECT
 from billing.db.triggers import LEDGER
-from billing.rollups import verification
 from products.models import Project
 from tests import citus
 from tests.damage import sql

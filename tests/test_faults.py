@@ -16,9 +16,8 @@ from django.db import (
 from django.db.models import Model
 from django.test import Client
 
-from billing import ledger
+from billing import ledger, verification
 from billing.models import TraceSpan
-from billing.rollups import verification
 from products import tokens
 from products.models import AgentType, Project
 from tests import otlp

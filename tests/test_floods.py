@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from billing import verification
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from products import tokens
 from products.models import Project
 from tests.conftest import missing

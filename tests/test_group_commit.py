@@ -12,10 +12,9 @@ from django.db import DataError, OperationalError, connection
 
 from aicost.intake import group_commit
 from aicost.intake.body import MAX_EVENTS
-from billing import ledger
+from billing import ledger, verification
 from billing.events.usage_event import Rejection
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from tests.factories import ProjectFactory, event
 from tests.test_concurrency import PATIENCE
 

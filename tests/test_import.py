@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from billing import verification
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from billing.sources.discovery import discover
 from tests.factories import event, fields, send
 

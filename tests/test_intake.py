@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from billing import ledger
+from billing import ledger, verification
 from billing.models import CreditTransaction, DailySpend
-from billing.rollups import verification
 from products import tokens
 from products.models import Membership
 from tests.factories import event as read_event

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from billing.sources import BrokenFile, Context, Item
 from billing.sources.files import LogFile
 from billing.sources.guess import guess_format

@@ -13,8 +13,8 @@ import pytest
 from django.test import Client
 from prometheus_client import REGISTRY
 
+from billing import verification
 from billing.models import CreditTransaction
-from billing.rollups import verification
 from products import tokens
 from products.models import AgentJob
 from tests.conftest import missing

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from billing import verification
 from billing.events.usage_event import Rejection, Tokens
 from billing.ledger import traces
 from billing.models import CreditTransaction, MonthlySpend, TraceSpan
-from billing.rollups import verification
 from billing.sources import Context, otlp, span_attributes
 from products.models import AgentJob, PipelineRun
 from tests.conftest import NOW

@@ -18,10 +18,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client import REGISTRY
 
+from billing import verification
 from billing.ledger import traces
 from billing.models import CreditTransaction, RunSpend
 from billing.money import dollars
-from billing.rollups import verification
 from products import tokens
 from products.models import AgentJob, PipelineRun
 from tests.conftest import missing

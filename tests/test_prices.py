@@ -19,7 +19,7 @@ from billing.ledger import corrections
 from billing.models import CreditTransaction, DailySpend, MonthlySpend, PriceOverride, RunSpend, UnpricedUsage
 from billing.prices import price_list
 from billing.prices.price_list import Rates
-from billing.rollups.verification import differences
+from billing.verification import differences
 from tests.conftest import NOW
 from tests.damage import refused
 from tests.factories import event, send, usage

@@ -16,12 +16,13 @@ from hypothesis.stateful import (
 )
 from msgspec import structs
 
-from billing import ledger
+from billing import ledger, verification
 from billing.events.parsing import read
-from billing.events.usage_event import Tokens
+from billing.events.usage_event import Tokens, UsageEvent
 from billing.ledger import corrections
+from billing.ledger.adjustments import sent_id
+from billing.ledger.batch_calls import Nested
 from billing.prices import price_list
-from billing.rollups import verification
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
 from tests.stored import stored
@@ -116,6 +117,41 @@ deductions = st.builds(
     ),
     report(),
 )
+CALL_IDS = st.lists(st.sampled_from(["req-1", "msg-1", "gw-1", "req-2", "Req-1"]), min_size=1, max_size=3)
+CALLED_AT = [datetime(2026, 1, 31, 23, 59, 59), datetime(2026, 2, 1, 0, 0, 3), datetime(2026, 2, 1, 2)]
+# Reports of few calls by several senders: copies, growing copies, ids that are used again.
+call_reports = st.builds(
+    merged,
+    st.fixed_dictionaries(
+        {
+            "eventId": st.sampled_from([f"call{n}" for n in range(1, 9)]),
+            "occurredAt": st.sampled_from(CALLED_AT).map(lambda at: f"{at.isoformat()}Z"),
+            "runId": RUNS,
+            "inputTokens": st.sampled_from([90, 100]),
+            "outputTokens": st.sampled_from([1, 20, 21]),
+        },
+        optional={
+            "jobId": JOBS,
+            "callIds": CALL_IDS,
+            "model": st.sampled_from(
+                [
+                    "gpt-4o",
+                    "openai/gpt-4o-2024-08-06",
+                    "claude-sonnet-4-5",
+                    "claude-sonnet-4-5@20250929",
+                    "nor-such",
+                ]
+            ),
+            "cacheReadTokens": st.sampled_from([0, 10]),
+            "cacheWriteTokens": st.sampled_from([0, 10]),
+            "costDollars": st.sampled_from(["0.001", "0.002"]),
+            "_sender": st.sampled_from(["log", "span"]),
+            "_gateway": st.sampled_from(["gw-1", "gw-2"]),
+            "_trace": st.booleans(),
+        },
+    ),
+    report(),
+)
 refunds = st.builds(
     merged,
     st.fixed_dictionaries(
@@ -143,7 +179,10 @@ incoming = st.fixed_dictionaries(
         "costDollars": costs,
     }
 )
-events = st.one_of(deductions, deductions, deductions, refunds, job_events, job_events, incoming)
+events = st.one_of(
+    *(deductions, deductions, deductions, call_reports, call_reports, call_reports),
+    *(refunds, job_events, job_events, incoming),
+)
 
 
 def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
@@ -151,8 +190,16 @@ def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
 
 
 def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:
-    read_events = [read(raw, now=NOW, credits_per_dollar=100) for raw in raws]
-    return [outcome.status for outcome in ledger.record(project, read_events, atomic=atomic)]
+    return [outcome.status for outcome in ledger.record(project, list(map(as_sent, raws)), atomic=atomic)]
+
+
+def as_sent(raw: Raw) -> UsageEvent:
+    """The event; names that begin with an underscore are what its format says of the sender."""
+    fields = {name: value for name, value in raw.items() if not name.startswith("_")}
+    event = read(fields, now=NOW, credits_per_dollar=100)
+    sender, gateway_id = raw.get("_sender", ""), raw.get("_gateway", "")
+    is_trace = raw.get("_trace", False)
+    return structs.replace(event, sender=sender, gateway_id=gateway_id, run_is_trace=is_trace)
 
 
 class History(RuleBasedStateMachine):
@@ -222,8 +269,20 @@ class History(RuleBasedStateMachine):
         decisions = corrections.add_missing_costs(
             self.project, lambda line: found(line.model, structs.astuple(line.tokens), line.occurred_at)
         )
-        priced = {decision.deduction.event_id for decision in decisions if decision.nanos is not None}
+        priced = {
+            sent_id(decision.deduction.event_id) for decision in decisions if decision.nanos is not None
+        }
         assert priced == self.model.price_missing(found)
+
+    @precondition(lambda self: self.model.recorded)
+    @rule(data=st.data())
+    def nest(self, data: st.DataObject) -> None:
+        """Find out that two deductions report one call, for the span of one encloses the other's."""
+        spent = [raw["eventId"] for raw in self.model.accepted if raw.get("kind", "deduction") == "deduction"]
+        if len(set(spent)) > 1:
+            outer, inner = data.draw(st.lists(st.sampled_from(spent), min_size=2, max_size=2, unique=True))
+            ledger.record(self.project, [], nested=[Nested(outer, inner)])
+            self.model.nest(outer, inner)
 
     @invariant()
     def the_database_holds_what_the_model_says(self) -> None:

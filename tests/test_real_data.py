@@ -14,12 +14,12 @@ import pytest
 from django.core.management import call_command
 
 from aicost import queries
+from billing import verification
 from billing.events.parsing import read
 from billing.json_decoding import decode
 from billing.models import CreditTransaction, DailySpend, RunSpend
 from billing.money import dollars
 from billing.prices import price_list
-from billing.rollups import verification
 from billing.sources.files import LogFile
 from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory

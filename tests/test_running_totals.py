@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from billing import verification
 from billing.events.usage_event import Tokens
 from billing.ledger import running_totals
 from billing.models import CreditTransaction
 from billing.prices.price_list import cost_nanos
-from billing.rollups import verification
 from tests.factories import event
 
 pytestmark = pytest.mark.usefixtures("clock")

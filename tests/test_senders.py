@@ -13,10 +13,9 @@ from django.db import connection
 
 from aicost import queries
 from aicost.exports import dashboard as dashboard_export
-from billing import clock
+from billing import clock, verification
 from billing.models import CreditTransaction
 from billing.money import dollars
-from billing.rollups import verification
 from products import tokens
 from products.models import Project
 from tests.factories import ProjectFactory, UserFactory, fields

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.db import InternalError, connection, transaction
 
+from billing import verification
 from billing.models import CreditTransaction
-from billing.rollups import rebuilding, verification
+from billing.rollups import rebuilding
 from products.models import AgentJob, AgentType, PipelineRun, Project
 from tests import citus
 from tests.damage import guards_lifted, refused, sql

@@ -13,7 +13,7 @@ from django.urls import reverse
 from aicost import queries
 from aicost.api.procedures import PROCEDURES
 from billing.decomposition import Work
-from billing.rollups.verification import differences
+from billing.verification import differences
 from products.access import Caller
 from products.models import Project
 from tests.factories import event, send, usage

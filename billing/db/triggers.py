@@ -44,14 +44,20 @@ PARENTS = [
     references("billing_transaction_project", LEDGER, "project_id", "products_project", same_project=False),
     references("billing_transaction_job", LEDGER, "job_id", "products_agentjob"),
 ]
-CORRECTIONS = references("billing_transaction_corrects", LEDGER, "corrects_id", LEDGER, same_project=False)
+LINES = {
+    "corrects_id": references(
+        "billing_transaction_corrects", LEDGER, "corrects_id", LEDGER, same_project=False
+    ),
+    "adjusts_id": references("billing_transaction_adjusts", LEDGER, "adjusts_id", LEDGER, same_project=False),
+}
+"""Columns by which one line of the ledger refers to another."""
 
 
 def install_billing(connection: BaseDatabaseWrapper) -> None:
     for guard in (APPEND_ONLY, *PARENTS):
         install(connection, guard)
-    if "corrects_id" in _columns(connection):
-        install(connection, CORRECTIONS)
+    for column in _columns(connection) & LINES.keys():
+        install(connection, LINES[column])
 
 
 def _columns(connection: BaseDatabaseWrapper) -> set[str]:

@@ -134,9 +134,9 @@ class RunState(State):
             changed |= self.apply_instant(event.occurred_at)
         return changed
 
-    def count_job(self, before: str | None, after: str) -> None:
-        """Count a job whose status changed from `before` (None: the job is new) to `after`."""
-        self.job_count += before is None
+    def count_job(self, before: str | None, after: str | None) -> None:
+        """Count a job whose status changed from `before` to `after`. None: it didn't, or doesn't, count."""
+        self.job_count += (after is not None) - (before is not None)
         self.running_jobs += (after == RUNNING) - (before == RUNNING)
         self.failed_jobs += (after == FAILED) - (before == FAILED)
 
@@ -150,16 +150,23 @@ class RunState(State):
 
 
 class JobState(State):
-    __slots__ = ("agent_type", "before", "has_deduction", "job_id", "run")
+    __slots__ = ("agent_type", "before", "has_call_report", "has_deduction", "job_id", "run")
 
     def __init__(
-        self, run: RunState, job_id: str, agent_type: str = "", has_deduction: bool = False, *shared: object
+        self,
+        run: RunState,
+        job_id: str,
+        agent_type: str = "",
+        has_deduction: bool = False,
+        has_call_report: bool = False,
+        *shared: object,
     ) -> None:
         super().__init__(*shared)  # type: ignore[arg-type]  # the columns of a row, in order
         self.run = run
         self.job_id = job_id
         self.agent_type = agent_type
         self.has_deduction = has_deduction
+        self.has_call_report = has_call_report
         self.before: JobSnapshot | None = None
         """The job before this batch, as the rollups count it; None for a new job."""
 
@@ -173,24 +180,39 @@ class JobState(State):
             better = better_name(self.agent_type, agent_type)
             changed |= better != self.agent_type
             self.agent_type = better
-        if event.kind == DEDUCTION and not self.has_deduction:
-            self.has_deduction = True
-            changed = True
         if event.kind in (DEDUCTION, JOB):
             changed |= self.apply_instant(event.occurred_at)
         return changed
 
     @property
     def status(self) -> str:
-        return self.reported_status or (SUCCEEDED if self.has_deduction else RUNNING)
+        has_usage = self.has_deduction or self.has_call_report
+        return self.reported_status or (SUCCEEDED if has_usage else RUNNING)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        return None if self.is_superseded else super().finished_at
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether all its calls are booked on other senders' jobs. Such a job counts nowhere."""
+        return self.has_call_report and not self.has_deduction
 
 
 class JobSnapshot:
     """What the rollups depend on of a job: its agent type, its status and the day on which it finished."""
 
-    __slots__ = ("agent_type", "finished_on", "status")
+    __slots__ = ("agent_type", "finished_on", "is_superseded", "status")
 
-    def __init__(self, agent_type: str, status: str, finished_on: date | None) -> None:
+    def __init__(
+        self, agent_type: str, status: str, finished_on: date | None, is_superseded: bool = False
+    ) -> None:
         self.agent_type = agent_type
         self.status = status
         self.finished_on = finished_on
+        self.is_superseded = is_superseded
+
+    @property
+    def counted_status(self) -> str | None:
+        """The status that the run counts the job under."""
+        return None if self.is_superseded else self.status

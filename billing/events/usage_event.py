@@ -20,19 +20,21 @@ LATEST_AHEAD = timedelta(hours=24)
 
 
 class Kind(models.TextChoices):
-    """The kinds of credit transactions."""
+    """The kinds of credit transactions. No sender sends a reversal: by it the ledger takes a line back."""
 
     DEDUCTION = "deduction"
     REFUND = "refund"
     PURCHASE = "purchase"
     GRANT = "grant"
+    REVERSAL = "reversal"
 
 
 # Plain strings for code that runs once an event: reading an enumeration's member takes longer.
-DEDUCTION, REFUND, PURCHASE, GRANT = Kind.values
+DEDUCTION, REFUND, PURCHASE, GRANT, REVERSAL = Kind.values
 JOB = "job"
 """The kind of an event that reports on a job and its run, and records no transaction."""
-KINDS = (*Kind.values, JOB)
+KINDS = (DEDUCTION, REFUND, PURCHASE, GRANT, JOB)
+"""The kinds that senders send."""
 STATUSES = tuple(Status.values)
 """Weakest first: of several reported ones, the last in this order holds."""
 

@@ -17,12 +17,12 @@ from billing.db import bulk
 from billing.events.run_state import RunState
 from billing.events.usage_event import DEDUCTION, MAX_DOLLARS, Tokens
 from billing.ledger import recording
+from billing.ledger.lookup import PRICED
 from billing.ledger.unit_of_work import AgentTypes
 from billing.models import CostSource, CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
-SUFFIX = "+priced"
 PAGE = 1_000
 
 Price = Callable[["Unpriced"], int | None]
@@ -89,7 +89,7 @@ def _page(project: Project, after: int) -> list[Unpriced]:
 
 
 def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
-    wanted = [(deduction.event_id + SUFFIX,) for deduction in page]
+    wanted = [(deduction.event_id + PRICED,) for deduction in page]
     found = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("event_id",))
     taken = {event_id for (event_id,) in found}
     return [_decision(deduction, price(deduction), taken) for deduction in page]
@@ -100,8 +100,8 @@ def _decision(deduction: Unpriced, nanos: int | None, taken: set[str]) -> Decisi
         return Decision(deduction, None, "no price is known")
     if nanos > MAX_DOLLARS * money.NANOS_PER_DOLLAR:
         return Decision(deduction, None, f"it would cost more than {MAX_DOLLARS:,} dollars")
-    if deduction.event_id + SUFFIX in taken:
-        reason = f"a sender has already used the id {deduction.event_id}{SUFFIX}"
+    if deduction.event_id + PRICED in taken:
+        reason = f"a sender has already used the id {deduction.event_id}{PRICED}"
         return Decision(deduction, None, reason)
     return Decision(deduction, nanos)
 
@@ -118,7 +118,7 @@ def _record(project: Project, decisions: list[Decision]) -> None:
         assert nanos is not None
         rows.append(
             (
-                *(project.pk, deduction.job_id, deduction.event_id + SUFFIX, DEDUCTION, nanos),
+                *(project.pk, deduction.job_id, deduction.event_id + PRICED, DEDUCTION, nanos),
                 *(CostSource.COMPUTED.value, deduction.model, 0, 0, 0, 0, 0),
                 *(deduction.occurred_at, deduction.billed_on, now, deduction.pk),
             )

@@ -9,6 +9,9 @@ from billing.events.usage_event import Tokens, content
 from billing.models import CostSource, CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
+PRICED = "+priced"
+"""Follows a deduction's event id in the id of the line that adds its missing cost."""
+
 
 class Line(NamedTuple):
     """A transaction in its sender's terms. `run_id` and `job_id` are the sender's ids, or ""."""
@@ -41,14 +44,14 @@ def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
     """The lines that exist under these ids, in no particular order."""
     wanted = [(event_id,) for event_id in event_ids]
     found = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, _COLUMNS)
-    names = _names(project, {row[3] for row in found})
+    names = places(project, {row[3] for row in found})
     return [
         Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
         for event_id, kind, at, job, model, *counts, paid, source in found
     ]
 
 
-def _names(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:
+def places(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:
     """The senders' run id and job id by the job's primary key; "" for transactions without a job."""
     found = _by_pk(AgentJob, project, jobs - {None}, ("id", "run_id", "job_id"))
     runs = dict(_by_pk(PipelineRun, project, {run for _, run, _ in found}, ("id", "run_id")))

@@ -6,6 +6,7 @@ the batch is. Recording an event again changes nothing, even if several senders 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Literal
 
 import msgspec
@@ -18,9 +19,12 @@ from django.utils import timezone
 from billing import periods, signals
 from billing.db import bulk
 from billing.events.run_state import JobState
-from billing.events.usage_event import JOB, Rejection, UsageEvent
-from billing.ledger import costs, lookup, reservations, sqlite_lock
+from billing.events.usage_event import DEDUCTION, JOB, REVERSAL, Rejection, UsageEvent
+from billing.ledger import adjustments, batch_calls, call_reports, costs, lookup, reservations, sqlite_lock
+from billing.ledger.adjustments import Adjustments, NewLine
+from billing.ledger.batch_calls import Nested
 from billing.ledger.costs import Cost
+from billing.ledger.identity import Calls
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
 from billing.models import CreditTransaction
 from billing.rollups import updates
@@ -43,17 +47,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def record(
-    project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
+    project: Project,
+    events: Sequence[UsageEvent | Rejection],
+    *,
+    atomic: bool = False,
+    nested: Sequence[Nested] = (),
 ) -> list[Outcome]:
     """Record events in one transaction; return an outcome for each, in the same order.
 
     Rejections and conflicts are reported, and the other events recorded. With `atomic`, nothing is recorded
     if there is a rejection or conflict. An exception (a lost connection, a sum over 64 bits) records nothing.
+    `nested` are deductions, here or in the ledger, that report one model call.
     """
     found = costs.find(project, events)
     events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():
-        return _Batch(lock(project), events, found).record(atomic)
+        return _Batch(lock(project), events, found, nested).record(atomic)
 
 
 def lock(project: Project) -> Project:
@@ -90,10 +99,16 @@ class _Batch:
     """One call of `record`, under the project's lock."""
 
     def __init__(
-        self, project: Project, events: Sequence[UsageEvent | Rejection], costs: Sequence[Cost]
+        self,
+        project: Project,
+        events: Sequence[UsageEvent | Rejection],
+        costs: Sequence[Cost],
+        nested: Sequence[Nested],
     ) -> None:
         self.project = project
+        self.nested = nested
         self.zone = periods.zone(project.time_zone)
+        self.now = timezone.now()
         self.events = events
         self.costs = costs
 
@@ -106,15 +121,10 @@ class _Batch:
             for position, (event, outcome) in enumerate(zip(self.events, outcomes, strict=True))
             if isinstance(event, UsageEvent) and outcome.status in ("recorded", "duplicate")
         ]
-        if not accepted:
+        if not accepted and not self.nested:
             return outcomes
         ended = reservations.end(self.project, (event for _, event in accepted))
-        new = [
-            position
-            for position, event in accepted
-            if event.kind != JOB and outcomes[position].status == "recorded"
-        ]
-        changed = self.write(outcomes, accepted, new)
+        changed = self.write(outcomes, accepted)
         if changed or ended:
             self.project.renew_version()
         return outcomes
@@ -137,33 +147,61 @@ class _Batch:
                 outcomes.append(_compared(event, known.get(event.event_id), first))
         return outcomes
 
-    def write(self, outcomes: list[Outcome], accepted: list[tuple[int, UsageEvent]], new: list[int]) -> bool:
-        """Write runs, jobs, ledger and rollups, and complete `outcomes`; return whether anything changed.
-
-        `new` are the positions of the events that become transactions.
-        """
+    def write(self, outcomes: list[Outcome], accepted: list[tuple[int, UsageEvent]]) -> bool:
+        """Write runs, jobs, ledger and rollups, and complete `outcomes`; return whether anything changed."""
         of_runs = [event for _, event in accepted if event.run_id]
         agent_types = AgentTypes(self.project, (event.agent_type for event in of_runs))
         runs = Runs(self.project, of_runs)
         jobs = Jobs(self.project, runs, of_runs, agent_types, self.zone)
         job_of = self.apply(outcomes, accepted, agent_types, runs, jobs)
-        for position in new:
-            outcomes[position] = self.with_notes(
-                outcomes[position], self.costs[position], self.events[position], agent_types
-            )
+        calls, new = self.calls(outcomes, accepted, runs, jobs)
+        adjusted = adjustments.settle(self.project, calls)
+        self.note_usage(new, job_of, calls, adjusted, jobs)
+        for position, event in accepted:
+            if event.kind != JOB and outcomes[position].status == "recorded":
+                outcomes[position] = self.with_notes(
+                    outcomes[position], self.costs[position], event, agent_types
+                )
 
         changes = updates.Changes()
         for job, before, after in jobs.moved():
             changes.move(jobs.recorded_sums(job), before, after)
         for job in jobs:
-            changes.count_job(job.before, jobs.snapshot(job))
-            job.run.count_job(job.before.status if job.before else None, job.status)
-        changed = runs.write() + jobs.write() + len(new)
+            now = jobs.snapshot(job)
+            changes.count_job(job.before, now)
+            job.run.count_job(job.before.counted_status if job.before else None, now.counted_status)
+        changed = runs.write() + jobs.write() + len(new) + len(adjusted.lines)
         self.write_ledger(new, job_of, changes)
+        self.write_adjustments(adjusted, jobs, changes)
+        call_reports.write(self.project, calls, jobs)
         updates.add(self.project, agent_types, changes)
         signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()
         return changed > 0
+
+    def calls(
+        self, outcomes: list[Outcome], accepted: list[tuple[int, UsageEvent]], runs: Runs, jobs: Jobs
+    ) -> tuple[Calls, list[int]]:
+        """The model calls that the batch names, and the positions of new transactions that name none.
+
+        Deductions that change nothing of their call become duplicates.
+        """
+        nested_ids = {event_id for pair in self.nested for event_id in pair}
+        named, others = [], []
+        for position, event in accepted:
+            if event.call_ids or (event.kind != JOB and event.event_id in nested_ids):
+                named.append((position, event))
+            elif event.kind != JOB and outcomes[position].status == "recorded":
+                others.append(position)
+        if not named and not self.nested and not jobs.newly_named():
+            return Calls(), others
+        reports = [batch_calls.Named(event, *self.costs[position]) for position, event in named]
+        calls, changed = batch_calls.collect(self.project, reports, self.nested, runs, jobs)
+        for (position, event), has_changed in zip(named, changed, strict=True):
+            outcomes[position] = Outcome(
+                status="recorded" if has_changed else "duplicate", event_id=event.event_id
+            )
+        return calls, others
 
     def apply(
         self,
@@ -189,6 +227,31 @@ class _Batch:
                 )
         return job_of
 
+    def note_usage(
+        self,
+        new: list[int],
+        job_of: dict[int, JobState],
+        calls: Calls,
+        adjusted: Adjustments,
+        jobs: Jobs,
+    ) -> None:
+        """Note on each job whether it will have a deduction, and whether a call was reported for it."""
+        for call in calls.touched():
+            for report in call.reports:
+                jobs.at(report.place).has_call_report = True
+        losing = {jobs.at(place): pks for place, pks in adjusted.reversed_pks.items()}
+        if losing:
+            by_pk = {job.pk: pks for job, pks in losing.items() if job.pk is not None}
+            empty = adjustments.jobs_without_deduction(self.project, by_pk)
+            for job in losing:
+                job.has_deduction = job.pk not in empty
+        for line in adjusted.booked:
+            jobs.at(line.place).has_deduction = True
+        for position in new:
+            event = self.events[position]
+            if isinstance(event, UsageEvent) and event.kind == DEDUCTION:
+                job_of[position].has_deduction = True
+
     def with_notes(
         self, outcome: Outcome, cost: Cost, event: UsageEvent | Rejection, agent_types: AgentTypes
     ) -> Outcome:
@@ -201,7 +264,6 @@ class _Batch:
         return msgspec.structs.replace(outcome, unpriced_model=unpriced, recorded_as_other=replaced)
 
     def write_ledger(self, new: list[int], job_of: dict[int, JobState], changes: updates.Changes) -> None:
-        now = timezone.now()
         rows = []
         for position in sorted(new, key=lambda position: self.events[position].event_id):
             event = self.events[position]
@@ -215,11 +277,39 @@ class _Batch:
                 (
                     *(self.project.pk, job.pk if job else None, event.event_id, event.kind, nanos, source),
                     *(event.model, t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
-                    *(event.occurred_at, billed_on, now),
+                    *(event.occurred_at, billed_on, self.now),
                 )
             )
         if rows:
             bulk.insert(CreditTransaction, COLUMNS, rows)
+
+    def write_adjustments(self, adjusted: Adjustments, jobs: Jobs, changes: updates.Changes) -> None:
+        lines = sorted(adjusted.lines, key=lambda line: line.event_id)
+        if not lines:
+            return
+        rows, corrected = [], []
+        for pk, line in zip(bulk.next_ids(CreditTransaction, len(lines)), lines, strict=True):
+            job = jobs.at(line.place)
+            billed_on = periods.day_of(line.occurred_at, self.zone)
+            sign: Literal[1, -1] = -1 if line.kind == REVERSAL else 1
+            priced = line.missing_nanos is not None
+            source = costs.COMPUTED if priced else line.cost_source  # as `corrections` leaves the rollups
+            changes.add_usage(job, billed_on, line.nanos, source, line.model, line.tokens, sign)
+            rows.append((pk, *self.row(line, job, billed_on), line.adjusts, None))
+            if priced:
+                missing = adjustments.correction_of(line)
+                changes.add_usage(job, billed_on, missing.nanos, costs.COMPUTED, line.model, missing.tokens)
+                corrected.append((*self.row(missing, job, billed_on), None, pk))
+        bulk.insert(CreditTransaction, ("id", *COLUMNS, "adjusts_id", "corrects_id"), rows)
+        bulk.insert(CreditTransaction, (*COLUMNS, "adjusts_id", "corrects_id"), corrected)
+
+    def row(self, line: NewLine, job: JobState, billed_on: date) -> tuple[object, ...]:
+        t = line.tokens
+        return (
+            *(self.project.pk, job.pk, line.event_id, line.kind, line.nanos, line.cost_source),
+            *(line.model, t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
+            *(line.occurred_at, billed_on, self.now),
+        )
 
     def note_first_usage(self) -> None:
         """Fix the project's billing zone: from now on days and months are counted in it."""
@@ -278,9 +368,12 @@ def _difference(known: tuple[object, ...], sent: tuple[object, ...]) -> str:
 def _recorded_content(
     project: Project, events: Sequence[UsageEvent | Rejection]
 ) -> dict[str, tuple[object, ...]]:
-    """The content that the ledger holds under the events' ids."""
+    """The content that the ledger holds under the events' ids, as a line or as another report of a call."""
     ids = {event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB}
-    return {line.event_id: line.content for line in lookup.lines(project, ids)}
+    known = {line.event_id: line.content for line in lookup.lines(project, ids)}
+    if project.has_call_ids:
+        known |= call_reports.contents(project, ids - known.keys())
+    return known
 
 
 def count(outcomes: Iterable[Outcome]) -> Counter[str]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
-
-from django.db.models import Count, F, Q, Sum
 
 from billing import periods
 from billing.db import bulk
 from billing.events.run_state import JobSnapshot, JobState, RunState, State
-from billing.events.usage_event import Kind, UsageEvent
 from billing.models import CreditTransaction
-from billing.rollups.definitions import UNPRICED, WASTE
+from billing.rollups.definitions import SPEND, UNPRICED, WASTE
 from products import agent_types as naming
 from products.models import AgentJob, AgentType, PipelineRun, Project
 
@@ -25,6 +22,16 @@ _STATE_COLUMNS = (
     "last_event_at",
 )
 _DERIVED_COLUMNS = ("status", "started_at", "finished_at")
+
+
+class NamesJob(Protocol):
+    """An event or anything else that names a job and its run by the sender's ids."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def job_id(self) -> str: ...
 
 
 class AgentTypes:
@@ -79,16 +86,22 @@ def _new_agent_type(project: Project, slug: str) -> AgentType:
 class Runs:
     """The runs that a batch touches."""
 
-    def __init__(self, project: Project, events: Iterable[UsageEvent]) -> None:
+    def __init__(self, project: Project, events: Iterable[NamesJob]) -> None:
         self.project = project
-        ids = sorted({event.run_id for event in events})
+        self._runs: dict[str, RunState] = {}
+        self.load(events)
+
+    def load(self, events: Iterable[NamesJob]) -> None:
+        """Look up the runs that these name, apart from those that are loaded."""
+        ids = sorted({event.run_id for event in events} - self._runs.keys())
         columns = ("run_id", "reported_trigger", "job_count", "running_jobs", "failed_jobs", *_STATE_COLUMNS)
-        rows = bulk.find(PipelineRun, project.pk, ("run_id",), [(run_id,) for run_id in ids], columns)
-        self._runs = {row[0]: RunState(*row) for row in rows}
-        for run in self._runs.values():
+        for row in bulk.find(
+            PipelineRun, self.project.pk, ("run_id",), [(run_id,) for run_id in ids], columns
+        ):
+            run = self._runs[row[0]] = RunState(*row)
             run.stored = _run_values(run)
 
-    def of(self, event: UsageEvent) -> tuple[RunState, bool]:
+    def of(self, event: NamesJob) -> tuple[RunState, bool]:
         """The run that an event names, and whether it is new."""
         run = self._runs.get(event.run_id)
         if run is not None:
@@ -136,36 +149,55 @@ class Jobs:
         self,
         project: Project,
         runs: Runs,
-        events: Iterable[UsageEvent],
+        events: Iterable[NamesJob],
         agent_types: AgentTypes,
         zone: ZoneInfo,
     ) -> None:
         self.project = project
+        self.runs = runs
         self.agent_types = agent_types
         self.zone = zone
-        run_of = {run.pk: run for run in runs.existing()}
-        pk_of = {run.run_id: run.pk for run in run_of.values() if run.pk}
-        wanted = sorted({(pk_of[event.run_id], event.job_id) for event in events if event.run_id in pk_of})
         self._jobs: dict[tuple[str, str], JobState] = {}
         self._recorded: dict[int, list[dict[str, Any]]] | None = None
-        columns = ("run_id", "job_id", "agent_type_id", "has_deduction", *_STATE_COLUMNS)
-        found = bulk.find(AgentJob, project.pk, ("run_id", "job_id"), wanted, columns)
-        for run_pk, job_id, agent_type, has_deduction, *shared in found:
-            slug = agent_types.slug_of(agent_type)
-            job = JobState(
-                run_of[run_pk], job_id, "" if slug == naming.OTHER else slug, has_deduction, *shared
-            )
+        self.load(events)
+
+    def load(self, events: Iterable[NamesJob]) -> None:
+        """Look up the jobs that these name, apart from those that are loaded. Their runs are loaded."""
+        run_of = {run.pk: run for run in self.runs.existing()}
+        pk_of = {run.run_id: run.pk for run in run_of.values() if run.pk}
+        names = {(event.run_id, event.job_id) for event in events if event.run_id in pk_of}
+        wanted = sorted((pk_of[run_id], job_id) for run_id, job_id in names - self._jobs.keys())
+        columns = (
+            *("run_id", "job_id", "agent_type_id", "has_deduction", "has_call_report"),
+            *_STATE_COLUMNS,
+        )
+        found = bulk.find(AgentJob, self.project.pk, ("run_id", "job_id"), wanted, columns)
+        for run_pk, job_id, agent_type, *rest in found:
+            slug = self.agent_types.slug_of(agent_type)
+            job = JobState(run_of[run_pk], job_id, "" if slug == naming.OTHER else slug, *rest)
             job.stored = self._values(job)
             job.before = self.snapshot(job)
             self._jobs[job.run.run_id, job_id] = job
 
-    def of(self, run: RunState, event: UsageEvent) -> tuple[JobState, bool]:
+    def newly_named(self) -> list[JobState]:
+        """Jobs with reports of calls whose agent becomes known by this batch."""
+        return [
+            job
+            for job in self
+            if job.has_call_report and job.agent_type and job.before and job.before.agent_type == naming.OTHER
+        ]
+
+    def of(self, run: RunState, event: NamesJob) -> tuple[JobState, bool]:
         """The job of the run that an event names, and whether it is new."""
         job = self._jobs.get((run.run_id, event.job_id))
         if job is not None:
             return job, False
         job = self._jobs[run.run_id, event.job_id] = JobState(run, event.job_id)
         return job, True
+
+    def at(self, place: NamesJob) -> JobState:
+        """The job that the batch has loaded or made."""
+        return self._jobs[place.run_id, place.job_id]
 
     def __iter__(self) -> Iterator[JobState]:
         return iter(self._jobs.values())
@@ -176,7 +208,8 @@ class Jobs:
 
     def snapshot(self, job: JobState) -> JobSnapshot:
         """The job as the rollups have to count it now."""
-        return JobSnapshot(job.agent_type or naming.OTHER, job.status, self.finished_on(job))
+        agent_type = job.agent_type or naming.OTHER
+        return JobSnapshot(agent_type, job.status, self.finished_on(job), job.is_superseded)
 
     def moved(self) -> list[tuple[JobState, JobSnapshot, JobSnapshot]]:
         """Jobs whose recorded spend moves to other sums of the rollups, before and after.
@@ -197,7 +230,8 @@ class Jobs:
     def _values(self, job: JobState) -> tuple[object, ...]:
         return (
             *_state_values(job),
-            *(self.agent_types.id_of(job.agent_type), job.has_deduction, self.finished_on(job)),
+            *(self.agent_types.id_of(job.agent_type), job.has_deduction, job.has_call_report),
+            self.finished_on(job),
         )
 
     def write(self) -> int:
@@ -212,7 +246,8 @@ class Jobs:
         return len(new) + len(changed)
 
 
-_JOB_COLUMNS = (*_STATE_COLUMNS[1:], *_DERIVED_COLUMNS, "agent_type_id", "has_deduction", "finished_on")
+_USAGE_COLUMNS = ("has_deduction", "has_call_report")
+_JOB_COLUMNS = (*_STATE_COLUMNS[1:], *_DERIVED_COLUMNS, "agent_type_id", *_USAGE_COLUMNS, "finished_on")
 
 
 def _place(job: JobSnapshot) -> tuple[str, str | None]:
@@ -222,16 +257,14 @@ def _place(job: JobSnapshot) -> tuple[str, str | None]:
 
 def _sums_by_day(project: Project, jobs: list[int]) -> dict[int, list[dict[str, Any]]]:
     """The ledger's sums of jobs: by job, a row a day."""
-    deduction = Q(kind=Kind.DEDUCTION)
     rows = (
         CreditTransaction.objects.filter(project=project, job__in=jobs)
         .values("job_id", "billed_on")
         .annotate(
-            spent=Sum("amount_nanos", filter=deduction, default=0),
-            refunded=Sum("amount_nanos", filter=~deduction, default=0),
-            input=Sum(F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")),
-            output=Sum("output_tokens"),
-            transactions=Count("pk"),
+            cost=SPEND["cost_nanos"],
+            input=SPEND["input_tokens"],
+            output=SPEND["output_tokens"],
+            lines=SPEND["transactions"],
             unpriced=UNPRICED,
         )
     )

@@ -2,12 +2,14 @@
 
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
+from billing.models.calls import CallId, CallReport
 from billing.models.ledger import (
     CostSource,
     CreditTransaction,
     LedgerIsAppendOnly,
     LedgerQuerySet,
     corrections,
+    reversals,
 )
 from billing.models.prices import MAX_RATE, PriceOverride
 from billing.models.rollups import (
@@ -31,6 +33,8 @@ __all__ = [
     "BudgetAlert",
     "BudgetChange",
     "BudgetReservation",
+    "CallId",
+    "CallReport",
     "CostSource",
     "CreditTransaction",
     "DailyAgentSpend",
@@ -45,4 +49,5 @@ __all__ = [
     "TraceSpan",
     "UnpricedUsage",
     "corrections",
+    "reversals",
 ]

@@ -35,13 +35,15 @@ class LedgerQuerySet(models.QuerySet["CreditTransaction"]):
     _raw_delete = _refuse
 
     def deductions(self) -> "LedgerQuerySet":
-        """Deductions that senders sent: without the corrections that add a missing cost later."""
-        return self.filter(kind=_DEDUCTION, corrects=None)
+        """Deductions that stand, without the corrections that add a missing cost later."""
+        return self.filter(~models.Exists(reversals()), kind=_DEDUCTION, corrects=None)
 
     def unpriced(self) -> "LedgerQuerySet":
         """Deductions whose cost is still unknown."""
         unpriced = self.filter(cost_source=CostSource.UNPRICED)
-        return unpriced.filter(~models.Exists(corrections()))
+        return unpriced.filter(
+            ~models.Exists(corrections()), ~models.Exists(reversals()), kind=Kind.DEDUCTION
+        )
 
 
 # A literal in the statement: with a parameter instead, PostgreSQL could not use the partial index
@@ -52,6 +54,17 @@ _DEDUCTION = RawSQL(f"'{Kind.DEDUCTION.value}'", ())  # noqa: S611  # no input i
 def corrections() -> "LedgerQuerySet":
     """For a subquery: the line that adds the missing cost of the outer query's transaction."""
     return CreditTransaction.objects.filter(project=OuterRef("project"), corrects=OuterRef("pk"))
+
+
+def reversals() -> "LedgerQuerySet":
+    """For a subquery: the line that takes the outer query's transaction back."""
+    return CreditTransaction.objects.filter(
+        project=OuterRef("project"), kind=Kind.REVERSAL, adjusts=OuterRef("pk")
+    )
+
+
+EVENT_ID_LENGTH = ID_LENGTH + 60
+"""The ledger appends to a sender's id in the lines that it adds itself."""
 
 
 class CreditTransaction(models.Model):
@@ -70,7 +83,7 @@ class CreditTransaction(models.Model):
         db_index=False,
     )
     event_id = CodePointCharField(
-        "event ID", max_length=ID_LENGTH + 20, help_text="As sent; unique in the product."
+        "event ID", max_length=EVENT_ID_LENGTH, help_text="As sent; unique in the product."
     )
     kind = models.CharField(max_length=9, choices=Kind)
     amount_nanos = models.BigIntegerField(help_text="Nano-dollars (10⁻⁹ USD).")
@@ -96,6 +109,16 @@ class CreditTransaction(models.Model):
         help_text="The unpriced deduction whose missing cost this line adds.",
     )
 
+    adjusts = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="adjustments",
+        db_constraint=False,
+        db_index=False,
+        help_text="The deduction that this line takes back, if it is a reversal, or else replaces.",
+    )
+
     objects = LedgerQuerySet.as_manager()
 
     class Meta:
@@ -105,7 +128,7 @@ class CreditTransaction(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "event_id"], name="transaction_once"),
             models.CheckConstraint(
-                condition=Q(kind__in=[Kind.DEDUCTION, Kind.REFUND], job__isnull=False)
+                condition=Q(kind__in=[Kind.DEDUCTION, Kind.REFUND, Kind.REVERSAL], job__isnull=False)
                 | Q(kind__in=[Kind.PURCHASE, Kind.GRANT], job__isnull=True),
                 name="transaction_kind_and_job",
             ),
@@ -114,8 +137,12 @@ class CreditTransaction(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(cost_source=CostSource.REPORTED)
-                | Q(kind=Kind.DEDUCTION, cost_source=CostSource.COMPUTED)
-                | Q(kind=Kind.DEDUCTION, cost_source=CostSource.UNPRICED, amount_nanos=0),
+                | Q(kind__in=[Kind.DEDUCTION, Kind.REVERSAL], cost_source=CostSource.COMPUTED)
+                | Q(
+                    kind__in=[Kind.DEDUCTION, Kind.REVERSAL],
+                    cost_source=CostSource.UNPRICED,
+                    amount_nanos=0,
+                ),
                 name="transaction_cost_source",
             ),
             models.CheckConstraint(
@@ -130,7 +157,7 @@ class CreditTransaction(models.Model):
                 name="transaction_tokens",
             ),
             models.CheckConstraint(
-                condition=Q(kind=Kind.DEDUCTION)
+                condition=Q(kind__in=[Kind.DEDUCTION, Kind.REVERSAL])
                 | Q(input_tokens=0, cache_read_tokens=0, cache_write_tokens=0, output_tokens=0),
                 name="transaction_only_deductions_have_tokens",
             ),
@@ -145,6 +172,17 @@ class CreditTransaction(models.Model):
                 | Q(kind=Kind.DEDUCTION, input_tokens=0, cache_read_tokens=0)
                 & Q(cost_source=CostSource.COMPUTED, cache_write_tokens=0, output_tokens=0),
                 name="transaction_correction",
+            ),
+            models.UniqueConstraint(
+                fields=["project", "adjusts"],
+                condition=Q(kind=Kind.REVERSAL),
+                name="transaction_reversed_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.DEDUCTION)
+                | Q(kind=Kind.REVERSAL, adjusts__isnull=False)
+                | ~Q(kind=Kind.REVERSAL) & Q(adjusts=None),
+                name="transaction_adjustment",
             ),
         ]
         indexes = [

@@ -11,10 +11,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connection, models
-from django.db.models import Case, Count, F, Q, Sum, When
+from django.db.models import Case, Count, F, Q, Sum, Value, When
 from django.db.models.functions import TruncMonth
 
-from billing.events.usage_event import DEDUCTION, GRANT, PURCHASE, REFUND
+from billing.events.usage_event import DEDUCTION, GRANT, PURCHASE, REFUND, REVERSAL
 from billing.models import (
     CostSource,
     CreditTransaction,
@@ -55,7 +55,7 @@ class Rollup:
 
 def _spending(project: Project) -> models.QuerySet:
     rows = CreditTransaction.objects.filter(project=project, job__project=project, job__run__project=project)
-    return rows.filter(kind__in=(DEDUCTION, REFUND))
+    return rows.filter(kind__in=(DEDUCTION, REFUND, REVERSAL))
 
 
 def _unpriced(project: Project) -> models.QuerySet:
@@ -71,22 +71,31 @@ def _finished_jobs(project: Project) -> models.QuerySet:
     return AgentJob.objects.filter(project=project, run__project=project, finished_on__isnull=False)
 
 
-_SIGNED = Case(
-    When(kind=REFUND, then=-F("amount_nanos")),
-    default=F("amount_nanos"),
-    output_field=models.BigIntegerField(),
-)
-_SPEND = {
+def _signed(expression: Any, *negative: str) -> Case:
+    """The expression, negated for some kinds of transactions."""
+    return Case(
+        When(kind__in=negative, then=-expression), default=expression, output_field=models.BigIntegerField()
+    )
+
+
+_SIGNED = _signed(F("amount_nanos"), REFUND, REVERSAL)
+SPEND = {
     "cost_nanos": Sum(_SIGNED),
     "input_tokens": Sum(
-        F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens"), filter=Q(kind=DEDUCTION)
+        _signed(F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens"), REVERSAL)
     ),
-    "output_tokens": Sum("output_tokens", filter=Q(kind=DEDUCTION)),
-    "transactions": Count("pk"),
+    "output_tokens": Sum(_signed(F("output_tokens"), REVERSAL)),
+    "transactions": Sum(_signed(Value(1), REVERSAL)),
 }
+"""Only deductions have tokens, and reversals, which take those of a deduction back."""
 _UNPRICED = Q(cost_source=CostSource.UNPRICED)
-UNPRICED = Count("pk", filter=_UNPRICED) - Count("pk", filter=Q(corrects__isnull=False))
-"""Each correction has the job and day of the unpriced deduction whose cost it adds."""
+UNPRICED = (
+    Count("pk", filter=_UNPRICED & Q(kind=DEDUCTION))
+    - Count("pk", filter=_UNPRICED & Q(kind=REVERSAL))
+    - Count("pk", filter=Q(corrects__isnull=False))
+)
+"""Each correction has the job and day of the unpriced deduction whose cost it adds. The reversal of a
+deduction is unpriced if the deduction was, and had no correction."""
 FINISHED_JOBS = {SUCCEEDED: "succeeded_jobs", FAILED: "failed_jobs", CANCELLED: "cancelled_jobs"}
 """The counter for each status of a finished job."""
 WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}
@@ -94,12 +103,12 @@ WASTE = {FAILED: "failed_cost_nanos", CANCELLED: "cancelled_cost_nanos"}
 
 BY_AGENT_TYPE = Rollup(
     MonthlySpend,
-    (*_SPEND, "unpriced", *FINISHED_JOBS.values(), *WASTE.values()),
+    (*SPEND, "unpriced", *FINISHED_JOBS.values(), *WASTE.values()),
     Part(
         _spending,
         {"month": TruncMonth("billed_on"), "agent_type_id": F("job__agent_type_id")},
         {
-            **_SPEND,
+            **SPEND,
             "unpriced": UNPRICED,
             **{name: Sum(_SIGNED, filter=Q(job__status=status)) for status, name in WASTE.items()},
         },
@@ -112,20 +121,20 @@ BY_AGENT_TYPE = Rollup(
 )
 BY_DAY = Rollup(
     DailySpend,
-    (*_SPEND, "jobs"),
-    Part(_spending, {"day": F("billed_on")}, _SPEND),
+    (*SPEND, "jobs"),
+    Part(_spending, {"day": F("billed_on")}, SPEND),
     Part(_finished_jobs, {"day": F("finished_on")}, {"jobs": Count("pk")}),
 )
 BY_MONTH = Rollup(
     MonthTotal,
-    (*_SPEND, "jobs"),
-    Part(_spending, {"month": TruncMonth("billed_on")}, _SPEND),
+    (*SPEND, "jobs"),
+    Part(_spending, {"month": TruncMonth("billed_on")}, SPEND),
     Part(_finished_jobs, {"month": TruncMonth("finished_on")}, {"jobs": Count("pk")}),
 )
 BY_DAY_AND_AGENT_TYPE = Rollup(
     DailyAgentSpend,
-    (*_SPEND, "jobs"),
-    Part(_spending, {"day": F("billed_on"), "agent_type_id": F("job__agent_type_id")}, _SPEND),
+    (*SPEND, "jobs"),
+    Part(_spending, {"day": F("billed_on"), "agent_type_id": F("job__agent_type_id")}, SPEND),
     Part(
         _finished_jobs,
         {"day": F("finished_on"), "agent_type_id": F("agent_type_id")},
@@ -134,8 +143,8 @@ BY_DAY_AND_AGENT_TYPE = Rollup(
 )
 BY_RUN = Rollup(
     RunSpend,
-    tuple(_SPEND),
-    Part(_spending, {"run_id": F("job__run_id"), "month": TruncMonth("billed_on")}, _SPEND),
+    tuple(SPEND),
+    Part(_spending, {"run_id": F("job__run_id"), "month": TruncMonth("billed_on")}, SPEND),
 )
 CREDITS = Rollup(
     MonthlyCredits,
@@ -156,7 +165,7 @@ BY_UNPRICED_MODEL = Rollup(
     Part(
         _unpriced,
         {"month": TruncMonth("billed_on"), "model": F("model")},
-        {name: _SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
+        {name: SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
     ),
 )
 ALL = (BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)

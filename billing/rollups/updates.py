@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from billing.db import bulk
 from billing.events.run_state import JobSnapshot, JobState, RunState
-from billing.events.usage_event import PURCHASE, REFUND, UsageEvent
+from billing.events.usage_event import PURCHASE, REFUND, Tokens, UsageEvent
 from billing.models import CostSource
 from billing.periods import month_of
 from billing.rollups.definitions import ALL, FINISHED_JOBS, WASTE, Rollup
@@ -47,17 +47,33 @@ class Changes:
             amount = "purchased_nanos" if event.kind == PURCHASE else "granted_nanos"
             _add(self.credits[month_of(day)], {amount: nanos, "transactions": 1})
             return
-        tokens = event.tokens
+        self.add_usage(job, day, -nanos if event.kind == REFUND else nanos, source, event.model, event.tokens)
+
+    def add_usage(
+        self,
+        job: JobState,
+        day: date,
+        nanos: int,
+        source: str,
+        model: str,
+        tokens: Tokens,
+        sign: Literal[1, -1] = 1,
+    ) -> None:
+        """Add the amounts and counts of one transaction; with the sign -1 take a transaction's back."""
         spend = self._spend_of_jobs.setdefault((day, job), [0, 0, 0, 0])
-        spend[0] += -nanos if event.kind == REFUND else nanos
-        spend[1] += tokens.all_input
-        spend[2] += tokens.output
-        spend[3] += 1
+        spend[0] += sign * nanos
+        spend[1] += sign * tokens.all_input
+        spend[2] += sign * tokens.output
+        spend[3] += sign
         if source == _UNPRICED:
             month = month_of(day)
-            self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += 1
-            counts = {"transactions": 1, "input_tokens": tokens.all_input, "output_tokens": tokens.output}
-            _add(self.by_unpriced_model[month, event.model], counts)
+            self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += sign
+            counts = {
+                "transactions": sign,
+                "input_tokens": sign * tokens.all_input,
+                "output_tokens": sign * tokens.output,
+            }
+            _add(self.by_unpriced_model[month, model], counts)
 
     def fold(self) -> None:
         """Add the spend of each day and job to the rollups' sums."""
@@ -111,10 +127,10 @@ class Changes:
             day = row["billed_on"]
             for job, sign in ((before, -1), (after, 1)):
                 spend = {
-                    "cost_nanos": sign * (row["spent"] - row["refunded"]),
+                    "cost_nanos": sign * (row["cost"]),
                     "input_tokens": sign * row["input"],
                     "output_tokens": sign * row["output"],
-                    "transactions": sign * row["transactions"],
+                    "transactions": sign * row["lines"],
                 }
                 self._add_by_agent_type(day, job.agent_type, job.status, spend)
                 self.by_agent_type[month_of(day), job.agent_type]["unpriced"] += sign * row["unpriced"]

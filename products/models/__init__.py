@@ -9,12 +9,13 @@ from products.models.projects import (
     new_version,
     validate_time_zone,
 )
-from products.models.runs import SENDER_ID_LENGTH, AgentJob, PipelineRun
+from products.models.runs import SENDER_ID_LENGTH, SUPERSEDED, AgentJob, PipelineRun
 from products.models.tokens import ApiToken, TokenQuerySet
 from products.statuses import Status
 
 __all__ = [
     "SENDER_ID_LENGTH",
+    "SUPERSEDED",
     "AgentJob",
     "AgentType",
     "ApiToken",

@@ -70,6 +70,9 @@ class Project(models.Model):
         editable=False,
         help_text="When the first usage was recorded. The billing zone is fixed since then.",
     )
+    has_call_ids = models.BooleanField(
+        default=False, editable=False, help_text="Whether a sender has named a model call by its ids."
+    )
     version = models.BigIntegerField(
         default=new_version,
         editable=False,

@@ -72,6 +72,10 @@ class PipelineRun(Reported):
         return self.reported_trigger or "api"
 
 
+SUPERSEDED = Q(has_call_report=True, has_deduction=False)
+"""Jobs whose calls are all booked on the jobs of other senders. They count nowhere."""
+
+
 class AgentJob(Reported):
     """One agent's work within a run."""
 
@@ -88,6 +92,11 @@ class AgentJob(Reported):
         AgentType, on_delete=models.PROTECT, related_name="jobs", db_constraint=False, db_index=False
     )
     has_deduction = models.BooleanField(default=False)
+    has_call_report = models.BooleanField(
+        default=False,
+        help_text="Whether a sender reported a model call of this job with the call's ids. "
+        "If the job has no deduction, all these calls are booked on the jobs of other senders.",
+    )
     finished_on = models.DateField(
         null=True, blank=True, help_text="The day of the finish in the project's billing zone."
     )

@@ -66,8 +66,8 @@ def _reconcile(path: str) -> dict[str, Any]:
 
 
 def _differences(pk: int, batches: list[list[Raw]], acknowledged: list[str]) -> dict[str, list[str]]:
+    from billing import verification
     from billing.models import CreditTransaction
-    from billing.rollups import verification
     from products.models import Project
 
     project = Project.objects.get(pk=pk)

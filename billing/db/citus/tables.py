@@ -14,7 +14,14 @@ BY_PROJECT = (
         "billing_dailyagentspend",
         "billing_runspend",
     ),
-    *("billing_monthlycredits", "billing_unpricedusage", "billing_tracespan", "billing_budgetreservation"),
+    *(
+        "billing_monthlycredits",
+        "billing_unpricedusage",
+        "billing_tracespan",
+        "billing_callreport",
+        "billing_callid",
+        "billing_budgetreservation",
+    ),
     *("billing_billingsetting", "billing_budgetchange", "billing_priceoverride"),
     *("billing_alertsettings", "billing_budgetalert", "billing_alertdelivery"),
 )

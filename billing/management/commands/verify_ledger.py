@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing.rollups import verification
+from billing import verification
 from products.command_line import projects_with_id
 
 

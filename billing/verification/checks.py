@@ -3,18 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from billing import periods
-from billing.db import triggers
 from billing.events.usage_event import Kind
-from billing.models import CostSource, CreditTransaction, MonthlySpend, RunSpend
+from billing.models import CallReport, CostSource, CreditTransaction, MonthlySpend, RunSpend
 from billing.rollups import rebuilding
 from billing.rollups.definitions import expect_whole_tables
-from products.models import AgentJob, AgentType, PipelineRun, Project, Status
+from billing.verification import calls
+from products.models import SUPERSEDED, AgentJob, AgentType, PipelineRun, Project, Status
 
 
 @contextmanager
@@ -34,6 +33,8 @@ def differences(project: Project) -> Iterator[str]:
     yield from _wrong_parents(project)
     yield from _wrong_days(project)
     yield from _wrong_corrections(project)
+    yield from _wrong_reversals(project)
+    yield from calls.differences(project)
     yield from _wrong_runs(project)
     yield from _wrong_jobs(project)
     for wrong in rebuilding.drift(project):
@@ -96,11 +97,28 @@ def _wrong_corrections(project: Project) -> Iterator[str]:
         yield f"credit transaction {key}: it corrects no unpriced deduction of its job and instant"
 
 
+_TAKEN_BACK = (
+    *("job", "occurred_at", "billed_on", "model", "amount_nanos"),
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+)
+
+
+def _wrong_reversals(project: Project) -> Iterator[str]:
+    """Reversals that do not take back exactly what a deduction booked."""
+    same = {column: OuterRef(column) for column in _TAKEN_BACK}
+    original = CreditTransaction.objects.filter(
+        project=project, pk=OuterRef("adjusts"), kind=Kind.DEDUCTION, **same
+    )
+    lines = CreditTransaction.objects.filter(project=project, kind=Kind.REVERSAL)
+    for key in lines.exclude(Exists(original)).values_list("event_id", flat=True).iterator():
+        yield f"credit transaction {key}: it does not take back what a deduction booked"
+
+
 def _wrong_runs(project: Project) -> Iterator[str]:
     """Runs whose job counters, or the status that follows from them, disagree with their jobs."""
     stored = PipelineRun.objects.filter(project=project).order_by("pk")
     counted = (
-        AgentJob.objects.filter(project=project)
+        AgentJob.objects.filter(~SUPERSEDED, project=project)
         .values("run_id")
         .annotate(
             job_count=Count("pk"),
@@ -129,15 +147,19 @@ def _wrong_runs(project: Project) -> Iterator[str]:
 
 
 def _wrong_jobs(project: Project) -> Iterator[str]:
-    deductions = CreditTransaction.objects.filter(project=project, job=OuterRef("pk"), kind=Kind.DEDUCTION)
+    deductions = CreditTransaction.objects.deductions().filter(project=project, job=OuterRef("pk"))
+    reports = CallReport.objects.filter(project=project, job=OuterRef("pk"))
     jobs = AgentJob.objects.filter(project=project)
     for job_id in jobs.exclude(has_deduction=Exists(deductions)).values_list("job_id", flat=True).iterator():
         yield f"agent job {job_id}: has_deduction disagrees with the ledger"
+    for job_id in jobs.exclude(has_call_report=Exists(reports)).values_list("job_id", flat=True).iterator():
+        yield f"agent job {job_id}: has_call_report disagrees with the reports of calls"
+    has_usage = Q(has_deduction=True) | Q(has_call_report=True)
     yield from _wrong_status(
         jobs,
         "job_id",
-        Q(reported_status="", has_deduction=True) & ~Q(status=Status.SUCCEEDED)
-        | Q(reported_status="", has_deduction=False) & ~Q(status=Status.RUNNING),
+        Q(has_usage, reported_status="") & ~Q(status=Status.SUCCEEDED)
+        | Q(~has_usage, reported_status="") & ~Q(status=Status.RUNNING),
     )
 
 
@@ -145,29 +167,3 @@ def _wrong_status(rows: models.QuerySet, name: str, wrong_without_report: Q) -> 
     wrong = rows.filter(wrong_without_report | ~Q(reported_status="") & ~Q(status=F("reported_status")))
     for key, status in wrong.values_list(name, "status").iterator():
         yield f"{rows.model._meta.verbose_name} {key}: its status can't be {status} by what was reported"
-
-
-def missing_guards() -> Iterator[str]:
-    """A line for each trigger that should keep the ledger append-only but is missing or disabled."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
-        else:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        present = {name for (name,) in cursor.fetchall()}
-    for name in triggers.TRIGGERS[connection.vendor]:
-        if name not in present:
-            yield f"the trigger {name} is missing: the ledger can be changed"
-    if settings.DISTRIBUTED:
-        from billing.db.citus import guards
-
-        yield from guards.missing_guards(connection)
-
-
-def how_guarded() -> str:
-    """How a cluster keeps the ledger append-only; "" on a single database."""
-    if not settings.DISTRIBUTED:
-        return ""
-    from billing.db.citus import guards
-
-    return guards.how_guarded(connection)

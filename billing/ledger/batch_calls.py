@@ -1,0 +1,59 @@
+"""The model calls that a batch of events names, together with what the ledger holds of them."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from billing.events.usage_event import UsageEvent
+from billing.ledger import call_reports
+from billing.ledger.identity import Calls, report_of
+from billing.ledger.unit_of_work import Jobs, Runs
+from products.models import Project
+
+
+class Named(NamedTuple):
+    """A deduction that names its call, and what it costs."""
+
+    event: UsageEvent
+    nanos: int
+    cost_source: str
+
+
+class Nested(NamedTuple):
+    """The event ids of two deductions that report one call: the span of one encloses the other's."""
+
+    outer: str
+    inner: str
+
+
+def collect(
+    project: Project, named: Sequence[Named], nested: Collection[Nested], runs: Runs, jobs: Jobs
+) -> tuple[Calls, list[bool]]:
+    """The calls, and for each named deduction whether it changes what the ledger books.
+
+    `runs` and `jobs` have applied the events; they get those of all reports.
+    """
+    events = [one.event for one in named]
+    event_ids = {event.event_id for event in events} | {event_id for pair in nested for event_id in pair}
+    calls = call_reports.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
+    lines = call_reports.of_lines(project, event_ids - calls.reports.keys())
+    reports = [*calls.reports.values(), *lines.values()]
+    places = [report.place for report in reports]
+    booked = [report.booked_at for report in reports if report.booked_at]
+    runs.load([*places, *booked])
+    jobs.load([*places, *booked])
+    for report in reports:
+        report.names_agent = bool(jobs.at(report.place).agent_type)
+    changed = []
+    for event, nanos, source in named:
+        report = lines.get(event.event_id) or report_of(event, nanos, source)
+        report.names_agent = bool(jobs.at(report.place).agent_type)
+        report.sender, report.gateway_id = event.sender, event.gateway_id
+        report.run_is_trace = event.run_is_trace
+        changed.append(calls.add(report, event.call_ids))
+    for outer, inner in nested:
+        ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]
+        if ends[0] and ends[1]:  # one may have been rejected
+            for end in filter(None, ends):
+                calls.add(end, ())
+            calls.link(ends[0], ends[1])
+    return calls, changed

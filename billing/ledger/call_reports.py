@@ -1,0 +1,198 @@
+"""Read and write the reports of model calls that the ledger has by the calls' ids."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
+from billing.db import bulk
+from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent, content
+from billing.ledger import lookup
+from billing.ledger.identity import WINDOW, Calls, Place, Report
+from billing.ledger.unit_of_work import Jobs
+from billing.models import CallId, CallReport, CostSource, CreditTransaction
+from products.agent_types import OTHER
+from products.models import Project
+
+_COLUMNS = (
+    *("id", "event_id", "call_pk", "job_id", "line", "booked_on_id", "times_booked", "occurred_at", "model"),
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *("amount_nanos", "cost_source", "run_is_trace", "sender", "gateway_id", "is_nested"),
+)
+_CHANGING = ("call_pk", "line", "booked_on_id", "times_booked", "is_nested")
+_REPORTED = CostSource.REPORTED.value
+
+
+def contents(project: Project, event_ids: Iterable[str]) -> dict[str, tuple[object, ...]]:
+    """What the reports under these event ids say, comparable with `UsageEvent.content`."""
+    wanted = [(event_id,) for event_id in event_ids]
+    reports = _reports(project, bulk.find(CallReport, project.pk, ("event_id",), wanted, _COLUMNS))
+    return {report.event_id: _content(report) for report in reports}
+
+
+def _content(report: Report) -> tuple[object, ...]:
+    stated = report.nanos if report.cost_source == _REPORTED else None
+    return content(DEDUCTION, report.occurred_at, *report.place, report.model, report.tokens, stated)
+
+
+def load(
+    project: Project, events: Sequence[UsageEvent], event_ids: set[str], newly_named: Sequence[int]
+) -> Calls:
+    """The calls that the events may report: by their call ids, or by reports under these event ids.
+
+    Also those that have a report on the jobs of `newly_named`, whose agent has just become known.
+    """
+    calls = Calls()
+    if not project.has_call_ids:
+        return calls
+    ids = _ids(project, events)
+    wanted = [(event_id,) for event_id in sorted(event_ids)]
+    known = bulk.find(CallReport, project.pk, ("event_id",), wanted, ("call_pk",))
+    pks = [(pk,) for pk in sorted({pk for _, pk in ids})]
+    sharing = bulk.find(CallReport, project.pk, ("id",), pks, ("call_pk",))
+    of_jobs = CallReport.objects.filter(project=project, job__in=newly_named) if newly_named else None
+    named = set(of_jobs.values_list("call_pk", flat=True)) if of_jobs else set()
+    reports = _of_calls(project, {call for (call,) in [*known, *sharing]} | named)
+    event_id_of = {report.pk: report.event_id for report in reports}
+    calls.restore(reports, [(call_id, event_id_of[pk]) for call_id, pk in ids])
+    calls.touch(report for report in reports if report.call_pk in named)
+    return calls
+
+
+def _of_calls(project: Project, call_pks: set[int]) -> list[Report]:
+    if not call_pks:
+        return []
+    rows = CallReport.objects.filter(project=project, call_pk__in=call_pks).order_by("pk")
+    return _reports(project, list(rows.values_list(*_COLUMNS)))
+
+
+def by_pk(project: Project, pks: Iterable[int]) -> list[Report]:
+    return _reports(
+        project, bulk.find(CallReport, project.pk, ("id",), [(pk,) for pk in sorted(pks)], _COLUMNS)
+    )
+
+
+def stream(project: Project, chunk_size: int) -> Iterator[Report]:
+    """All reports, those of a call together, with what is known of their jobs' agents."""
+    rows = CallReport.objects.filter(project=project).order_by("call_pk", "pk")
+    named = ~Q(job__agent_type__slug=OTHER)
+    found = rows.annotate(named=ExpressionWrapper(named, BooleanField())).values_list(*_COLUMNS, "named")
+    iterator = found.iterator(chunk_size=chunk_size)
+    while chunk := list(islice(iterator, chunk_size)):
+        for report, row in zip(_reports(project, [row[:-1] for row in chunk]), chunk, strict=True):
+            report.names_agent = row[-1]
+            yield report
+
+
+_LINE_COLUMNS = (
+    *("event_id", "job_id", "occurred_at", "model"),
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *("amount_nanos", "cost_source"),
+)
+
+
+def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
+    """Reports, by event id, for deductions that were recorded when nobody named their calls."""
+    wanted = [(event_id,) for event_id in sorted(event_ids)]
+    rows = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("kind", *_LINE_COLUMNS))
+    deductions = [row[1:] for row in rows if row[0] == DEDUCTION]
+    places = lookup.places(project, {row[1] for row in deductions})
+    reports = {}
+    for event_id, job, at, model, *counts, nanos, source in deductions:
+        place = Place(*places[job])
+        reports[event_id] = Report(
+            event_id=event_id,
+            place=place,
+            occurred_at=at,
+            model=model,
+            tokens=Tokens(*counts),
+            nanos=nanos,
+            cost_source=source,
+            line=event_id,
+            booked_at=place,
+            times_booked=1,
+        )
+    return reports
+
+
+def _ids(project: Project, events: Sequence[UsageEvent]) -> list[tuple[str, int]]:
+    """(call id, report) of the reports that have an id of the events and are near them in time."""
+    call_ids = {call_id for event in events for call_id in event.call_ids}
+    if not call_ids:
+        return []
+    instants = [event.occurred_at for event in events]
+    near = (min(instants) - WINDOW, max(instants) + WINDOW)
+    rows = CallId.objects.filter(project=project, call_id__among=sorted(call_ids), occurred_at__range=near)
+    return list(rows.order_by("report_id").values_list("call_id", "report_id"))
+
+
+def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
+    places = lookup.places(project, {row[3] for row in rows} | {row[5] for row in rows if row[5]})
+    return [_report(row, places) for row in rows]
+
+
+def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
+    pk, event_id, call_pk, job, line, booked_on, times, at, model, *counts = row[:14]
+    nanos, source, is_trace, sender, gateway_id, nested = row[14:]
+    return Report(
+        event_id=event_id,
+        place=Place(*places[job]),
+        occurred_at=at,
+        model=model,
+        tokens=Tokens(*counts),
+        nanos=nanos,
+        cost_source=source,
+        run_is_trace=is_trace,
+        sender=sender,
+        gateway_id=gateway_id,
+        is_nested=nested,
+        line=line,
+        booked_at=Place(*places[booked_on]) if booked_on else None,
+        times_booked=times,
+        pk=pk,
+        call_pk=call_pk,
+    )
+
+
+def write(project: Project, calls: Calls, jobs: Jobs) -> None:
+    """Store new reports and ids, and where changed calls are booked now. `jobs` have been written."""
+    touched = calls.touched()
+    reports = [report for call in touched for report in call.reports]
+    new = sorted((report for report in reports if report.pk is None), key=lambda report: report.event_id)
+    for report, pk in zip(new, bulk.next_ids(CallReport, len(new)) if new else (), strict=True):
+        report.pk = pk
+    for call in touched:
+        call_pk = min(report.pk for report in call.reports if report.pk is not None)
+        for report in call.reports:
+            report.call_pk = call_pk
+    rows = [(project.pk, *_row(report, jobs)) for report in new]
+    bulk.insert(CallReport, ("project_id", *_COLUMNS), rows)
+    new_pks = {report.pk for report in new}
+    changes = [
+        (*_state(report, jobs), report.pk)
+        for report in sorted(reports, key=lambda report: report.pk or 0)
+        if report.pk not in new_pks
+    ]
+    bulk.update(CallReport, project.pk, _CHANGING, changes)
+    ids = [(project.pk, call_id, report.occurred_at, report.pk) for call_id, report in calls.new_ids]
+    bulk.insert(CallId, ("project_id", "call_id", "occurred_at", "report_id"), ids)
+    if new and not project.has_call_ids:
+        Project.objects.filter(pk=project.pk).update(has_call_ids=True)
+
+
+def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:
+    booked_on = jobs.at(report.booked_at).pk if report.booked_at else None
+    return report.call_pk, report.line, booked_on, report.times_booked, report.is_nested
+
+
+def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
+    t = report.tokens
+    call_pk, line, booked_on, times_booked, is_nested = _state(report, jobs)
+    return (
+        *(report.pk, report.event_id, call_pk, jobs.at(report.place).pk, line, booked_on, times_booked),
+        *(report.occurred_at, report.model),
+        *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
+        *(report.nanos, report.cost_source, report.run_is_trace),
+        *(report.sender, report.gateway_id, is_nested),
+    )

@@ -1,0 +1,93 @@
+"""Reports of model calls that name the call, so that further reports of the same call can be recognized."""
+
+from django.db import models
+
+from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, TEXT_LENGTH
+from billing.models.ledger import EVENT_ID_LENGTH, CostSource
+from products.db.fields import CodePointCharField
+from products.models import AgentJob, Project
+
+
+class CallReport(models.Model):
+    """What one deduction reports of a call. Only `billing.ledger.call_reports` writes it.
+
+    A call may have many reports; a transaction books the one that stands. `billing.ledger.identity` says
+    which one that is. The project is locked while rows are written, and jobs are never deleted, so the
+    database need not check the foreign keys of each row.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    event_id = CodePointCharField("event ID", max_length=ID_LENGTH + 20, help_text="As sent.")
+    call_pk = models.BigIntegerField(help_text="The lowest id of the call's reports.")
+    job = models.ForeignKey(
+        AgentJob,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text="The job that this sender reports; the call may be booked on another sender's.",
+    )
+    line = CodePointCharField(
+        max_length=EVENT_ID_LENGTH,
+        blank=True,
+        help_text="The event ID of the transaction that books the call, on the report that stands.",
+    )
+    booked_on = models.ForeignKey(
+        AgentJob,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text="The job of that transaction.",
+    )
+    times_booked = models.IntegerField()
+    occurred_at = models.DateTimeField()
+    model = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
+    input_tokens = models.BigIntegerField()
+    cache_read_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField()
+    cache_write_1h_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    amount_nanos = models.BigIntegerField()
+    cost_source = models.CharField(max_length=8, choices=CostSource)
+    run_is_trace = models.BooleanField()
+    sender = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
+    gateway_id = CodePointCharField(max_length=CALL_ID_LENGTH, blank=True)
+    is_nested = models.BooleanField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["project", "event_id"], name="call_report_once"),
+            models.UniqueConstraint(fields=["project", "id"], name="call_report_in_project"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "call_pk"], name="call_report_call"),
+            models.Index(fields=["project", "job"], name="call_report_job"),
+        ]
+
+    def __str__(self) -> str:
+        return self.event_id
+
+
+class CallId(models.Model):
+    """An id that a report gives its call. Compared exactly."""
+
+    pk = models.CompositePrimaryKey("project", "call_id", "occurred_at", "report")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    call_id = CodePointCharField(max_length=CALL_ID_LENGTH)
+    occurred_at = models.DateTimeField(help_text="The report's instant: an id may be used again later.")
+    report = models.ForeignKey(
+        CallReport, on_delete=models.PROTECT, related_name="ids", db_constraint=False, db_index=False
+    )
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.call_id

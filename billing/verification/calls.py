@@ -1,0 +1,78 @@
+"""Verify that the ledger books each call once, and as `identity` says, from the reports of the calls."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby, islice
+
+from billing.ledger import call_reports
+from billing.ledger.identity import WINDOW, Call, Report, agree
+from billing.models import CallId, CallReport, CreditTransaction
+from products.models import Project
+
+_CHUNK = 2_000
+
+
+def differences(project: Project) -> Iterator[str]:
+    """A line of text for each wrong call of a project."""
+    reports = call_reports.stream(project, _CHUNK)
+    for _, members in groupby(reports, key=lambda report: report.call_pk):
+        yield from _wrong_call(Call(members))
+    yield from _wrong_lines(project)
+    yield from _missed(project)
+
+
+def _wrong_call(call: Call) -> Iterator[str]:
+    names = ", ".join(report.event_id for report in call.reports)
+    if len(call.booked) != 1:
+        yield f"call of {names}: {len(call.booked)} transactions book it instead of one"
+    elif call.booked[0] is not call.standing:
+        yield f"call of {names}: {call.booked[0].event_id} is booked, but {call.standing.event_id} stands"
+    elif call.standing.booked_at != call.place:
+        yield f"call of {names}: it is booked on {call.standing.booked_at}, but belongs to {call.place}"
+
+
+def _wrong_lines(project: Project) -> Iterator[str]:
+    """Reports whose transaction is missing, reversed, on another job, or has other counts or costs."""
+    rows = CallReport.objects.filter(project=project).exclude(line="")
+    lines = CreditTransaction.objects.deductions().filter(project=project)
+    reports = rows.order_by("pk").iterator(chunk_size=_CHUNK)
+    while chunk := list(islice(reports, _CHUNK)):
+        stored = {
+            line.event_id: line for line in lines.filter(event_id__among=[report.line for report in chunk])
+        }
+        for report in chunk:
+            line = stored.get(report.line)
+            if line is None:
+                yield f"call report {report.event_id}: its transaction {report.line} is missing or reversed"
+            elif _booked(line, line.job_id) != _booked(report, report.booked_on_id):
+                yield f"call report {report.event_id}: its transaction {report.line} says something else"
+
+
+def _booked(row: CreditTransaction | CallReport, job: int | None) -> tuple[object, ...]:
+    return (
+        *(job, row.occurred_at, row.model, row.amount_nanos, row.cost_source, row.input_tokens),
+        *(row.cache_read_tokens, row.cache_write_tokens, row.cache_write_1h_tokens, row.output_tokens),
+    )
+
+
+def _missed(project: Project) -> Iterator[str]:
+    """Reports that share an id and agree, but are booked as different calls."""
+    rows = CallId.objects.filter(project=project).order_by("call_id", "occurred_at", "report")
+    pairs = rows.values_list("call_id", "occurred_at", "report").iterator(chunk_size=_CHUNK)
+    for _, group in groupby(pairs, key=lambda pair: pair[0]):
+        near: list[tuple[datetime, int]] = []
+        for _, at, report in group:
+            near = [(before, pk) for before, pk in near if at - before <= WINDOW]
+            if near:
+                yield from _disagreements(project, report, [pk for _, pk in near])
+            near.append((at, report))
+
+
+def _disagreements(project: Project, report: int, near: list[int]) -> Iterator[str]:
+    found: dict[int | None, Report] = {
+        found.pk: found for found in call_reports.by_pk(project, [report, *near])
+    }
+    for pk in near:
+        a, b = found[report], found[pk]
+        if a.call_pk != b.call_pk and agree(a, b):
+            yield f"call reports {a.event_id} and {b.event_id} share an id, but are booked as two calls"
