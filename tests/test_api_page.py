@@ -333,16 +333,16 @@ def _provocations(
         cache.clear()
         return answers
 
-    yield "There is no such procedure.", lambda: call(replace(one, name="aiCost.none"), given, secret)
-    yield "What was sent is not JSON.", lambda: post("{")
-    yield "A batch is too large.", too_many
+    yield "The procedure doesn't exist.", lambda: call(replace(one, name="aiCost.none"), given, secret)
+    yield "The request body is not JSON.", lambda: post("{")
+    yield "The batch has too many calls.", too_many
     yield (
-        "Queries of tRPC are GET, its mutations and JSON-RPC are POST.",
+        "The HTTP method is wrong. Use GET for tRPC queries, and POST for tRPC mutations and JSON-RPC.",
         lambda: (client.get(address), client.get("/api/rpc")),
     )
-    yield "A POST is not of the type application/json.", lambda: post("{}", "text/plain")
+    yield "The Content-Type of a POST is not application/json.", lambda: post("{}", "text/plain")
     yield "The request is too large.", too_large
-    yield "More than 20 bad tokens came from one address within a minute.", guessing
+    yield "More than 20 invalid tokens came from one address within a minute.", guessing
     yield "The database is busy; try again.", lambda: failing(OperationalError("busy"))
     yield "Something went wrong on the server.", lambda: failing(RuntimeError("secret detail"))
 
