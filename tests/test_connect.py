@@ -443,7 +443,7 @@ def test_the_proxys_configuration_sends_what_the_real_litellm_logs_but_no_prompt
     assert (model, nanos > 0) == ("gpt-4o-mini", True)
 
 
-COPIED = "What was copied, on this product's machine"
+COPIED = "Copied logs, on the aicost server"
 CRONTAB = re.compile(r"\*/15 \* \* \* \* (.*)")
 
 
@@ -484,7 +484,7 @@ def test_the_crontabs_line_imports_codexs_logs(owner: Any, project: Any, tmp_pat
 def test_the_file_is_imported(owner: Any, project: Any, tmp_path: Path) -> None:
     page = cron_page(owner, project)
     (tmp_path / "usage.jsonl").write_text(setup(page, "usage.jsonl"))
-    command = setup(page, "On this product's machine")
+    command = setup(page, "On the aicost server")
     shell(command, tmp_path, DATABASE_URL=own_database(), DEBUG="true")
     assert sorted(booked(project)) == [
         ("build-1", "", 12_500_000),
