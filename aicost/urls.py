@@ -18,12 +18,11 @@ from aicost.views import (
     dashboard,
     exports,
     members,
+    monitoring,
     portfolio,
     product,
     runs,
 )
-from aicost.views.health import healthz, readyz
-from aicost.views.metrics import metrics
 
 # Fragments have their own URLs; people see and share only those of the pages.
 product_urls = [
@@ -81,9 +80,9 @@ urlpatterns = [
     # The product's own page also records the change in the audit log.
     path("admin/password_change/", RedirectView.as_view(pattern_name="password"), name="admin-password"),
     path("admin/", admin.site.urls),
-    path("healthz", healthz, name="healthz"),
-    path("readyz", readyz, name="readyz"),
-    path("metrics", metrics, name="metrics"),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", monitoring.metrics, name="metrics"),
 ]
 
 handler400 = "aicost.http.errors.bad_request"

@@ -1,6 +1,6 @@
-"""Every address of the product by the name of its pattern: how it is built, and whom it is for.
+"""Every URL of the product by the name of its pattern: how to build it, and who can use it.
 
-`tests/test_tenancy.py` fails for a pattern whose name is in none of these.
+`tests/test_tenancy.py` fails if a pattern is in none of these tables.
 """
 
 import re
@@ -18,7 +18,7 @@ from products.models import Project
 
 @dataclass(frozen=True)
 class Form:
-    """What a POST sends, what is answered who may, and what its address needs besides the product."""
+    """What a POST sends, the status for people who may send it, and the other arguments of its URL."""
 
     data: dict[str, str]
     status: int = 302
@@ -47,13 +47,13 @@ PAGES: dict[str, tuple[str, ...]] = {
     "export-limits": ("csv",),
     "members": (),
 }
-"""A GET, for everybody who sees the product; what the address needs besides it."""
+"""GET, for everyone who can view the product; the arguments of the URL apart from the product."""
 
 QUERIES = {"export-run": "?run=run-1"}
-"""What an address names behind its question mark."""
+"""The query string of a URL that needs one."""
 
 OVERSIGHT: dict[str, tuple[str, ...]] = {"audit": (), "export-audit": ()}
-"""A GET, for the product's owner."""
+"""GET, for the product's owner."""
 
 CHANGES: dict[str, Form] = {
     "budget": Form({"limit": "250", "note": ""}),
@@ -68,7 +68,7 @@ CHANGES: dict[str, Form] = {
     "member-role": Form({"role": "manager"}, args=("a viewer",)),
     "member-remove": Form({}, args=("a viewer",)),
 }
-"""A POST, for the product's owner and its managers."""
+"""POST, for the product's owner and its managers."""
 
 OWN: dict[str, tuple[str, ...]] = {
     "portfolio": (),
@@ -79,7 +79,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "password": (),
     "api": (),
 }
-"""For whoever is signed in, showing what is theirs."""
+"""For everyone who is signed in; they show the user's own data."""
 
 OWN_CHANGES: dict[str, Form] = {
     "tokens": Form({"name": "mine", "scope": "read", "lifetime": "30"}, status=200),
@@ -87,23 +87,23 @@ OWN_CHANGES: dict[str, Form] = {
     "end-sessions": Form({}),
 }
 
-DOORS = {"usage": "/api/v1/usage", "traces": "/v1/traces", "litellm": "/api/v1/litellm"}
-"""Usage comes in, by tokens."""
+INTAKE = {"usage": "/api/v1/usage", "traces": "/v1/traces", "litellm": "/api/v1/litellm"}
+"""Endpoints that accept usage, with a token."""
 
 CALLS = ("trpc", "jsonrpc")
-"""Procedures are called; who may call which is the table of `tests/test_authentication.py`."""
+"""Endpoints for procedures; `tests/test_authentication.py` has the table of who may call which."""
 
 OPEN = ("sign-in", "sign-out", "healthz", "readyz", "metrics")
-"""For people and machines that nobody knows yet."""
+"""For anonymous people and machines."""
 
-AWAY = ("admin-password",)
-"""Leads to another of these."""
+REDIRECTS = ("admin-password",)
+"""Redirect to another of these."""
 
 EXPORTS = ("agents", "trend", "runs", "recent", "daily", "unpriced", "waste", "changes")
 
 
 def names(resolver: URLResolver | None = None, space: str = "") -> Iterator[str]:
-    """Of all patterns; one without a name goes by its text."""
+    """The names of all patterns. A pattern without a name is called by its text."""
     for pattern in (resolver or get_resolver()).url_patterns:
         if isinstance(pattern, URLPattern):
             yield space + (pattern.name or f"unnamed {pattern.pattern}")
@@ -117,8 +117,8 @@ def page_of(project_id: Any, name: str) -> str:
 
 
 def change_of(project: Project, name: str, project_id: Any = None) -> str:
-    """`project_id` names another product, for the very same thing."""
-    args = [THINGS[arg](project) if arg in THINGS else arg for arg in CHANGES[name].args]
+    """`project_id` puts another product in the URL of the same object."""
+    args = [OBJECTS[arg](project) if arg in OBJECTS else arg for arg in CHANGES[name].args]
     return reverse(name, args=[project_id or project.pk, *args])
 
 
@@ -131,13 +131,13 @@ def _viewer(project: Project) -> int:
     return project.memberships.get(role="viewer").user_id
 
 
-THINGS: dict[str, Callable[[Project], Any]] = {"a delivery": _delivery, "a viewer": _viewer}
+OBJECTS: dict[str, Callable[[Project], Any]] = {"a delivery": _delivery, "a viewer": _viewer}
 
 
 def of_the_admin() -> dict[str, str]:
-    """Each address of the admin, of objects that exist where there are any."""
-    ours = (name for name in names() if name.startswith("admin:") and "unnamed" not in name)
-    return {name: reverse(name, args=_admin_args(name)) for name in ours}
+    """Every URL of the admin, with existing objects if there are any."""
+    admin_names = (name for name in names() if name.startswith("admin:") and "unnamed" not in name)
+    return {name: reverse(name, args=_admin_args(name)) for name in admin_names}
 
 
 def _admin_args(name: str) -> list[Any]:
@@ -148,6 +148,6 @@ def _admin_args(name: str) -> list[Any]:
     for model in admin.site._registry:
         page = re.fullmatch(f"admin:{model._meta.app_label}_{model._meta.model_name}_(.+)", name)
         if page and page[1] in ("change", "delete", "history", "password_change"):
-            one = model._default_manager.first()
-            return [one.pk if one else 1]
+            instance = model._default_manager.first()
+            return [instance.pk if instance else 1]
     return []

@@ -1,4 +1,4 @@
-"""The audit log: a line for each act, bounded floods, no secrets, and who reads it."""
+"""The audit log: an entry for each action, bounded floods, no secrets, and who can read it."""
 
 import csv
 import re
@@ -48,10 +48,10 @@ def entry(kind: Kind) -> AuditEntry:
     return AuditEntry.objects.get(kind=kind)
 
 
-def told(kind: Kind) -> tuple[str, str, str, str, str]:
-    """Of the one entry of that kind: who, about whom, in which product, from where, details."""
-    one = AuditEntry.objects.select_related("about", "project").get(kind=kind)
-    return (one.who_name, str(one.about or ""), str(one.project or ""), one.address, one.detail)
+def recorded(kind: Kind) -> tuple[str, str, str, str, str]:
+    """The only entry of that kind: who, about whom, in which product, from where, details."""
+    entry = AuditEntry.objects.select_related("about", "project").get(kind=kind)
+    return (entry.who_name, str(entry.about or ""), str(entry.project or ""), entry.address, entry.detail)
 
 
 def sign_in(username: str, password: str = PASSWORD, **where: str) -> Any:
@@ -59,25 +59,25 @@ def sign_in(username: str, password: str = PASSWORD, **where: str) -> Any:
     return Client(REMOTE_ADDR=THERE, **where).post(reverse("sign-in"), form)
 
 
-# ---- A line for each act
+# ---- An entry for each action
 
 
-def test_signing_in_and_out_is_noted(owner: Any) -> None:
+def test_signing_in_and_out_is_recorded(owner: Any) -> None:
     client = Client(REMOTE_ADDR=THERE)
     client.post(reverse("sign-in"), {"username": "owner", "password": PASSWORD})
-    assert told(Kind.SIGNED_IN) == ("owner", "owner", "", THERE, "")
+    assert recorded(Kind.SIGNED_IN) == ("owner", "owner", "", THERE, "")
     client.post(reverse("sign-out"))
-    assert told(Kind.SIGNED_OUT) == ("owner", "owner", "", THERE, "")
+    assert recorded(Kind.SIGNED_OUT) == ("owner", "owner", "", THERE, "")
     Client().post(reverse("sign-out"))
     assert AuditEntry.objects.count() == 2
 
 
-def test_a_failed_sign_in_is_of_the_account_and_of_nobody_who_is_known(owner: Any) -> None:
+def test_a_failed_sign_in_names_the_account_but_no_actor(owner: Any) -> None:
     sign_in("owner", "wrong")
-    assert told(Kind.SIGN_IN_FAILED) == ("", "owner", "", THERE, "")
+    assert recorded(Kind.SIGN_IN_FAILED) == ("", "owner", "", THERE, "")
 
 
-def test_the_admins_sign_in_is_noted_too(superuser: Any) -> None:
+def test_signing_in_to_the_admin_is_recorded_too(superuser: Any) -> None:
     client = Client(REMOTE_ADDR=THERE)
     client.post("/admin/login/", {"username": "superuser", "password": "wrong"})
     client.post("/admin/login/", {"username": "superuser", "password": PASSWORD})
@@ -85,14 +85,14 @@ def test_the_admins_sign_in_is_noted_too(superuser: Any) -> None:
     assert list(kinds) == [Kind.SIGN_IN_FAILED, Kind.SIGNED_IN]
 
 
-def test_a_changed_budget_and_policy_are_noted_whoever_changes_them(
+def test_changes_of_budget_and_policy_are_recorded_whoever_makes_them(
     project: Any, owner: Any, superuser: Any
 ) -> None:
     client = signed_in(owner)
     client.post(url(project, "budget"), {"limit": "99.50", "note": "For spring"})
-    assert told(Kind.BUDGET_CHANGED) == ("owner", "", "Lighthouse", THERE, "no limit → $99.5: For spring")
+    assert recorded(Kind.BUDGET_CHANGED) == ("owner", "", "Lighthouse", THERE, "no limit → $99.5: For spring")
     client.post(url(project, "budget-policy"), {"policy": "warn"})
-    assert told(Kind.POLICY_CHANGED) == ("owner", "", "Lighthouse", THERE, "warn")
+    assert recorded(Kind.POLICY_CHANGED) == ("owner", "", "Lighthouse", THERE, "warn")
     _, secret = tokens.issue(owner, scope="write")
     body = {"projectId": str(project.pk), "limitDollars": 5}
     header = {"HTTP_AUTHORIZATION": f"Bearer {secret}", "REMOTE_ADDR": "192.0.2.8"}
@@ -106,14 +106,14 @@ def test_a_changed_budget_and_policy_are_noted_whoever_changes_them(
     ]
 
 
-def test_what_changes_nothing_is_not_noted(project: Any, owner: Any) -> None:
+def test_changes_without_effect_are_not_recorded(project: Any, owner: Any) -> None:
     for _ in range(2):
         limits.set_limit(project, Decimal(5), by=owner)
         policies.set_policy(project, "warn", by=owner)
     assert AuditEntry.objects.count() == 2
 
 
-def test_an_act_that_is_undone_leaves_no_line(project: Any, owner: Any, viewer: Any) -> None:
+def test_a_rolled_back_change_leaves_no_entry(project: Any, owner: Any, viewer: Any) -> None:
     with transaction.atomic():
         limits.set_limit(project, Decimal(5), by=owner)
         members.remove(project, viewer, by=owner)
@@ -122,14 +122,14 @@ def test_an_act_that_is_undone_leaves_no_line(project: Any, owner: Any, viewer: 
     assert not AuditEntry.objects.exists()
 
 
-def test_changed_alerts_are_noted_without_addresses_and_urls(project: Any, owner: Any) -> None:
+def test_changed_alerts_are_recorded_without_addresses_and_urls(project: Any, owner: Any) -> None:
     sent = {
         "thresholds": "50, 90",
         "email_more": "secret@example.com",
         "webhook_url": "https://hooks.example.com/T0/secret-part",
     }
     signed_in(owner).post(url(project, "alerts"), sent)
-    assert told(Kind.ALERTS_CHANGED) == (
+    assert recorded(Kind.ALERTS_CHANGED) == (
         *("owner", "", "Lighthouse", THERE),
         "at 50, 90 %: 1 more by email, a webhook",
     )
@@ -137,7 +137,7 @@ def test_changed_alerts_are_noted_without_addresses_and_urls(project: Any, owner
     assert AuditEntry.objects.filter(detail="at 1 %: nobody").exists()
 
 
-def test_own_prices_are_noted_when_set_and_removed(project: Any, superuser: Any) -> None:
+def test_price_overrides_are_recorded_when_set_and_removed(project: Any, superuser: Any) -> None:
     client = signed_in(superuser)
     sent = {
         "project": project.pk,
@@ -148,30 +148,32 @@ def test_own_prices_are_noted_when_set_and_removed(project: Any, superuser: Any)
     }
     assert client.post("/admin/billing/priceoverride/add/", sent).status_code == 302
     details = "ours-1 from 2026-03-01: 1 / 2 dollars a million tokens"
-    assert told(Kind.PRICE_SET) == ("superuser", "", "Lighthouse", THERE, details)
+    assert recorded(Kind.PRICE_SET) == ("superuser", "", "Lighthouse", THERE, details)
     chosen = [PriceOverride.objects.get().pk]
     action = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
     client.post("/admin/billing/priceoverride/", action)
     assert not PriceOverride.objects.exists()
-    who, _, product, _, said = told(Kind.PRICE_REMOVED)
+    who, _, product, _, detail = recorded(Kind.PRICE_REMOVED)
     assert (who, product) == ("superuser", "Lighthouse")
-    assert said.startswith("ours-1 from 2026-03-01")
+    assert detail.startswith("ours-1 from 2026-03-01")
 
 
-def test_tokens_are_noted_by_name_when_made_and_revoked(project: Any, owner: Any, superuser: Any) -> None:
+def test_tokens_are_recorded_by_name_when_created_and_revoked(
+    project: Any, owner: Any, superuser: Any
+) -> None:
     client = signed_in(owner)
     sent = {"name": "Nightly", "scope": "write", "project": project.pk, "lifetime": "7", "newest": "0"}
     client.post("/account/tokens", sent)
     details = "write “Nightly” of owner"
-    assert told(Kind.TOKEN_MADE) == ("owner", "owner", "Lighthouse", THERE, details)
+    assert recorded(Kind.TOKEN_MADE) == ("owner", "owner", "Lighthouse", THERE, details)
     [token] = owner.api_tokens.all()
     action = {"action": "revoke", "_selected_action": [token.pk]}
     for _ in range(2):
         signed_in(superuser).post("/admin/products/apitoken/", action)
-    assert told(Kind.TOKEN_REVOKED) == ("superuser", "owner", "Lighthouse", THERE, details)
+    assert recorded(Kind.TOKEN_REVOKED) == ("superuser", "owner", "Lighthouse", THERE, details)
 
 
-def test_tokens_of_connect_of_the_admin_and_of_the_command_are_noted(
+def test_tokens_from_the_connect_page_the_admin_and_the_command_are_recorded(
     project: Any, owner: Any, superuser: Any
 ) -> None:
     signed_in(owner).post(url(project, "connect"), {"newest": "0"})
@@ -182,18 +184,18 @@ def test_tokens_of_connect_of_the_admin_and_of_the_command_are_noted(
     assert [one.who_name for one in made] == ["owner", "superuser", ""]
 
 
-def test_archiving_and_restoring_are_noted_once(project: Any, superuser: Any) -> None:
+def test_archiving_and_restoring_are_recorded_once(project: Any, superuser: Any) -> None:
     client = signed_in(superuser)
     for action in ("archive", "archive", "restore", "restore"):
         client.post("/admin/products/project/", {"action": action, "_selected_action": [project.pk]})
-    assert told(Kind.ARCHIVED) == ("superuser", "", "Lighthouse", THERE, "")
-    assert told(Kind.RESTORED) == ("superuser", "", "Lighthouse", THERE, "")
+    assert recorded(Kind.ARCHIVED) == ("superuser", "", "Lighthouse", THERE, "")
+    assert recorded(Kind.RESTORED) == ("superuser", "", "Lighthouse", THERE, "")
 
 
 # ---- Denials
 
 
-def test_a_strangers_look_and_a_viewers_change_are_noted(project: Any, stranger: Any, viewer: Any) -> None:
+def test_denials_of_strangers_and_viewers_are_recorded(project: Any, stranger: Any, viewer: Any) -> None:
     signed_in(stranger).get(url(project, "ai-cost"))
     signed_in(viewer).post(url(project, "budget"), {"limit": "5"})
     denied = AuditEntry.objects.filter(kind=Kind.DENIED, project=project).order_by("pk")
@@ -203,7 +205,7 @@ def test_a_strangers_look_and_a_viewers_change_are_noted(project: Any, stranger:
     ]
 
 
-def test_a_token_that_is_denied_is_named(project: Any, viewer: Any, stranger: Any) -> None:
+def test_a_denial_names_the_token(project: Any, viewer: Any, stranger: Any) -> None:
     _, secret = tokens.issue(viewer, scope="write", name="Nightly")
     body = {"projectId": str(project.pk), "limitDollars": 5}
     header = {"HTTP_AUTHORIZATION": f"Bearer {secret}", "REMOTE_ADDR": THERE}
@@ -212,14 +214,14 @@ def test_a_token_that_is_denied_is_named(project: Any, viewer: Any, stranger: An
         ("/api/rpc", {"jsonrpc": "2.0", "id": 1, "method": "aiCost.setBudgetLimit", "params": body}),
     ):
         Client().post(address, sent, content_type="application/json", **header)
-    assert told(Kind.DENIED) == (
+    assert recorded(Kind.DENIED) == (
         *("viewer", "viewer", "Lighthouse", THERE),
         "aiCost.setBudgetLimit by the token “Nightly”",
     )
     assert entry(Kind.DENIED).times == 2
 
 
-def test_usage_of_a_token_that_lost_its_right_is_noted(project: Any, manager: Any, owner: Any) -> None:
+def test_usage_sent_with_a_token_that_lost_access_is_recorded(project: Any, manager: Any, owner: Any) -> None:
     _, secret = tokens.issue(manager, scope="ingest", project=project, name="Bot")
     members.remove(project, manager, by=owner)
     for address in ("/api/v1/usage", "/v1/traces", "/api/v1/litellm"):
@@ -229,7 +231,7 @@ def test_usage_of_a_token_that_lost_its_right_is_noted(project: Any, manager: An
     assert entry(Kind.DENIED).times == 3
 
 
-def test_what_is_no_product_or_nobodys_token_is_not_noted(project: Any, stranger: Any) -> None:
+def test_unknown_products_and_tokens_are_not_recorded(project: Any, stranger: Any) -> None:
     client = signed_in(stranger)
     AuditEntry._base_manager.all().delete()
     for odd in ("999999", "abc", "0", "9" * 40):
@@ -240,28 +242,30 @@ def test_what_is_no_product_or_nobodys_token_is_not_noted(project: Any, stranger
     assert not AuditEntry.objects.exists()
 
 
-def test_a_flood_of_denials_is_one_line_an_hour_that_counts(project: Any, stranger: Any, clock: Any) -> None:
+def test_a_flood_of_denials_is_one_entry_an_hour_with_a_count(
+    project: Any, stranger: Any, clock: Any
+) -> None:
     client = signed_in(stranger)
     for minute in range(3):
         clock.move_to(NOW + timedelta(minutes=minute))
         for name in ("product", "ai-cost", "budget", "members"):
             client.get(url(project, name))
-    one = entry(Kind.DENIED)
-    assert (one.times, one.at, one.last_at) == (12, NOW, NOW + timedelta(minutes=2))
+    denied = entry(Kind.DENIED)
+    assert (denied.times, denied.at, denied.last_at) == (12, NOW, NOW + timedelta(minutes=2))
     clock.move_to(NOW + timedelta(hours=1))
     client.get(url(project, "product"))
     assert list(AuditEntry.objects.filter(kind=Kind.DENIED).values_list("times", flat=True)) == [12, 1]
 
 
-def test_a_flood_of_failed_sign_ins_with_invented_names_is_one_line_an_hour(owner: Any) -> None:
+def test_a_flood_of_failed_sign_ins_with_invented_names_is_one_entry_an_hour(owner: Any) -> None:
     for number in range(15):
         sign_in(f"invented-{number}", "wrong")
-    one = entry(Kind.SIGN_IN_FAILED)
-    assert (one.times, one.about, one.detail) == (15, None, "no account: inv…")
+    failed = entry(Kind.SIGN_IN_FAILED)
+    assert (failed.times, failed.about, failed.detail) == (15, None, "no account: inv…")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_denials_at_once_are_counted_each_in_one_line(project: Any, stranger: Any) -> None:
+def test_concurrent_denials_are_all_counted_in_one_entry(project: Any, stranger: Any) -> None:
     def deny(_: int) -> None:
         try:
             audit.count(Kind.DENIED, by=stranger, counter="one", about=stranger, project=project)
@@ -273,12 +277,12 @@ def test_denials_at_once_are_counted_each_in_one_line(project: Any, stranger: An
     assert entry(Kind.DENIED).times == 40
 
 
-def test_a_password_typed_as_a_name_is_not_kept(owner: Any) -> None:
+def test_a_password_typed_as_the_username_is_not_stored(owner: Any) -> None:
     sign_in("my-secret-password", "x")
     assert "secret" not in str(list(AuditEntry.objects.values()))
 
 
-def test_a_denial_is_told_although_its_line_can_not_be_written(
+def test_a_denial_is_answered_even_if_it_cannot_be_recorded(
     project: Any, stranger: Any, monkeypatch: Any, caplog: Any
 ) -> None:
     client = signed_in(stranger)
@@ -308,14 +312,14 @@ def test_no_secret_is_in_the_log(project: Any, owner: Any, manager: Any) -> None
     new = "another horse battery staple"
     form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     assert client.post(reverse("password"), form).status_code == 302
-    kept = str(list(AuditEntry.objects.values()))
+    stored = str(list(AuditEntry.objects.values()))
     assert {one.kind for one in AuditEntry.objects.all()} >= {Kind.DENIED, Kind.PASSWORD_CHANGED}
     for never in (PASSWORD, new, secret, secret.removeprefix("aicost_"), client.cookies["sessionid"].value):
-        assert never not in kept
+        assert never not in stored
 
 
 @pytest.mark.parametrize("odd", ["<img onerror=x>", "=HYPERLINK(1)", "\u202eevil", "x" * 150])
-def test_odd_names_are_text_on_the_page_and_in_the_file(project: Any, owner: Any, odd: str) -> None:
+def test_odd_names_are_plain_text_on_the_page_and_in_the_export(project: Any, owner: Any, odd: str) -> None:
     person = UserFactory(username=odd)
     signed_in(person).get(url(project, "product"))
     members.add(project, person, "viewer", by=owner)
@@ -327,25 +331,25 @@ def test_odd_names_are_text_on_the_page_and_in_the_file(project: Any, owner: Any
     assert {row[1] for row in rows} >= {"denied", "member-added"}
 
 
-def test_details_are_one_short_line(project: Any, owner: Any) -> None:
+def test_details_are_a_single_short_line(project: Any, owner: Any) -> None:
     audit.record(Kind.DENIED, by=owner, project=project, detail="a\nb\x1b" + "x" * 1000)
     assert entry(Kind.DENIED).detail.startswith("a\\nb\\x1bxxx")
     assert len(entry(Kind.DENIED).detail) == DETAIL_LENGTH
 
 
-# ---- Append-only, and for a time
+# ---- Append-only, and deleted after the retention
 
 
-def test_entries_are_neither_changed_nor_deleted_by_the_orm(project: Any, owner: Any) -> None:
+def test_the_orm_neither_changes_nor_deletes_entries(project: Any, owner: Any) -> None:
     audit.record(Kind.DENIED, by=owner, project=project)
-    one = entry(Kind.DENIED)
-    one.detail = "nothing"
+    denied = entry(Kind.DENIED)
+    denied.detail = "nothing"
     for act in (
-        one.save,
-        one.delete,
+        denied.save,
+        denied.delete,
         lambda: AuditEntry.objects.update(detail=""),
         lambda: AuditEntry.objects.all().delete(),
-        lambda: AuditEntry.objects.bulk_update([one], ["detail"]),
+        lambda: AuditEntry.objects.bulk_update([denied], ["detail"]),
     ):
         with pytest.raises(AuditLogIsAppendOnly):
             act()
@@ -353,30 +357,30 @@ def test_entries_are_neither_changed_nor_deleted_by_the_orm(project: Any, owner:
 
 
 @pytest.mark.parametrize("column", ["at", "kind", "who_name", "address", "detail"])
-def test_the_database_keeps_what_an_entry_says(project: Any, owner: Any, column: str) -> None:
+def test_the_database_refuses_to_change_an_entry(project: Any, owner: Any, column: str) -> None:
     audit.record(Kind.DENIED, by=owner, project=project)
     with pytest.raises(Error, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE products_auditentry SET {column} = {column}")
 
 
-def test_what_is_older_than_the_retention_is_dropped(project: Any, owner: Any, settings: Any) -> None:
+def test_entries_older_than_the_retention_are_deleted(project: Any, owner: Any, settings: Any) -> None:
     settings.AUDIT_RETENTION_DAYS = 30
     for days in (29, 30, 31, 400):
         audit.record(Kind.DENIED, by=owner, project=project, at=NOW - timedelta(days=days), detail=f"{days}")
-    said = StringIO()
-    call_command("prune_audit", stdout=said)
-    assert said.getvalue() == "2 deleted\n"
+    output = StringIO()
+    call_command("prune_audit", stdout=output)
+    assert output.getvalue() == "2 deleted\n"
     assert set(AuditEntry.objects.values_list("detail", flat=True)) == {"29", "30"}
 
 
-def test_much_is_dropped_in_several_transactions(owner: Any) -> None:
+def test_many_entries_are_deleted_in_several_transactions(owner: Any) -> None:
     for _ in range(7):
         audit.record(Kind.SIGNED_IN, by=owner, about=owner)
     assert audit.prune(NOW + timedelta(seconds=1), batch=3) == 7
     assert not AuditEntry.objects.exists()
 
 
-def test_who_is_deleted_keeps_a_name_and_a_product_that_is_deleted_its_lines(owner: Any) -> None:
+def test_entries_outlive_their_user_and_product(owner: Any) -> None:
     leaver = UserFactory(username="leaver")
     project = ProjectFactory(owner=owner)
     other = ProjectFactory(owner=owner)
@@ -385,8 +389,8 @@ def test_who_is_deleted_keeps_a_name_and_a_product_that_is_deleted_its_lines(own
     get_user_model().objects.get(pk=leaver.pk).delete()
     gone = project.pk
     Project.objects.get(pk=gone).delete()
-    one = entry(Kind.DENIED)
-    assert (one.who, one.who_name, one.project_id) == (None, "leaver", gone)
+    denied = entry(Kind.DENIED)
+    assert (denied.who, denied.who_name, denied.project_id) == (None, "leaver", gone)
     assert "member added" not in rows_of(signed_in(owner).get(url(other)))
 
 
@@ -399,7 +403,7 @@ def rows_of(response: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["audit", "export-audit"])
-def test_the_owner_reads_it_and_nobody_else_but_superusers(
+def test_only_the_owner_and_superusers_can_read_the_log(
     project: Any,
     owner: Any,
     superuser: Any,
@@ -419,7 +423,7 @@ def test_the_owner_reads_it_and_nobody_else_but_superusers(
     assert Client().get(url(project, name), HTTP_AUTHORIZATION=f"Bearer {secret}").status_code == 302
 
 
-def test_sign_ins_of_its_people_stand_in_it_and_those_of_others_do_not(
+def test_the_log_has_the_sign_ins_of_members_only(
     project: Any, owner: Any, viewer: Any, stranger: Any
 ) -> None:
     sign_in("viewer", "wrong")
@@ -433,7 +437,7 @@ def test_sign_ins_of_its_people_stand_in_it_and_those_of_others_do_not(
     assert ">viewer</bdi>" not in rows_of(signed_in(owner).get(url(project)))
 
 
-def test_tokens_for_every_product_stand_in_it_and_those_for_another_do_not(
+def test_the_log_has_tokens_for_every_product_but_not_those_for_another(
     project: Any, other_project: Any, owner: Any, manager: Any, stranger: Any
 ) -> None:
     members.add(other_project, manager, "manager", by=stranger)
@@ -444,7 +448,7 @@ def test_tokens_for_every_product_stand_in_it_and_those_for_another_do_not(
     assert "There”" not in page
 
 
-def test_the_newest_stands_first_and_kinds_are_chosen(project: Any, owner: Any, clock: Any) -> None:
+def test_the_newest_entry_is_first_and_kinds_can_be_filtered(project: Any, owner: Any, clock: Any) -> None:
     limits.set_limit(project, Decimal(5), by=owner)
     clock.shift(60)
     policies.set_policy(project, "warn", by=owner)
@@ -463,13 +467,13 @@ def test_the_newest_stands_first_and_kinds_are_chosen(project: Any, owner: Any, 
 
 
 @pytest.mark.parametrize("query", ["kind=odd", "page=0", "page=x", "page=" + "9" * 9])
-def test_what_is_odd_in_the_address_is_said(project: Any, owner: Any, query: str) -> None:
+def test_invalid_parameters_are_named(project: Any, owner: Any, query: str) -> None:
     response = signed_in(owner).get(f"{url(project)}?{query}")
     assert response.status_code == 400
     assert query.partition("=")[0] in text(response)
 
 
-def test_it_is_paged_and_the_pages_keep_the_kind(project: Any, owner: Any) -> None:
+def test_the_pages_of_the_log_keep_the_filter(project: Any, owner: Any) -> None:
     for number in range(60):
         audit.record(Kind.DENIED, by=owner, project=project, detail=f"number {number}")
     client = signed_in(owner)
@@ -483,9 +487,7 @@ def test_it_is_paged_and_the_pages_keep_the_kind(project: Any, owner: Any) -> No
     assert "No entries of this kind" in text(client.get(f"{older[:-1]}3"))
 
 
-def test_a_long_log_asks_the_database_as_often(
-    project: Any, owner: Any, django_assert_num_queries: Any
-) -> None:
+def test_a_long_log_needs_no_more_queries(project: Any, owner: Any, django_assert_num_queries: Any) -> None:
     client = signed_in(owner)
     for number in range(30):
         about = UserFactory(username=f"about-{number}")
@@ -494,7 +496,7 @@ def test_a_long_log_asks_the_database_as_often(
         client.get(url(project))
 
 
-def test_the_admin_shows_it_and_changes_nothing(project: Any, superuser: Any, viewer: Any) -> None:
+def test_the_admin_shows_entries_read_only(project: Any, superuser: Any, viewer: Any) -> None:
     audit.record(Kind.DENIED, by=viewer, about=viewer, project=project, detail="GET /somewhere")
     client = signed_in(superuser)
     assert "GET /somewhere" in text(client.get("/admin/products/auditentry/"))

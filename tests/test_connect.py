@@ -1,4 +1,4 @@
-"""The Connect page: who makes a token there, what it shows, and that each set-up works as it stands."""
+"""The Connect page: who can create a token there, what it shows, and that each set-up works as it is."""
 
 import importlib.util
 import json
@@ -54,14 +54,14 @@ def form(client: Client, project: Any) -> dict[str, str]:
 
 
 def make(client: Client, project: Any, **headers: str) -> str:
-    """The page that answers the button."""
+    """The page after a click on the button."""
     response = client.post(url(project), form(client, project), headers=headers)
     assert response.status_code == 200, text(response)
     return text(response)
 
 
 def setup(page: str, title: str) -> str:
-    """The code under that title, as one copies it."""
+    """The code with that title, as people copy it."""
     [code] = re.findall(
         rf'<p class="example-title">{re.escape(title)}</p>\s*<pre[^>]*><code>(.*?)</code></pre>',
         page,
@@ -74,7 +74,7 @@ def setup(page: str, title: str) -> str:
 
 
 @pytest.mark.parametrize("person", ["owner", "manager"])
-def test_owner_and_manager_make_a_token_that_only_brings_usage_in(
+def test_owner_and_manager_create_a_token_that_can_only_send_usage(
     request: pytest.FixtureRequest, project: Any, person: str, clock: Any
 ) -> None:
     user = request.getfixturevalue(person)
@@ -96,19 +96,19 @@ def test_every_set_up_that_needs_the_token_has_it_filled_in(owner: Any, project:
     assert "$AICOST_TOKEN" not in page
 
 
-def test_the_text_is_shown_once_and_kept_nowhere(owner: Any, project: Any) -> None:
+def test_the_text_is_shown_once_and_stored_nowhere(owner: Any, project: Any) -> None:
     client = signed_in(owner)
     response = client.post(url(project), form(client, project))
     [secret] = set(WRITTEN.findall(text(response)))
     assert "no-store" in response["Cache-Control"]
     assert not WRITTEN.search(text(client.get(url(project))))
-    kept = [repr(session.get_decoded()) for session in Session.objects.all()]
-    kept += [cookie.value for cookie in client.cookies.values()]
-    assert kept
-    assert secret not in repr(kept)
+    stored = [repr(session.get_decoded()) for session in Session.objects.all()]
+    stored += [cookie.value for cookie in client.cookies.values()]
+    assert stored
+    assert secret not in repr(stored)
 
 
-def test_reloading_the_answer_makes_no_other_token(owner: Any, project: Any) -> None:
+def test_reloading_the_response_creates_no_other_token(owner: Any, project: Any) -> None:
     client = signed_in(owner)
     sent = form(client, project)
     assert client.post(url(project), sent).status_code == 200
@@ -123,7 +123,7 @@ def test_reloading_the_answer_makes_no_other_token(owner: Any, project: Any) -> 
     assert ApiToken.objects.count() == 2
 
 
-def test_tokens_of_other_products_people_and_scopes_are_no_hindrance(
+def test_tokens_of_other_products_people_and_scopes_do_not_matter(
     owner: Any, manager: Any, project: Any, other_project: Any, stranger: Any
 ) -> None:
     client = signed_in(owner)
@@ -135,19 +135,19 @@ def test_tokens_of_other_products_people_and_scopes_are_no_hindrance(
 
 
 @pytest.mark.parametrize(
-    "told", [{}, {"newest": ""}, {"newest": "x"}, {"newest": "-1"}, {"newest": "٣"}, {"newest": "9" * 40}]
+    "sent", [{}, {"newest": ""}, {"newest": "x"}, {"newest": "-1"}, {"newest": "٣"}, {"newest": "9" * 40}]
 )
-def test_a_form_that_does_not_say_when_it_was_drawn_makes_the_first_token_only(
-    owner: Any, project: Any, told: dict[str, str]
+def test_a_form_without_a_valid_newest_token_creates_only_the_first_token(
+    owner: Any, project: Any, sent: dict[str, str]
 ) -> None:
     client = signed_in(owner)
-    assert client.post(url(project), told).status_code == 200
-    assert client.post(url(project), told).status_code == 422
+    assert client.post(url(project), sent).status_code == 200
+    assert client.post(url(project), sent).status_code == 422
     assert ApiToken.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_double_click_makes_one_token(owner: Any, project: Any) -> None:
+def test_a_double_click_creates_one_token(owner: Any, project: Any) -> None:
     def act() -> bool:
         try:
             tokens.issue_once(owner, scope="ingest", project=project, newest=0, name="Connect")
@@ -160,9 +160,7 @@ def test_a_double_click_makes_one_token(owner: Any, project: Any) -> None:
 
 
 @pytest.mark.parametrize("person", ["viewer", "superuser"])
-def test_who_only_reads_is_told_who_makes_tokens(
-    request: pytest.FixtureRequest, project: Any, person: str
-) -> None:
+def test_viewers_see_who_can_create_tokens(request: pytest.FixtureRequest, project: Any, person: str) -> None:
     client = signed_in(request.getfixturevalue(person))
     page = text(client.get(url(project)))
     assert "Create a token" not in page
@@ -172,7 +170,7 @@ def test_who_only_reads_is_told_who_makes_tokens(
     assert not ApiToken.objects.exists()
 
 
-def test_strangers_make_nothing_and_learn_nothing(stranger: Any, staff: Any, project: Any) -> None:
+def test_strangers_create_nothing_and_learn_nothing(stranger: Any, staff: Any, project: Any) -> None:
     for person in (stranger, staff):
         client = signed_in(person)
         theirs = client.post(url(project), {"newest": "0"})
@@ -182,14 +180,14 @@ def test_strangers_make_nothing_and_learn_nothing(stranger: Any, staff: Any, pro
     assert not ApiToken.objects.exists()
 
 
-def test_another_sites_form_makes_no_token(owner: Any, project: Any) -> None:
+def test_another_sites_form_creates_no_token(owner: Any, project: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     assert client.post(url(project), {"newest": "0"}).status_code == 403
     assert not ApiToken.objects.exists()
 
 
-def test_an_archived_product_takes_no_usage_and_says_so(owner: Any, project: Any) -> None:
+def test_an_archived_product_accepts_no_usage_and_says_so(owner: Any, project: Any) -> None:
     project.archived_at = NOW
     project.save()
     client = signed_in(owner)
@@ -215,7 +213,7 @@ def test_the_fragment_is_a_part_of_its_page(owner: Any, project: Any, arrived: b
     assert part.content in client.get(url(project)).content
 
 
-def test_the_page_asks_until_usage_arrives_and_no_more_then(owner: Any, project: Any, clock: Any) -> None:
+def test_the_page_polls_until_usage_arrives(owner: Any, project: Any, clock: Any) -> None:
     client = signed_in(owner)
     address = url(project, "connect-arrived")
     page = text(client.get(url(project)))
@@ -226,14 +224,14 @@ def test_the_page_asks_until_usage_arrives_and_no_more_then(owner: Any, project:
     assert (waiting.status_code, waiting.content) == (204, b"")
     usage(project, occurredAt="2026-03-17T11:30:00Z")
     usage(project, occurredAt="2026-03-16T11:30:00Z")
-    told = text(client.get(address, headers={"HX-Request": "true"}))
-    assert re.search(r"First usage arrived <time [^>]*>17 Mar 2026, 12:00</time>", told)
-    assert re.search(r"The latest is from <time [^>]*>17 Mar 2026, 11:30</time>", told)
-    assert f'href="{url(project, "ai-cost")}"' in told
-    assert "hx-" not in told
+    arrived = text(client.get(address, headers={"HX-Request": "true"}))
+    assert re.search(r"First usage arrived <time [^>]*>17 Mar 2026, 12:00</time>", arrived)
+    assert re.search(r"The latest is from <time [^>]*>17 Mar 2026, 11:30</time>", arrived)
+    assert f'href="{url(project, "ai-cost")}"' in arrived
+    assert "hx-" not in arrived
 
 
-def test_a_job_that_booked_nothing_has_arrived_too(owner: Any, project: Any) -> None:
+def test_a_job_event_without_cost_counts_as_usage(owner: Any, project: Any) -> None:
     usage_of_a_job = {"kind": "job", "runId": "r", "jobId": "j", "occurredAt": NOW.isoformat()}
     _, secret = tokens.issue(owner, project=project, scope="ingest")
     sent = Client().post(
@@ -246,7 +244,7 @@ def test_a_job_that_booked_nothing_has_arrived_too(owner: Any, project: Any) -> 
 
 
 @pytest.mark.parametrize("person", ["stranger", "staff"])
-def test_strangers_are_not_told_whether_usage_arrived(
+def test_strangers_cannot_see_whether_usage_arrived(
     request: pytest.FixtureRequest, project: Any, person: str
 ) -> None:
     usage(project)
@@ -257,7 +255,7 @@ def test_strangers_are_not_told_whether_usage_arrived(
     assert theirs.content == absent.content
 
 
-def test_an_ended_session_leaves_the_page_that_asks(client: Client, project: Any) -> None:
+def test_a_polling_page_goes_to_sign_in_when_the_session_ends(client: Client, project: Any) -> None:
     response = client.get(url(project, "connect-arrived"), headers={"HX-Request": "true"})
     assert response["HX-Redirect"].startswith(reverse("sign-in"))
 
@@ -265,7 +263,7 @@ def test_an_ended_session_leaves_the_page_that_asks(client: Client, project: Any
 # ---- What the page says
 
 
-def test_set_ups_go_to_the_address_by_which_one_came(owner: Any, project: Any, settings: Any) -> None:
+def test_set_ups_use_the_address_of_the_request(owner: Any, project: Any, settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["aicost.example.com"]
     response = signed_in(owner).get(url(project), secure=True, headers={"Host": "aicost.example.com"})
     page = text(response)
@@ -278,7 +276,7 @@ def test_set_ups_go_to_the_address_by_which_one_came(owner: Any, project: Any, s
     assert f"{site}{url(project, 'product')}" in page
 
 
-def test_the_folders_of_the_server_are_for_those_who_manage(
+def test_only_managers_see_the_folders_of_the_server(
     owner: Any, viewer: Any, project: Any, settings: Any
 ) -> None:
     assert f"{settings.BASE_DIR}/manage.py" in setup(text(signed_in(owner).get(url(project))), "Claude Code")
@@ -287,32 +285,32 @@ def test_the_folders_of_the_server_are_for_those_who_manage(
     assert "/srv/aicost/manage.py" in setup(page, "Claude Code")
 
 
-def test_every_event_of_the_page_is_a_new_one(owner: Any, project: Any) -> None:
+def test_every_page_has_an_event_with_a_new_id(owner: Any, project: Any) -> None:
     client = signed_in(owner)
     commands = [setup(text(client.get(url(project))), "curl") for _ in range(2)]
     ids = {re.search(r'"eventId": "(first-\w+)"', command)[1] for command in commands}
     assert len(ids) == 2
 
 
-def test_the_answer_with_the_token_has_no_inline_script_or_style(owner: Any, project: Any) -> None:
+def test_the_response_with_the_token_has_no_inline_script_or_style(owner: Any, project: Any) -> None:
     page = make(signed_in(owner), project)
     assert not re.search(r"<style|\sstyle=|\son\w+=|hx-on|<script(?![^>]* src=)|javascript:", page)
 
 
-# ---- Each set-up, used as it stands
+# ---- Each set-up works as it is
 
 REALLY = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def page(live_server: Any, owner: Any, project: Any) -> str:
-    """The page with a token, for the address of a server that runs."""
+    """The page with a token, for the address of a running server."""
     return make(signed_in(owner), project, Host=urlsplit(live_server.url).netloc)
 
 
 def shell(script: str, home: Path, **environment: str) -> str:
-    """What a shell prints that runs the script in an environment of its own."""
-    told = subprocess.run(
+    """Run the script in a shell with its own environment; return what it prints."""
+    result = subprocess.run(
         ["sh", "-c", script],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "NO_PROXY": "*", **environment},
         cwd=home,
@@ -320,8 +318,8 @@ def shell(script: str, home: Path, **environment: str) -> str:
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stdout + told.stderr
-    return told.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def needs(tool: str, how: str) -> None:
@@ -333,40 +331,42 @@ def python(code: Path) -> str:
     return f"{sys.executable} {code}"
 
 
-def booked(project: Any) -> list[tuple[str, str, int]]:
+def recorded(project: Any) -> list[tuple[str, str, int]]:
     assert not list(verification.differences(project))
     rows = CreditTransaction.objects.filter(project=project)
     return sorted(rows.values_list("job__run__run_id", "model", "amount_nanos"))
 
 
 @REALLY
-def test_the_curl_command_books_one_event_however_often_run(page: str, project: Any, tmp_path: Path) -> None:
+def test_the_curl_command_records_one_event_however_often_it_runs(
+    page: str, project: Any, tmp_path: Path
+) -> None:
     needs("curl", "install curl")
     command = setup(page, "curl")
     for status in ("recorded", "duplicate"):
         assert json.loads(shell(command, tmp_path))["results"][0]["status"] == status
-    assert booked(project) == [("first-run", "claude-haiku-4-5", 2_900_000)]
+    assert recorded(project) == [("first-run", "claude-haiku-4-5", 2_900_000)]
 
 
 @REALLY
-def test_before_there_is_a_token_a_shell_puts_it_in_its_place(
+def test_a_shell_fills_in_the_token_while_there_is_none_in_the_page(
     live_server: Any, owner: Any, viewer: Any, project: Any, tmp_path: Path
 ) -> None:
     needs("curl", "install curl")
     _, secret = tokens.issue(owner, project=project, scope="ingest")
     page = text(signed_in(viewer).get(url(project), headers={"Host": urlsplit(live_server.url).netloc}))
     shell(setup(page, "curl"), tmp_path, AICOST_TOKEN=secret)
-    assert len(booked(project)) == 1
+    assert len(recorded(project)) == 1
     printed = shell(setup(page, "Environment of the agents") + "\nenv", tmp_path, AICOST_TOKEN=secret)
     assert f"OTEL_EXPORTER_OTLP_TRACES_HEADERS=Authorization=Bearer%20{secret}\n" in printed
 
 
 @REALLY
-def test_the_python_program_books_its_event(page: str, project: Any, tmp_path: Path) -> None:
+def test_the_python_program_records_its_event(page: str, project: Any, tmp_path: Path) -> None:
     code = tmp_path / "report.py"
     code.write_text(setup(page, "Python"))
     shell(f"{setup(page, 'Environment')}\n{python(code)}", tmp_path)
-    assert booked(project) == [("first-run", "claude-haiku-4-5", 2_900_000)]
+    assert recorded(project) == [("first-run", "claude-haiku-4-5", 2_900_000)]
 
 
 AGENT = """
@@ -389,7 +389,7 @@ def test_the_environment_sends_the_real_sdks_traces_here(page: str, project: Any
     code = tmp_path / "agent.py"
     code.write_text(AGENT)
     shell(f"{setup(page, 'Environment of the agents')}\n{python(code)}", tmp_path, CHAT=json.dumps(CHAT))
-    [(_, model, nanos)] = booked(project)
+    [(_, model, nanos)] = recorded(project)
     assert (model, nanos) == ("gpt-4o", CHAT_NANOS)
 
 
@@ -434,21 +434,21 @@ def test_the_proxys_configuration_sends_what_the_real_litellm_logs_but_no_prompt
     (tmp_path / "config.yaml").write_text(setup(page, "config.yaml of the proxy"))
     (tmp_path / "proxy.py").write_text(PROXY)
     local = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "DEFAULT_FLUSH_INTERVAL_SECONDS": "600"}
-    told = shell(python(tmp_path / "proxy.py"), tmp_path, **local)
-    sent, *options = json.loads(told.splitlines()[-1])
+    output = shell(python(tmp_path / "proxy.py"), tmp_path, **local)
+    sent, *options = json.loads(output.splitlines()[-1])
     assert options == [100, 5, 1]
     assert "gpt-4o-mini" in sent
     assert "secret" not in sent
-    [(_, model, nanos)] = booked(project)
+    [(_, model, nanos)] = recorded(project)
     assert (model, nanos > 0) == ("gpt-4o-mini", True)
 
 
-COPIED = "What was copied, on this product's machine"
+COPIED = "Copied logs, on the aicost server"
 CRONTAB = re.compile(r"\*/15 \* \* \* \* (.*)")
 
 
 def turn_of(line: str, home: Path) -> str:
-    """What cron runs of that line, run once."""
+    """Run the command of that crontab line once."""
     needs("flock", "install util-linux")
     command = CRONTAB.fullmatch(line)[1].replace(r"\%", "%")
     return shell(command, home, DATABASE_URL=own_database(), DEBUG="true")
@@ -465,10 +465,10 @@ def test_the_crontabs_line_imports_claude_codes_logs(
     shutil.copytree(LOGS, tmp_path / folder / "a-project")
     line = setup(cron_page(owner, project), title)
     assert turn_of(line, tmp_path) == ""
-    rows = booked(project)
+    rows = recorded(project)
     assert rows
     turn_of(line, tmp_path)
-    assert booked(project) == rows
+    assert recorded(project) == rows
 
 
 @REALLY
@@ -477,16 +477,16 @@ def test_the_crontabs_line_imports_codexs_logs(owner: Any, project: Any, tmp_pat
     log.parent.mkdir(parents=True)
     log.write_text("".join(json.dumps(one) + "\n" for one in (meta(0), turn(1), counted(2, FIRST, FIRST))))
     turn_of(setup(cron_page(owner, project), "Codex"), tmp_path)
-    assert len(booked(project)) == 1
+    assert len(recorded(project)) == 1
 
 
 @REALLY
 def test_the_file_is_imported(owner: Any, project: Any, tmp_path: Path) -> None:
     page = cron_page(owner, project)
     (tmp_path / "usage.jsonl").write_text(setup(page, "usage.jsonl"))
-    command = setup(page, "On this product's machine")
+    command = setup(page, "On the aicost server")
     shell(command, tmp_path, DATABASE_URL=own_database(), DEBUG="true")
-    assert sorted(booked(project)) == [
+    assert sorted(recorded(project)) == [
         ("build-1", "", 12_500_000),
         ("build-1", "claude-haiku-4-5", 2_900_000),
     ]
@@ -498,7 +498,7 @@ def test_each_line_of_the_crontab_has_a_lock_of_its_own(owner: Any, project: Any
     assert len({re.search(r"flock -n (\S+)", line)[1] for line in lines}) == 3
 
 
-def test_cron_takes_a_percent_sign_for_what_it_is(owner: Any, project: Any, settings: Any) -> None:
+def test_percent_signs_are_escaped_for_cron(owner: Any, project: Any, settings: Any) -> None:
     settings.BASE_DIR = Path("/opt/100% ours")
     line = setup(cron_page(owner, project), "Claude Code")
     assert r"'/opt/100\% ours/manage.py'" in line

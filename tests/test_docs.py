@@ -160,7 +160,7 @@ def test_the_samples_for_agents_are_those_of_the_connect_page():
     """Comments and the layout of Python aside."""
     page = re.sub(r" +#.*$", "", text_of("agents"), flags=re.MULTILINE)
     target, machine = Target("https://aicost.example.com", 1), Machine()
-    samples = setups.setups(target, machine)
+    samples = setups.setups(target, machine, now=datetime(2026, 11, 1, tzinfo=UTC))
     for name in ("opentelemetry", "litellm", "claude", "codex", "claude_copy", "codex_copy"):
         sample = re.sub(r" +#.*$", "", samples[name].code, flags=re.MULTILINE)
         assert f"\n{sample}\n" in page, name

@@ -43,7 +43,7 @@ def addresses(project: Project) -> list[str]:
     own = [reverse(name, args=args) for name, args in every.OWN.items()]
     odd = ["/no/such/page", every.page_of(project.pk, "ai-cost") + "?range=8", "/api/trpc/none", "/api/rpc"]
     open_to_all = [reverse(name) for name in every.OPEN]
-    return [*pages, *own, *odd, *open_to_all, *every.DOORS.values(), *every.of_the_admin().values()]
+    return [*pages, *own, *odd, *open_to_all, *every.INTAKE.values(), *every.of_the_admin().values()]
 
 
 def test_every_response_has_the_strict_csp_and_security_headers(client: Client, project: Project) -> None:

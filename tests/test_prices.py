@@ -202,7 +202,7 @@ def test_a_dry_run_reports_and_records_nothing(project: Any) -> None:
     before = stored(project)
     output = price_unpriced("--price", "ours=2/10", "--dry-run")
     assert "ours: 1 priced, $3" in output
-    assert "Nothing was booked" in output
+    assert "nothing was recorded" in output
     assert stored(project) == before
 
 

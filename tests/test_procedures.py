@@ -114,7 +114,7 @@ ARGUMENTS = {
     "checkBudget": {},
     "reserveBudget": {"estimateDollars": 0.5},
 }
-"""Required input besides `projectId`; `getCrossProjectSummary` takes none."""
+"""Required input apart from `projectId`; `getCrossProjectSummary` takes none."""
 
 
 @pytest.fixture(params=["trpc", "jsonrpc"])

@@ -1,6 +1,6 @@
-"""Who gets what at every address: a table that knows every URL, walked by every kind of caller.
+"""Who gets what at every URL: every kind of caller requests every URL in a table.
 
-The same for procedures is `tests/test_authentication.py`, for whose sake a new one fails there, too.
+`tests/test_authentication.py` does the same for procedures, and fails for a procedure that its table lacks.
 """
 
 import json
@@ -105,12 +105,12 @@ def comparable(response: Any) -> tuple[int, bytes, dict[str, str]]:
 
 
 def test_the_table_covers_every_url() -> None:
-    ours = {name for name in every.names() if not name.startswith("admin:")}
+    names = {name for name in every.names() if not name.startswith("admin:")}
     of_products = (every.PAGES, every.OVERSIGHT, every.CHANGES)
-    of_people = (every.OWN, every.OWN_CHANGES, every.DOORS, every.CALLS, every.OPEN, every.AWAY)
+    of_people = (every.OWN, every.OWN_CHANGES, every.INTAKE, every.CALLS, every.OPEN, every.REDIRECTS)
     groups = (*of_products, *of_people)
-    assert ours == {name for group in groups for name in group}
-    assert not {name for name in ours if name.startswith("unnamed")}
+    assert names == {name for group in groups for name in group}
+    assert not {name for name in names if name.startswith("unnamed")}
 
 
 @pytest.mark.parametrize("name", every.PAGES)
@@ -256,7 +256,7 @@ INTO = {
 }
 
 
-@pytest.mark.parametrize("endpoint", every.DOORS)
+@pytest.mark.parametrize("endpoint", every.INTAKE)
 def test_usage_needs_a_valid_ingest_token(
     used: Project, owner: Any, manager: Any, viewer: Any, endpoint: str
 ) -> None:
@@ -265,7 +265,7 @@ def test_usage_needs_a_valid_ingest_token(
         with undone():
             client = _sender(used, people, *means.partition(", ")[::2])
             before = _but_for_uses(everything())
-            response = client.post(every.DOORS[endpoint], SENT[endpoint], content_type="application/json")
+            response = client.post(every.INTAKE[endpoint], SENT[endpoint], content_type="application/json")
             changed = _but_for_uses(everything()) != before
         if expected == "done":
             assert (response.status_code, changed) == (200, SENT[endpoint] != NO_CALLS), means

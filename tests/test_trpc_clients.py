@@ -29,7 +29,7 @@ BATCHING = (
 CLIENTS = ("11 httpLink", "10 httpLink", *BATCHING)
 SUMMARY = "aiCost.getMonthlySummary"
 
-# Example input of each procedure, besides the project.
+# Example input of each procedure, apart from the project.
 INPUTS: dict[str, dict[str, Any]] = {
     SUMMARY: {},
     "aiCost.getMonthlyTrend": {"month": "2026-02"},

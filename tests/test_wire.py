@@ -24,7 +24,7 @@ from tests.factories import usage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
-# Example input of each procedure, besides the project.
+# Example input of each procedure, apart from the project.
 INPUTS: dict[str, dict[str, Any]] = {
     "aiCost.setBudgetLimit": {"limitDollars": 500},
     "aiCost.reserveBudget": {"estimateDollars": 0.25, "reservationId": "call-1"},

@@ -14,7 +14,6 @@ from aicost.url_state.dashboard import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
 from billing.events.usage_event import DEDUCTION, REFUND
-from billing.models import CreditTransaction
 from billing.money import dollars
 from products.models import Project
 
@@ -214,7 +213,7 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
     yield out.line(LEDGER_COLUMNS)
     spent = 0
     tokens = [0, 0, 0, 0, 0]
-    for row in _ledger(project, month).iterator(chunk_size=5_000):
+    for row in queries.ledger_rows(project, month):
         event_id, kind, at, day, run, job, agent, model, *counts, source, nanos = row
         spend = {DEDUCTION: nanos, REFUND: -nanos}.get(kind, 0)
         spent += spend
@@ -222,14 +221,3 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
         texts = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)
         yield out.line((*texts, *counts, source, exact(nanos), exact(spend)))
     yield out.line(("total", None, None, None, None, None, None, None, *tokens, None, None, exact(spent)))
-
-
-def _ledger(project: Project, month: date) -> Any:
-    rows = CreditTransaction.objects.filter(
-        project=project, billed_on__range=(month, periods.last_day(month))
-    )
-    return rows.order_by("occurred_at", "event_id").values_list(
-        *("event_id", "kind", "occurred_at", "billed_on", "job__run__run_id", "job__job_id"),
-        *("job__agent_type__slug", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
-        *("cache_write_1h_tokens", "output_tokens", "cost_source", "amount_nanos"),
-    )

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from aicost.intake import group_commit
 from aicost.intake.batches import outcomes_response, read_rows
 from aicost.intake.endpoint import parsing_context, usage_endpoint
-from aicost.views.metrics import count
+from aicost.intake.metrics import count
 from billing.sources.litellm import read_record
 from products.models import Project
 

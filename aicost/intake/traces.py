@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
 from aicost.intake.endpoint import parsing_context, usage_endpoint
-from aicost.views.metrics import count
+from aicost.intake.metrics import count
 from billing.ledger import traces as billing_traces
 from billing.ledger.recording import Outcome
 from billing.sources import otlp

@@ -6,7 +6,7 @@ from aicost.intake import group_commit
 from aicost.intake.batches import outcomes_response, read_rows
 from aicost.intake.body import RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
-from aicost.views.metrics import count
+from aicost.intake.metrics import count
 from billing import ledger
 from billing.sources.usage_events import read_row
 from products.models import Project

@@ -24,6 +24,7 @@ def page(
     newest_token: int,
     newest_usage: datetime | None,
     made: tuple[ApiToken, str] | None,
+    now: datetime,
 ) -> dict[str, Any]:
     """`site` is the address under which the person reached this server, `made` the token just made."""
     site = site.rstrip("/")
@@ -34,7 +35,7 @@ def page(
         "newest": newest_token,
         "made_already": ALREADY_ISSUED,
         "placeholder": setups.PLACEHOLDER,
-        "setups": setups.setups(target, Machine.ours() if manages else Machine()),
+        "setups": setups.setups(target, Machine.current() if manages else Machine(), now=now),
         "address": site + reverse("product", args=[project.pk]),
         "credits_per_dollar": formats.count(settings.CREDITS_PER_DOLLAR),
         **arrival(project, newest_usage),

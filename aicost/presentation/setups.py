@@ -1,22 +1,22 @@
-"""What people copy to send their usage here. Each text works as it stands, once it has a token."""
+"""Set-ups for sending usage, ready to copy. Each works as it is, once it contains a token."""
 
 import json
 import shlex
 import sys
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
 from aicost.presentation.api_docs.examples import Example, post
 
 PLACEHOLDER = "$AICOST_TOKEN"
-"""Stands where the token will; a shell puts it there."""
+"""Stands for the token. A shell replaces it with the variable's value."""
 
 FILE = """\
 {"eventId": "call-1", "occurredAt": "2026-01-31T12:00:00Z", "runId": "build-1", "agentType": "testing", \
@@ -27,57 +27,56 @@ FILE = """\
 
 @dataclass(frozen=True)
 class Target:
-    """Where usage is sent, and by which token."""
+    """Where usage is sent, and with which token."""
 
     site: str
     project_id: int
     token: str = PLACEHOLDER
 
-    def address(self, door: str) -> str:
-        return self.site + reverse(door)
+    def address(self, endpoint: str) -> str:
+        return self.site + reverse(endpoint)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where this product runs. Its folders are for those who run it; others see a likely one."""
+    """The folders of this server. Only people who can change a product see them; others see examples."""
 
     folder: str = "/srv/aicost"
     python: str = "/srv/aicost/.venv/bin/python3"
 
     @classmethod
-    def ours(cls) -> Self:
-        # Of a WSGI server `sys.executable` may be the server itself.
+    def current(cls) -> Self:
+        # Under a WSGI server `sys.executable` may be the server itself.
         return cls(str(settings.BASE_DIR), str(Path(sys.prefix) / "bin" / "python3"))
 
 
-def setups(target: Target, machine: Machine) -> dict[str, Example]:
+def setups(target: Target, machine: Machine, *, now: datetime) -> dict[str, Example]:
+    """`now` is when the event of the curl command occurs."""
     host = str(urlsplit(target.site).hostname)
     return {
         "opentelemetry": Example("Environment of the agents", opentelemetry(target)),
         "litellm": Example("config.yaml of the proxy", litellm(target)),
-        "curl": Example("curl", curl(target)),
+        "curl": Example("curl", curl(target, now)),
         "environment": Example("Environment", environment(target)),
         "python": Example("Python", python(target)),
         "claude": Example("Claude Code", cron("~/.claude/projects", target, machine)),
         "codex": Example("Codex", cron("~/.codex/sessions", target, machine)),
         "claude_copy": Example("Claude Code, on the agents' machine", copy(".claude/projects", host)),
         "codex_copy": Example("Codex, on the agents' machine", copy(".codex/sessions", host)),
-        "copied": Example(
-            "What was copied, on this product's machine", cron("~/agent-logs", target, machine)
-        ),
+        "copied": Example("Copied logs, on the aicost server", cron("~/agent-logs", target, machine)),
         "file": Example("usage.jsonl", FILE),
-        "file_import": Example("On this product's machine", import_of("usage.jsonl", target, machine)),
+        "file_import": Example("On the aicost server", import_of("usage.jsonl", target, machine)),
     }
 
 
 def opentelemetry(target: Target) -> str:
-    """Of traces alone: metrics and logs go on where they went."""
+    """For traces only: metrics and logs keep going where they went before."""
     return "\n".join(
         (
             "export OTEL_TRACES_EXPORTER=otlp",
             f"export OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={shlex.quote(target.address('traces'))}",
             "export OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf",
-            # The specification has the value percent-encoded: not every SDK takes a plain space.
+            # The specification says to percent-encode the value, and not every SDK accepts a plain space.
             f'export OTEL_EXPORTER_OTLP_TRACES_HEADERS="Authorization=Bearer%20{target.token}"',
         )
     )
@@ -87,7 +86,7 @@ def litellm(target: Target) -> str:
     return f"""\
 litellm_settings:
   turn_off_message_logging: true  # prompts and answers are not needed here
-  DEFAULT_BATCH_SIZE: 100  # stands before callbacks, which read it
+  DEFAULT_BATCH_SIZE: 100  # must come before callbacks, which read it
   callbacks: ["aicost"]
 
 callback_settings:
@@ -100,14 +99,14 @@ callback_settings:
     retry_delay: 1"""
 
 
-def curl(target: Target) -> str:
-    return post(target.address("usage"), _event()).replace(PLACEHOLDER, target.token)
+def curl(target: Target, now: datetime) -> str:
+    return post(target.address("usage"), _event(now)).replace(PLACEHOLDER, target.token)
 
 
-def _event() -> dict[str, Any]:
+def _event(now: datetime) -> dict[str, Any]:
     return {
         "eventId": f"first-{uuid.uuid4().hex[:12]}",
-        "occurredAt": timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "occurredAt": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "runId": "first-run",
         "agentType": "testing",
         "model": "claude-haiku-4-5",
@@ -121,7 +120,7 @@ def environment(target: Target) -> str:
 
 
 def python(target: Target) -> str:
-    """The token comes from the environment: code is shared, tokens are not."""
+    """The token comes from the environment, because code gets shared and tokens must not be."""
     return f"""\
 import json, os, uuid
 from datetime import datetime, timezone
@@ -142,10 +141,10 @@ report(runId="first-run", agentType="testing", model="claude-haiku-4-5",
 
 
 def cron(logs: str, target: Target, machine: Machine) -> str:
-    """Each folder has a lock of its own: `-n` skips a turn while the one before it runs, but no other's."""
+    """Each folder has its own lock: `flock -n` skips a run only while the same folder is being imported."""
     lock = f"~/.aicost-{target.project_id}-{Path(logs).name}.lock"
     line = f"*/15 * * * * flock -n {lock} {import_of(logs, target, machine)} > /dev/null"
-    return line.replace("%", r"\%")  # cron takes a plain one for the end of the line
+    return line.replace("%", r"\%")  # cron reads a plain one as the end of the line
 
 
 def import_of(path: str, target: Target, machine: Machine) -> str:

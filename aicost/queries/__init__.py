@@ -20,7 +20,14 @@ from aicost.queries.portfolio import Portfolio, ProjectSpend, example_project, p
 from aicost.queries.revenue import CreditsIn, Revenue, revenue
 from aicost.queries.runs import RunCost, top_runs
 from aicost.queries.series import Spend, daily_spend, monthly_trend
-from aicost.queries.transactions import Deduction, deductions, each_deduction, newest, recent
+from aicost.queries.transactions import (
+    Deduction,
+    deductions,
+    each_deduction,
+    ledger_rows,
+    newest,
+    recent,
+)
 
 __all__ = [
     "AgentTypeChange",
@@ -53,6 +60,7 @@ __all__ = [
     "each_deduction",
     "every_budget_change",
     "example_project",
+    "ledger_rows",
     "limit_now",
     "month_page",
     "month_summary",

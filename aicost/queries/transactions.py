@@ -1,4 +1,4 @@
-"""Deductions with their run, job and agent type, newest first."""
+"""Lines of the ledger with their run, job and agent type."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from products.models import AgentJob, Project
 
 RECENT = 50
 _CHUNK = 2_000
+_LEDGER_CHUNK = 5_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Deduction:
     input_tokens: int
     output_tokens: int
     cost: int
-    """Includes a cost that was missing at first and has been booked since."""
+    """Includes a cost that was missing at first and has been added since."""
     unpriced: bool
     occurred_at: datetime
 
@@ -61,15 +62,28 @@ def each_deduction(project: int, rows: LedgerQuerySet) -> Iterator[Deduction]:
         yield from _with_jobs(project, chunk)
 
 
+def ledger_rows(project: Project, month: date) -> Iterator[tuple[Any, ...]]:
+    """Every transaction of a month in order of time, streamed for any number of rows."""
+    rows = CreditTransaction.objects.filter(
+        project=project, billed_on__range=(month, periods.last_day(month))
+    )
+    columns = rows.order_by("occurred_at", "event_id").values_list(
+        *("event_id", "kind", "occurred_at", "billed_on", "job__run__run_id", "job__job_id"),
+        *("job__agent_type__slug", "model", "input_tokens", "cache_read_tokens", "cache_write_tokens"),
+        *("cache_write_1h_tokens", "output_tokens", "cost_source", "amount_nanos"),
+    )
+    return columns.iterator(chunk_size=_LEDGER_CHUNK)
+
+
 def _columns(project: int, rows: LedgerQuerySet) -> Any:
     # Corrections are only looked up for rows without a price. Naming the project by id, not by a reference to
     # the outer row, lets a cluster ask a single machine.
     corrected_by = corrections().filter(project=project).values("amount_nanos")
-    booked_since = Case(When(cost_source=CostSource.UNPRICED, then=Subquery(corrected_by)))
-    return rows.annotate(booked_since=booked_since).values_list(
+    added_since = Case(When(cost_source=CostSource.UNPRICED, then=Subquery(corrected_by)))
+    return rows.annotate(added_since=added_since).values_list(
         *("job_id", "event_id", "model"),
         *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"),
-        *("amount_nanos", "booked_since", "cost_source", "occurred_at"),
+        *("amount_nanos", "added_since", "cost_source", "occurred_at"),
     )
 
 
@@ -86,7 +100,7 @@ def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]
 
 
 def _deduction(job: Sequence[str], row: Sequence[Any]) -> Deduction:
-    event_id, model, into, read, write, out, cost, booked_since, source, at = row
-    unpriced = source == CostSource.UNPRICED and booked_since is None
-    paid = cost + (booked_since or 0)
+    event_id, model, into, read, write, out, cost, added_since, source, at = row
+    unpriced = source == CostSource.UNPRICED and added_since is None
+    paid = cost + (added_since or 0)
     return Deduction(*[event_id, *job, model, into + read + write, out, paid, unpriced, at])

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from aicost import queries
@@ -33,6 +34,7 @@ def connect(request: HttpRequest, project_id: str) -> HttpResponse:
         newest_token=tokens.newest(request.user) if manages else 0,
         newest_usage=_newest_usage(project),
         made=made,
+        now=timezone.now(),
     )
     return render_product(
         request, "connect", project, {**context, "again": again}, status=422 if again else 200

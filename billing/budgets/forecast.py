@@ -102,7 +102,7 @@ def _margin(costs: Sequence[int], left: float, averaged: float, degrees: int) ->
 
 
 def _correlation(costs: Sequence[int]) -> float:
-    """Correlation of each day with the day before, kept between 0 and 0.6."""
+    """Correlation of each day with the day before, limited to between 0 and 0.6."""
     mean = fmean(costs)
     offsets = [cost - mean for cost in costs]
     spread = sum(offset * offset for offset in offsets)

@@ -138,7 +138,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Correction:
-    """A missing cost: whose it is, and the tokens of the deduction that is no longer unpriced."""
+    """A missing cost that was added: its job and day, and the tokens of the deduction it prices."""
 
     run: RunState
     agent_type: str

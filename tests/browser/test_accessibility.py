@@ -128,7 +128,7 @@ def test_signing_in_has_no_fault(
 
 @looks("dark")
 @pytest.mark.parametrize("state", states.INTERACTIONS)
-def test_what_one_brings_about_has_no_fault(
+def test_states_after_an_interaction_have_no_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str, state: str
 ) -> None:
     page = axe.ready(open_browser(owner, **LOOKS[look])).new_page()

@@ -34,7 +34,7 @@ def expect_state(page: Any, **told: str) -> None:
 
 
 def mark(page: Any) -> None:
-    """What is lost when the page is loaded anew."""
+    """What is lost when the page is loaded again."""
     page.evaluate("window.same = true")
 
 

@@ -1,4 +1,4 @@
-"""Calls of the procedures that one can copy and run, on the server's own address."""
+"""Example calls of the procedures, ready to copy and run against this server."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ from typing import Any
 from aicost.api.registry import Procedure
 
 VALUES = {"days": 30, "limitDollars": 250, "estimateDollars": 1.5}
-"""What the examples send besides a product's id; fields that may be left out are."""
+"""Values of the required fields in the examples, apart from the product's id."""
 
 _BEARER = '-H "Authorization: Bearer $AICOST_TOKEN"'
 _JSON = "-H 'Content-Type: application/json'"
@@ -17,7 +17,7 @@ _JSON = "-H 'Content-Type: application/json'"
 
 @dataclass(frozen=True)
 class Site:
-    """Where the examples go, and the product that they speak of."""
+    """The endpoints and the product that the examples use."""
 
     trpc: str
     jsonrpc: str
@@ -35,7 +35,7 @@ class Example:
     code: str
 
 
-def of_procedure(procedure: Procedure, site: Site) -> list[Example]:
+def for_procedure(procedure: Procedure, site: Site) -> list[Example]:
     return [
         Example("tRPC, curl", _trpc(procedure, site)),
         Example("JSON-RPC, curl", post(site.jsonrpc, _request(procedure, site, 1))),
@@ -44,7 +44,7 @@ def of_procedure(procedure: Procedure, site: Site) -> list[Example]:
 
 
 def trpc_batch(procedures: Sequence[Procedure], site: Site) -> str:
-    inputs = {str(place): site.input(one) for place, one in enumerate(procedures) if one.input}
+    inputs = {str(index): site.input(one) for index, one in enumerate(procedures) if one.input}
     paths = ",".join(one.name for one in procedures)
     return _get(f"{site.trpc}/{paths}?batch=1", inputs)
 
@@ -84,20 +84,20 @@ def _trpc(procedure: Procedure, site: Site) -> str:
 def _typescript(procedure: Procedure, site: Site) -> str:
     verb = {"query": "query", "mutation": "mutate"}[procedure.kind]
     lines = [f"  {name}: {_quoted(value)},\n" for name, value in site.input(procedure).items()]
-    given = f"{{\n{''.join(lines)}}}" if lines else ""
-    return f"const answer = await client.{procedure.name}.{verb}({given});"
+    argument = f"{{\n{''.join(lines)}}}" if lines else ""
+    return f"const answer = await client.{procedure.name}.{verb}({argument});"
 
 
 def _quoted(value: str | int) -> str:
-    """A literal of TypeScript's; of a text its JSON, in its usual quotes where these need no escape."""
+    """A TypeScript literal. A string is in single quotes unless it needs escaping."""
     text = json.dumps(value)
     return f"'{value}'" if text == f'"{value}"' and "'" not in text else text
 
 
-def _get(address: str, given: Any = None) -> str:
-    if given is None:
+def _get(address: str, input_: Any = None) -> str:
+    if input_ is None:
         return _command(f"curl {shlex.quote(address)}", _BEARER)
-    query = shlex.quote(f"input={json.dumps(given)}")
+    query = shlex.quote(f"input={json.dumps(input_)}")
     return _command(f"curl -G {shlex.quote(address)}", _BEARER, f"--data-urlencode {query}")
 
 

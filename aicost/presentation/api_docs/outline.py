@@ -1,4 +1,4 @@
-"""Print types for the API page: the fields of an input as a table, an output as a nested outline."""
+"""Types as the API page shows them: the fields of an input as a table, an output as a nested outline."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The API page: every procedure as the registry has it, with what it takes, gives and answers wrongly."""
+"""The API page: every procedure in the registry, with its input, output, errors and examples."""
 
 import re
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ TYPES = "types/app-router.d.ts"
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A way to fail, in both vocabularies."""
+class ErrorCase:
+    """When a call fails, and with which codes over tRPC and JSON-RPC."""
 
     key: str
     http: int
@@ -37,15 +37,15 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Documented:
-    """What is the same for everybody who reads of a procedure."""
+class ProcedureDocs:
+    """The documentation of a procedure. It is the same for everyone; the examples are not."""
 
     name: str
     kind: str
     help: SafeString
     fields: list[tuple[InputField, SafeString]]
     output: list[Line]
-    mistakes: list[Mistake]
+    errors: list[ErrorCase]
 
 
 def page(
@@ -59,7 +59,7 @@ def page(
         "project": project,
         "may_change": may_change,
         "procedures": [
-            (documented(name), examples.of_procedure(one, site)) for name, one in PROCEDURES.items()
+            (documented(name), examples.for_procedure(one, site)) for name, one in PROCEDURES.items()
         ],
         "trpc_batch": Example("tRPC, curl", examples.trpc_batch(queries, site)),
         "jsonrpc_batch": Example("JSON-RPC, curl", examples.jsonrpc_batch(queries, site)),
@@ -68,78 +68,81 @@ def page(
         "max_batch": settings.RPC_MAX_BATCH,
         "scopes": SCOPES.items(),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
-        "mistakes": _mistakes_of_any_call(bad_tokens_a_minute),
+        "errors": _errors_of_any_call(bad_tokens_a_minute),
     }
 
 
 @cache
-def documented(name: str) -> Documented:
-    """The registry stands still while the server runs."""
-    one = PROCEDURES[name]
-    fields = input_fields(json_schema.read(one.input.model_json_schema())) if one.input else []
-    return Documented(
-        name=one.name,
-        kind=one.kind,
-        help=_with_code(" ".join(one.help.split())),
+def documented(name: str) -> ProcedureDocs:
+    """Cached, because the registry doesn't change while the server runs."""
+    procedure = PROCEDURES[name]
+    input_ = procedure.input
+    fields = input_fields(json_schema.read(input_.model_json_schema())) if input_ else []
+    return ProcedureDocs(
+        name=procedure.name,
+        kind=procedure.kind,
+        help=_with_code(" ".join(procedure.help.split())),
         fields=[(field, _with_code(field.description)) for field in fields],
-        output=outline(json_schema.read(one.output.json_schema(mode="serialization"))),
-        mistakes=_mistakes(one),
+        output=outline(json_schema.read(procedure.output.json_schema(mode="serialization"))),
+        errors=_errors(procedure),
     )
 
 
 def _with_code(text: str) -> SafeString:
-    """What stands between backticks as code."""
+    """HTML of the text, with `<code>` for what is in backticks."""
     parts = enumerate(re.split("`([^`]+)`", text))
     return format_html_join(
         "", "{}", ((format_html("<code>{}</code>", part) if i % 2 else part,) for i, part in parts)
     )
 
 
-def _mistakes(one: Procedure) -> list[Mistake]:
-    found = [_mistake(errors.UNAUTHORIZED, "There is neither a session nor a valid token.")]
-    if one.input:
-        found.append(
-            _mistake(errors.BAD_REQUEST, "A field is missing, wrong or unknown; the message names it.")
+def _errors(procedure: Procedure) -> list[ErrorCase]:
+    cases = [_error_case(errors.UNAUTHORIZED, "There is neither a session nor a valid token.")]
+    if procedure.input:
+        cases.append(
+            _error_case(errors.BAD_REQUEST, "A field is missing, invalid or unknown; the message names it.")
         )
-    if one.input and "projectId" in one.input.model_fields:
-        found.append(_mistake(errors.NOT_FOUND, "There is no such product, or it is not yours to see."))
-    if one.need in _FORBIDDEN:
-        found.append(_mistake(errors.FORBIDDEN, _FORBIDDEN[one.need]))
-    return found
+    if procedure.input and "projectId" in procedure.input.model_fields:
+        cases.append(
+            _error_case(errors.NOT_FOUND, "The product doesn't exist, or you don't have access to it.")
+        )
+    if procedure.need in _FORBIDDEN:
+        cases.append(_error_case(errors.FORBIDDEN, _FORBIDDEN[procedure.need]))
+    return cases
 
 
-def _mistake(code: ErrorCode, when: str, jsonrpc: int | None = None) -> Mistake:
-    """`jsonrpc` where its specification has a number of its own."""
-    return Mistake(code.key, code.http, code.number, jsonrpc or code.jsonrpc, when)
+def _error_case(code: ErrorCode, when: str, jsonrpc: int | None = None) -> ErrorCase:
+    """`jsonrpc` is for errors that have a number of their own in the JSON-RPC specification."""
+    return ErrorCase(code.key, code.http, code.number, jsonrpc or code.jsonrpc, when)
 
 
 _FORBIDDEN: dict[Need, str] = {
     "read": "The token's scope is ingest.",
-    "change": "You may only read, the token's scope is not write, or a session sent no CSRF token.",
-    "reserve": "You may only read, the token's scope is read, or a session sent no CSRF token.",
+    "change": "You have only read access, the token's scope is not write, or a session sent no CSRF token.",
+    "reserve": "You have only read access, the token's scope is read, or a session sent no CSRF token.",
 }
 
 
-def _mistakes_of_any_call(bad_tokens_a_minute: int) -> list[Mistake]:
+def _errors_of_any_call(bad_tokens_a_minute: int) -> list[ErrorCase]:
     return [
-        _mistake(errors.NOT_FOUND, "There is no such procedure.", errors.JSONRPC_METHOD_NOT_FOUND),
-        _mistake(errors.BAD_REQUEST, "What was sent is not JSON.", errors.JSONRPC_PARSE_ERROR),
-        _mistake(errors.BAD_REQUEST, "A batch is too large.", errors.JSONRPC_INVALID_REQUEST),
-        _mistake(
+        _error_case(errors.NOT_FOUND, "The procedure doesn't exist.", errors.JSONRPC_METHOD_NOT_FOUND),
+        _error_case(errors.BAD_REQUEST, "The request body is not JSON.", errors.JSONRPC_PARSE_ERROR),
+        _error_case(errors.BAD_REQUEST, "The batch has too many calls.", errors.JSONRPC_INVALID_REQUEST),
+        _error_case(
             errors.METHOD_NOT_SUPPORTED,
-            "Queries of tRPC are GET, its mutations and JSON-RPC are POST.",
+            "The HTTP method is wrong. Use GET for tRPC queries, and POST for tRPC mutations and JSON-RPC.",
             errors.JSONRPC_INVALID_REQUEST,
         ),
-        _mistake(
+        _error_case(
             errors.UNSUPPORTED_MEDIA_TYPE,
-            "A POST is not of the type application/json.",
+            "The Content-Type of a POST is not application/json.",
             errors.JSONRPC_INVALID_REQUEST,
         ),
-        _mistake(errors.PAYLOAD_TOO_LARGE, "The request is too large.", errors.JSONRPC_INVALID_REQUEST),
-        _mistake(
+        _error_case(errors.PAYLOAD_TOO_LARGE, "The request is too large.", errors.JSONRPC_INVALID_REQUEST),
+        _error_case(
             errors.TOO_MANY_REQUESTS,
-            f"More than {bad_tokens_a_minute} bad tokens came from one address within a minute.",
+            f"More than {bad_tokens_a_minute} invalid tokens came from one address within a minute.",
         ),
-        _mistake(errors.SERVICE_UNAVAILABLE, "The database is busy; try again."),
-        _mistake(errors.INTERNAL_SERVER_ERROR, "Something went wrong on the server."),
+        _error_case(errors.SERVICE_UNAVAILABLE, "The database is busy; try again."),
+        _error_case(errors.INTERNAL_SERVER_ERROR, "Something went wrong on the server."),
     ]

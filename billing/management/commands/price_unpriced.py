@@ -45,7 +45,7 @@ def _rate(text: str) -> Decimal:
 
 class Command(BaseCommand):
     help = (
-        "Book the missing cost of usage that was recorded as unpriced, with a price given here, a price "
+        "Add the missing cost of usage that was recorded as unpriced, with a price given here, a price "
         "override of the product, or the price list, which an upgrade of genai-prices updates. Each cost is "
         "a line of its own; no existing line changes. Running it again changes nothing."
     )
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             help=f"{UNIT}; optionally followed by /CACHE_READ/CACHE_WRITE/CACHE_WRITE_1H; repeatable",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="book nothing, report what would be booked"
+            "--dry-run", action="store_true", help="record nothing, report what would be added"
         )
 
     def handle(self, **options: Any) -> None:
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         for line in receipt.lines():
             self.stdout.write(line)
         if options["dry_run"]:
-            self.stdout.write("Nothing was booked; this is what would have been booked.")
+            self.stdout.write("Dry run: nothing was recorded. These costs would have been added.")
 
 
 def price_by(project: Project, given: dict[str, Rates]) -> Price:
@@ -90,7 +90,7 @@ def price_by(project: Project, given: dict[str, Rates]) -> Price:
 
 
 class Receipt:
-    """By model: the number and sum of the costs that were booked, and what stays unpriced, and why."""
+    """By model: the number and sum of the costs that were added, and what stays unpriced, and why."""
 
     def __init__(self) -> None:
         self.priced: Counter[str] = Counter()
