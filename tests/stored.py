@@ -95,17 +95,22 @@ def stored(project: Project) -> State:
 
 def _net_ledger(project: Project, *columns: str) -> dict[Any, tuple[Any, ...]]:
     """The transactions that stand, by the ids that senders sent."""
-    rows = list(
-        CreditTransaction.objects.filter(project=project).values("pk", "event_id", "adjusts", *columns)
-    )
+    found = CreditTransaction.objects.filter(project=project)
+    rows = list(found.values("pk", "event_id", "adjusts", "corrects", *columns))
     reversed_pks = {row["adjusts"] for row in rows if row["kind"] == "reversal"}
     standing = [row for row in rows if row["kind"] != "reversal" and row["pk"] not in reversed_pks]
-    table = {
-        re.sub(r"\+moved\d+'*", "", row["event_id"]): tuple(row[column] for column in columns)
-        for row in standing
-    }
+    moved = {row["pk"] for row in rows if row["adjusts"]}
+    table = {_sent_id(row, moved): tuple(row[column] for column in columns) for row in standing}
     assert len(table) == len(standing)
     return table
+
+
+def _sent_id(row: dict[str, Any], moved: set[int]) -> str:
+    """The event id that the sender of a line sent, or that the correction of that line has."""
+    event_id = str(row["event_id"])
+    if row["adjusts"] or row["corrects"] in moved:
+        return re.sub(r"\+moved\d+'*(\+priced)?$", r"\1", event_id)
+    return event_id
 
 
 def _table(

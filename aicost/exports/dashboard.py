@@ -13,7 +13,7 @@ from aicost.queries import Spend
 from aicost.url_state.dashboard import DashboardState
 from billing import money, periods
 from billing.decomposition import Parts, Work
-from billing.events.usage_event import DEDUCTION, REFUND
+from billing.events.usage_event import DEDUCTION, REFUND, REVERSAL
 from billing.money import dollars
 from products.models import Project
 
@@ -204,7 +204,8 @@ LEDGER_COLUMNS = (
     *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens"),
     *("costSource", "costDollars", "spendDollars"),
 )
-"""`spendDollars` is the part that counts as spend: negative for refunds, 0 for purchases and grants."""
+"""`spendDollars` is the part that counts as spend: negative for refunds and reversals, 0 for purchases and
+grants. A reversal takes a deduction back, so its token counts are negative, too."""
 
 
 def ledger_lines(project: Project, month: date) -> Iterator[str]:
@@ -215,7 +216,8 @@ def ledger_lines(project: Project, month: date) -> Iterator[str]:
     tokens = [0, 0, 0, 0, 0]
     for row in queries.ledger_rows(project, month):
         event_id, kind, at, day, run, job, agent, model, *counts, source, nanos = row
-        spend = {DEDUCTION: nanos, REFUND: -nanos}.get(kind, 0)
+        spend = {DEDUCTION: nanos, REFUND: -nanos, REVERSAL: -nanos}.get(kind, 0)
+        counts = [-count for count in counts] if kind == REVERSAL else counts
         spent += spend
         tokens = [a + b for a, b in zip(tokens, counts, strict=True)]
         texts = (event_id, kind, instant(at), day.isoformat(), run or "", job or "", agent or "", model)

@@ -8,6 +8,7 @@ from django.http import QueryDict
 
 from aicost.formatting import html
 from aicost.formatting import text as formats
+from aicost.presentation import senders
 from aicost.queries import Deduction, RunCost
 from aicost.queries.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
 from aicost.url_state import runs as run_urls
@@ -95,6 +96,7 @@ class DeductionRow:
     output: str
     cost: str
     unpriced: bool
+    also_reported_by: str
 
 
 def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRow]:
@@ -112,6 +114,7 @@ def deduction_rows(project: Project, found: list[Deduction]) -> list[DeductionRo
             output=html.tokens(row.output_tokens),
             cost="unpriced" if row.unpriced else html.money(row.cost),
             unpriced=row.unpriced,
+            also_reported_by=", ".join(map(senders.name_of, row.other_senders)),
         )
         for row in found
     ]

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Case, Count, F, Q, QuerySet, Sum, When
 from django.http import Http404
 
-from aicost.queries.transactions import Deduction, deductions
+from aicost.queries.transactions import Deduction, deductions, with_other_senders
 from billing.clock import this_month
 from billing.events.usage_event import Kind
 from billing.models import CreditTransaction, LedgerQuerySet, RunSpend
-from products.models import AgentJob, PipelineRun, Project
+from products.models import SUPERSEDED, AgentJob, PipelineRun, Project
 
 PAGE = 50
 TOP_RUNS = 5
@@ -67,8 +69,13 @@ def _page(project: Project, after: Cursor | None, size: int) -> RunPage:
     return RunPage(_with_spend(project, runs), older)
 
 
+def _counting(project: Project) -> QuerySet[PipelineRun]:
+    """Runs with a job of their own. All calls of the others are booked on the runs of other senders."""
+    return PipelineRun.objects.filter(project=project, job_count__gt=0)
+
+
 def _started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
-    runs = PipelineRun.objects.filter(project=project, started_at__isnull=False)
+    runs = _counting(project).filter(started_at__isnull=False)
     if after:
         # The redundant first filter lets an index scan begin here. With the OR alone, it begins at the top.
         runs = runs.filter(started_at__lte=after.started_at).filter(
@@ -78,7 +85,7 @@ def _started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
 
 
 def _not_started(project: Project, after: Cursor | None) -> QuerySet[PipelineRun]:
-    runs = PipelineRun.objects.filter(project=project, started_at=None)
+    runs = _counting(project).filter(started_at=None)
     if after and after.started_at is None:
         runs = runs.filter(run_id__gt=after.run_id)
     return runs.order_by("run_id")
@@ -183,7 +190,7 @@ def run_detail(project: Project, run_id: str) -> RunDetail:
     return RunDetail(
         run=_with_spend(project, [run])[0],
         jobs=list(jobs_of(run, JOBS_SHOWN)),
-        deductions=deductions(project.pk, deductions_of(run)[:DEDUCTIONS_SHOWN]),
+        deductions=with_other_senders(project, deductions(project.pk, deductions_of(run)[:DEDUCTIONS_SHOWN])),
         refunded=int(refunds["total"]),
     )
 
@@ -208,27 +215,34 @@ def deductions_of(run: PipelineRun) -> LedgerQuerySet:
     return _ledger_of(run).deductions().order_by("-occurred_at", "event_id")
 
 
+_INPUT = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
+def _signed(tokens: Any) -> Case:
+    negated = When(transactions__kind=Kind.REVERSAL, then=-tokens)
+    return Case(negated, default=tokens, output_field=BigIntegerField())
+
+
 def jobs_of(run: PipelineRun, limit: int | None = None) -> Iterator[JobCost]:
     """A run's jobs, the most expensive first, at most `limit`."""
     deducted = Q(transactions__kind=Kind.DEDUCTION)
+    reversed_ = Q(transactions__kind=Kind.REVERSAL)
+    correction = Q(transactions__corrects__isnull=False)
     columns = (
         *("job_id", "agent_type__slug", "agent_type__label", "agent_type__color"),
         *("status", "started_at", "finished_at"),
     )
     sums = {
-        "lines": Count("transactions", filter=Q(transactions__corrects=None)),
-        "into": Sum(
-            F("transactions__input_tokens")
-            + F("transactions__cache_read_tokens")
-            + F("transactions__cache_write_tokens"),
-            default=0,
-        ),
-        "out": Sum("transactions__output_tokens", default=0),
+        # Without corrections, and without what a reversal takes back, if that is not a correction.
+        "lines": Count("transactions", filter=~reversed_ & ~correction)
+        - Count("transactions", filter=reversed_ & Q(transactions__adjusts__corrects=None)),
+        "into": Sum(_signed(reduce(add, (F(f"transactions__{name}") for name in _INPUT))), default=0),
+        "out": Sum(_signed(F("transactions__output_tokens")), default=0),
         "spent": Sum("transactions__amount_nanos", filter=deducted, default=0),
         "refunded": Sum("transactions__amount_nanos", filter=~deducted, default=0),
     }
     jobs = (
-        AgentJob.objects.filter(project=run.project_id, run=run)
+        AgentJob.objects.filter(~SUPERSEDED, project=run.project_id, run=run)
         # Columns, not model instances: Django groups those by id, which is not the key on every database.
         .values_list(*columns)
         .annotate(**sums)

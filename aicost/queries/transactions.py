@@ -1,7 +1,8 @@
 """Lines of the ledger with their run, job and agent type."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from django.db.models import Case, Subquery, When
 
 from billing import periods
-from billing.models import CostSource, CreditTransaction, LedgerQuerySet, corrections
+from billing.ledger.adjustments import sent_id
+from billing.models import CallReport, CostSource, CreditTransaction, LedgerQuerySet, corrections
 from products.models import AgentJob, Project
 
 RECENT = 50
@@ -34,6 +36,8 @@ class Deduction:
     """Includes a cost that was missing at first and has been added since."""
     unpriced: bool
     occurred_at: datetime
+    other_senders: tuple[str, ...] = ()
+    """Who else reported the call, in the order of their names. Only `with_other_senders` looks them up."""
 
 
 def recent(project: Project, month: date | None = None) -> list[Deduction]:
@@ -62,6 +66,21 @@ def each_deduction(project: int, rows: LedgerQuerySet) -> Iterator[Deduction]:
         yield from _with_jobs(project, chunk)
 
 
+def with_other_senders(project: Project, rows: list[Deduction]) -> list[Deduction]:
+    """The deductions of a product, each with everyone else who reported its call."""
+    if not project.has_call_ids:
+        return rows
+    reports = CallReport.objects.filter(project=project)
+    event_ids = [row.event_id for row in rows]
+    shown = dict(reports.filter(event_id__among=event_ids).values_list("call_pk", "event_id"))
+    others: defaultdict[str, set[str]] = defaultdict(set)
+    of_calls = reports.filter(call_pk__in=shown).values_list("call_pk", "event_id", "sender")
+    for call, event_id, sender in of_calls:
+        if event_id != shown[call]:
+            others[shown[call]].add(sender)
+    return [replace(row, other_senders=tuple(sorted(others[row.event_id]))) for row in rows]
+
+
 def ledger_rows(project: Project, month: date) -> Iterator[tuple[Any, ...]]:
     """Every transaction of a month in order of time, streamed for any number of rows."""
     rows = CreditTransaction.objects.filter(
@@ -83,7 +102,7 @@ def _columns(project: int, rows: LedgerQuerySet) -> Any:
     return rows.annotate(added_since=added_since).values_list(
         *("job_id", "event_id", "model"),
         *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"),
-        *("amount_nanos", "added_since", "cost_source", "occurred_at"),
+        *("amount_nanos", "added_since", "cost_source", "occurred_at", "adjusts_id"),
     )
 
 
@@ -100,7 +119,8 @@ def _with_jobs(project: int, rows: Sequence[tuple[Any, ...]]) -> list[Deduction]
 
 
 def _deduction(job: Sequence[str], row: Sequence[Any]) -> Deduction:
-    event_id, model, into, read, write, out, cost, added_since, source, at = row
+    event_id, model, into, read, write, out, cost, added_since, source, at, adjusts = row
+    event_id = sent_id(event_id) if adjusts else event_id
     unpriced = source == CostSource.UNPRICED and added_since is None
     paid = cost + (added_since or 0)
     return Deduction(*[event_id, *job, model, into + read + write, out, paid, unpriced, at])

@@ -7,9 +7,10 @@ from typing import Any
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from billing.db import bulk
-from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent, content
+from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent
 from billing.ledger import lookup
 from billing.ledger.identity import WINDOW, Calls, Place, Report
+from billing.ledger.lookup import Line
 from billing.ledger.unit_of_work import Jobs
 from billing.models import CallId, CallReport, CostSource, CreditTransaction
 from products.agent_types import OTHER
@@ -24,16 +25,17 @@ _CHANGING = ("call_pk", "line", "booked_on_id", "times_booked", "is_nested")
 _REPORTED = CostSource.REPORTED.value
 
 
-def contents(project: Project, event_ids: Iterable[str]) -> dict[str, tuple[object, ...]]:
-    """What the reports under these event ids say, comparable with `UsageEvent.content`."""
+def as_lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
+    """What the reports under these event ids say, as if they were transactions."""
     wanted = [(event_id,) for event_id in event_ids]
     reports = _reports(project, bulk.find(CallReport, project.pk, ("event_id",), wanted, _COLUMNS))
-    return {report.event_id: _content(report) for report in reports}
-
-
-def _content(report: Report) -> tuple[object, ...]:
-    stated = report.nanos if report.cost_source == _REPORTED else None
-    return content(DEDUCTION, report.occurred_at, *report.place, report.model, report.tokens, stated)
+    return [
+        Line(
+            *(report.event_id, DEDUCTION, report.occurred_at, *report.place, report.model, report.tokens),
+            report.nanos if report.cost_source == _REPORTED else None,
+        )
+        for report in reports
+    ]
 
 
 def load(
@@ -98,7 +100,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
     rows = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("kind", *_LINE_COLUMNS))
     deductions = [row[1:] for row in rows if row[0] == DEDUCTION]
     places = lookup.places(project, {row[1] for row in deductions})
-    reports = {}
+    reports: dict[str, Report] = {}
     for event_id, job, at, model, *counts, nanos, source in deductions:
         place = Place(*places[job])
         reports[event_id] = Report(
@@ -113,6 +115,12 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
             booked_at=place,
             times_booked=1,
         )
+    for growth in lookup.growth_of(project, sorted(reports)):
+        if not growth.is_report:
+            report = reports[growth.of]
+            report.tokens = lookup.combine(report.tokens, growth.tokens, 1)
+            report.nanos += growth.nanos
+            report.growth = (*report.growth, growth.event_id)
     return reports
 
 

@@ -1,12 +1,16 @@
 """Find the transactions that the ledger already holds under the ids of events."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+from django.db.models import Q
+
 from billing.db import bulk
-from billing.events.usage_event import Tokens, content
-from billing.models import CostSource, CreditTransaction
+from billing.events.usage_event import DEDUCTION, Tokens, content
+from billing.models import CallReport, CostSource, CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
 PRICED = "+priced"
@@ -49,6 +53,57 @@ def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
         Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
         for event_id, kind, at, job, model, *counts, paid, source in found
     ]
+
+
+class Growth(NamedTuple):
+    """What was recorded of a response, after its first record, because its counts had grown."""
+
+    of: str
+    """The response's event id."""
+    event_id: str
+    total: int
+    """All tokens of the response by then."""
+    tokens: Tokens
+    """All of them if it is a report of the call, otherwise what they grew by."""
+    nanos: int
+    is_report: bool
+
+
+_GROWTH = re.compile(r"(.+)\+(\d+)", re.ASCII | re.DOTALL)
+_GROWTH_COLUMNS = (
+    *("event_id", "amount_nanos", "input_tokens", "cache_read_tokens"),
+    *("cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+)
+
+
+def growth_of(project: Project, event_ids: Sequence[str]) -> list[Growth]:
+    """The growth of these responses, recorded under `<event id>+<total>`, by ascending total."""
+    found = []
+    for start in range(0, len(event_ids), 100):
+        part = event_ids[start : start + 100]
+        condition = Q()
+        for event_id in part:  # one range of the index each
+            condition |= Q(event_id__gt=f"{event_id}+", event_id__lt=f"{event_id},")
+        lines_ = CreditTransaction.objects.filter(condition, project=project, kind=DEDUCTION)
+        reports = CallReport.objects.filter(condition, project=project)
+        by_id = {row[0]: (False, row) for row in lines_.values_list(*_GROWTH_COLUMNS)}
+        if project.has_call_ids:
+            by_id |= {row[0]: (True, row) for row in reports.values_list(*_GROWTH_COLUMNS)}
+        for event_id, (is_report, (_, nanos, *counts)) in by_id.items():
+            named = _GROWTH.fullmatch(event_id)
+            if named and named[1] in part:
+                found.append(Growth(named[1], event_id, int(named[2]), Tokens(*counts), nanos, is_report))
+    return sorted(found, key=lambda growth: growth.total)
+
+
+def combine(a: Tokens, b: Tokens, sign: int) -> Tokens:
+    """a ± b, but no count below zero: a later copy may have a smaller count of one kind."""
+    counts = [
+        max(x + sign * y, 0)
+        for x, y in zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True)
+    ]
+    counts[3] = min(counts[3], counts[2])  # 1-hour writes remain a part of the writes
+    return Tokens(*counts)
 
 
 def places(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:

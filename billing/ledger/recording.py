@@ -299,7 +299,7 @@ class _Batch:
             if priced:
                 missing = adjustments.correction_of(line)
                 changes.add_usage(job, billed_on, missing.nanos, costs.COMPUTED, line.model, missing.tokens)
-                corrected.append((*self.row(missing, job, billed_on), None, pk))
+                corrected.append((*self.row(missing, job, billed_on), line.adjusts, pk))
         bulk.insert(CreditTransaction, ("id", *COLUMNS, "adjusts_id", "corrects_id"), rows)
         bulk.insert(CreditTransaction, (*COLUMNS, "adjusts_id", "corrects_id"), corrected)
 
@@ -370,10 +370,10 @@ def _recorded_content(
 ) -> dict[str, tuple[object, ...]]:
     """The content that the ledger holds under the events' ids, as a line or as another report of a call."""
     ids = {event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB}
-    known = {line.event_id: line.content for line in lookup.lines(project, ids)}
+    known = lookup.lines(project, ids)
     if project.has_call_ids:
-        known |= call_reports.contents(project, ids - known.keys())
-    return known
+        known += call_reports.as_lines(project, ids - {line.event_id for line in known})
+    return {line.event_id: line.content for line in known}
 
 
 def count(outcomes: Iterable[Outcome]) -> Counter[str]:

@@ -17,8 +17,9 @@ from msgspec.structs import asdict, astuple, replace
 
 from billing.db import bulk
 from billing.events.run_state import better_name, earlier, later
-from billing.events.usage_event import JOB, Rejection, UsageEvent
+from billing.events.usage_event import DEDUCTION, JOB, Rejection, UsageEvent
 from billing.ledger import recording, sqlite_lock
+from billing.ledger.batch_calls import Nested
 from billing.ledger.recording import Outcome
 from billing.models import TraceSpan
 from billing.sources.otlp import Found, Span
@@ -27,6 +28,8 @@ from products.statuses import FAILED, SUCCEEDED
 
 MAX_SPANS = 5_000
 """Spans remembered of one trace. Further calls are still recorded, but may miss a name that comes later."""
+MAX_DEPTH = 100
+"""How far up a model call is compared with the spans that enclose it."""
 REMEMBERED_FOR = timedelta(days=7)
 
 
@@ -102,6 +105,26 @@ class Trace:
         self._agents.update(dict.fromkeys(path, name))
         return name
 
+    @cached_property
+    def nested(self) -> set[Nested]:
+        """Model calls within model calls that report the same totals: two instrumentations of one call."""
+        return {
+            Nested(outer.event_id, inner.event_id)
+            for inner in self.spans.values()
+            if inner.calls_model and (inner.input_tokens or inner.output_tokens)
+            for outer in self._above(inner)
+            if outer.calls_model and _totals(outer) == _totals(inner)
+        }
+
+    def _above(self, span: Span) -> Iterator[Span]:
+        """The span's ancestors, the nearest first."""
+        path = {span.span_id}  # detects circles
+        at = self.spans.get(span.parent_id)
+        while at and at.span_id not in path and len(path) <= MAX_DEPTH:
+            yield at
+            path.add(at.span_id)
+            at = self.spans.get(at.parent_id)
+
     def with_reports(self, event: UsageEvent) -> UsageEvent:
         """The event with everything that the spans report on its run and job."""
         job = self.job_reports.get(event.job_id, NOTHING_REPORTED)
@@ -118,6 +141,10 @@ class Trace:
             at = call.finished_at or call.started_at
             assert at
             yield self.with_reports(UsageEvent(kind=JOB, occurred_at=at, run_id=call.trace_id, job_id=job_id))
+
+
+def _totals(span: Span) -> tuple[int | None, int | None]:
+    return span.input_tokens, span.output_tokens
 
 
 def _extent(spans: Iterable[Span]) -> tuple[datetime | None, datetime | None]:
@@ -137,6 +164,7 @@ def record(project: Project, found: Sequence[Found | Rejection]) -> list[Outcome
     """`ledger.record` for the spans of a request; returns an outcome for each, in the same order."""
     with sqlite_lock.writing():
         recording.lock(project)
+        found = [_with_totals(item) for item in found]
         arrived = _by_trace(found)
         before = _remembered(project, sorted(arrived))
         after = {trace_id: trace.with_more(arrived[trace_id]) for trace_id, trace in before.items()}
@@ -144,11 +172,25 @@ def record(project: Project, found: Sequence[Found | Rejection]) -> list[Outcome
         job_events = [
             event for trace_id, trace in before.items() for event in after[trace_id].job_events_since(trace)
         ]
-        recorded = recording.record(project, [*(event for event in events if event), *job_events])
+        nested = [
+            pair for trace_id, trace in before.items() for pair in after[trace_id].nested - trace.nested
+        ]
+        recorded = recording.record(
+            project, [*(event for event in events if event), *job_events], nested=sorted(nested)
+        )
         remaining = iter(recorded)
         outcomes = [next(remaining) if event else REMEMBERED for event in events]
         _remember(project, before, found, outcomes)
         return outcomes
+
+
+def _with_totals(item: Found | Rejection) -> Found | Rejection:
+    """The span with its totals, by which two spans of one call are recognized."""
+    if isinstance(item, Rejection) or item.event is None or item.event.kind != DEDUCTION:
+        return item
+    tokens = item.event.tokens
+    span = replace(item.span, input_tokens=tokens.all_input, output_tokens=tokens.output)
+    return Found(span, item.event)
 
 
 def _by_trace(found: Sequence[Found | Rejection]) -> dict[str, list[Span]]:
@@ -162,7 +204,13 @@ def _by_trace(found: Sequence[Found | Rejection]) -> dict[str, list[Span]]:
 def _event(item: Found | Rejection, traces: dict[str, Trace]) -> UsageEvent | Rejection | None:
     if isinstance(item, Rejection):
         return item
-    return traces[item.span.trace_id].with_reports(item.event) if item.event else None
+    if item.event is None:
+        return None
+    event = traces[item.span.trace_id].with_reports(item.event)
+    if event.kind != DEDUCTION or event.call_ids:
+        return event
+    # A span that encloses this one may arrive later; until then the report keeps who sent it.
+    return replace(event, call_ids=(event.event_id,))
 
 
 _FIELDS = Span.__struct_fields__

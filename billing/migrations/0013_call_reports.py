@@ -118,4 +118,14 @@ class Migration(migrations.Migration):
             model_name='callreport',
             constraint=models.UniqueConstraint(fields=('project', 'id'), name='call_report_in_project'),
         ),
+        migrations.AddField(
+            model_name='tracespan',
+            name='input_tokens',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='tracespan',
+            name='output_tokens',
+            field=models.BigIntegerField(null=True),
+        ),
     ]

@@ -25,6 +25,8 @@ class TraceSpan(models.Model):
     finished_at = models.DateTimeField(null=True)
     failed = models.BooleanField()
     calls_model = models.BooleanField()
+    input_tokens = models.BigIntegerField(null=True)
+    output_tokens = models.BigIntegerField(null=True)
     remembered_on = models.DateField()
 
     class Meta:

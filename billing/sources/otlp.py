@@ -36,6 +36,9 @@ from billing.json_decoding import InvalidJSON, decode_floats
 from billing.sources import Context, span_attributes
 from products.printable import printable
 
+SENDER_PREFIX = "otlp "
+"""Precedes an instrumentation's scope in `UsageEvent.sender`."""
+
 
 class Malformed(ValueError):
     """A body that is not an OTLP request."""
@@ -52,6 +55,9 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     failed: bool = False
     calls_model: bool = False
+    input_tokens: int | None = None
+    """Of a model call: all input, cached or not. None if the span has no counts."""
+    output_tokens: int | None = None
 
     @property
     def event_id(self) -> str:

@@ -1,0 +1,395 @@
+"""A model call that several senders report is booked once, as its reports say together."""
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from msgspec import structs
+
+from aicost import queries
+from aicost.queries import runs
+from billing import ledger, verification
+from billing.events.usage_event import Tokens
+from billing.ledger import corrections, running_totals
+from billing.ledger.batch_calls import Nested
+from billing.ledger.identity import Place, Report, agree, family
+from billing.models import CallReport, CreditTransaction
+from products.models import AgentJob, Project
+from tests.conftest import NOW
+from tests.damage import guards_lifted, sql
+from tests.factories import event, send
+from tests.stored import stored
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+MODEL = "claude-sonnet-4-5-20250929"
+
+
+def reported(
+    event_id: str, *ids: str, sender: str = "", gateway: str = "", trace: bool = False, **given: Any
+) -> Any:
+    """A report of a call of 100 tokens in and 20 out."""
+    defaults = {
+        "eventId": event_id,
+        "inputTokens": 100,
+        "outputTokens": 20,
+        "model": MODEL,
+        "callIds": list(ids),
+    }
+    usage = event(**{**defaults, "costDollars": None, **given})
+    return structs.replace(usage, sender=sender, gateway_id=gateway, run_is_trace=trace)
+
+
+def booked(project: Project) -> dict[str, tuple[str, str, int, int]]:
+    """Run, job, tokens and cost (millionths of a dollar) of each standing deduction, by the id sent."""
+    ledger_ = stored(project)["ledger"]
+    return {
+        event_id: (run, job, sum(counts[:3]) + counts[4], nanos // 1000)
+        for event_id, (kind, _, run, job, _, *counts, nanos, _, _) in ledger_.items()
+        if kind == "deduction"
+    }
+
+
+def sums(project: Project) -> tuple[int, int, int]:
+    """Cost in millionths of a dollar, tokens and jobs of the month."""
+    month = queries.month_summary(project)
+    return month.cost // 1000, month.tokens, month.jobs
+
+
+def client_of(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def in_every_order(project: Project, *reports: Any) -> Any:
+    """The state after any order of the reports, one by one, which must be the same."""
+    states = []
+    for order in permutations(reports):
+        sent = Project.objects.create(name="one order", owner=project.owner)
+        for report in order:
+            send(sent, report)
+            with verification.snapshot():
+                assert list(verification.differences(sent)) == []
+        states.append(stored(sent))
+    together = Project.objects.create(name="one batch", owner=project.owner)
+    send(together, *reports)
+    states.append(stored(together))
+    assert all(state == states[0] for state in states)
+    return booked(together)
+
+
+# Which reports are of one call
+
+
+def test_reports_that_share_an_id_are_of_one_call(project):
+    log = reported("log", "req-1", "msg-1", runId="session", jobId="main", sender="claude_code")
+    span = reported("span", "req-1", runId="trace", jobId="trace:1", sender="otlp x", trace=True)
+    gateway = reported("gw", "msg-1", "call-1", gateway="call-1", runId="gw-run", costDollars="0.25")
+    assert in_every_order(project, log, span, gateway) == {"gw": ("gw-run", "gw", 120, 250_000)}
+
+
+def test_a_report_that_knows_both_ids_joins_two_that_share_none(project):
+    a, b = reported("a", "x", jobId="j"), reported("b", "y", jobId="j", inputTokens=110)
+    both = reported("c", "x", "y", jobId="j")
+    assert in_every_order(project, a, b, both) == {"b": ("run-1", "j", 130, 630)}
+
+
+def test_ids_are_compared_exactly(project):
+    send(project, reported("a", "req-1"), reported("b", "Req-1"), reported("c", "req-1 "))
+    assert len(booked(project)) == 3
+
+
+def test_another_project_is_another_world(project, other_project):
+    send(project, reported("a", "req-1"))
+    send(other_project, reported("b", "req-1"))
+    assert len(booked(project)) == len(booked(other_project)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"model": "claude-opus-4-5"}, id="another model"),
+        pytest.param({"inputTokens": 90, "outputTokens": 30}, id="one total larger, the other smaller"),
+        pytest.param({"occurredAt": (NOW - timedelta(hours=2)).isoformat()}, id="hours apart"),
+        pytest.param({"gateway": "gw-2"}, id="another call of the gateway"),
+        pytest.param(
+            {"sender": "log", "occurredAt": (NOW - timedelta(seconds=5)).isoformat()},
+            id="the same sender at another instant",
+        ),
+    ],
+)
+def test_an_id_that_is_used_again_is_another_call(project, other):
+    first = reported("a", "req-1", "gw-1", sender="log", gateway="gw-1")
+    second = reported("b", "req-1", **{"sender": "log", "gateway": "", **other})
+    assert len(in_every_order(project, first, second)) == 2
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "claude-sonnet-4-5",
+        "anthropic/claude-sonnet-4.5",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "vertex_ai/claude-sonnet-4-5@20250929",
+        "claude-sonnet-4-5[1m]",
+        "Claude-Sonnet-4-5-latest",
+    ],
+)
+def test_a_model_is_the_same_however_it_is_spelled(spelling):
+    assert family(spelling) == family(MODEL) == "claude-sonnet-4-5"
+
+
+@pytest.mark.parametrize("other", ["claude-sonnet-4", "claude-sonnet-4-5-fast", "claude-opus-4-5", "gpt-5"])
+def test_models_whose_names_only_begin_alike_are_different(other):
+    assert family(other) != family(MODEL)
+
+
+def test_an_unknown_model_contradicts_none():
+    def report(model: str) -> Report:
+        return Report(
+            event_id="e", place=Place("r", "j"), occurred_at=NOW, model=model, tokens=Tokens(), nanos=0,
+            cost_source="computed",
+        )  # fmt: skip
+
+    assert agree(report(""), report(MODEL))
+    assert not agree(report("gpt-5"), report(MODEL))
+
+
+# Which report stands
+
+
+def test_a_stated_cost_stands_over_a_computed_one(project):
+    stated, computed = reported("z", "id", costDollars="0.5", jobId="j"), reported("a", "id", jobId="j")
+    assert in_every_order(project, stated, computed) == {"z": ("run-1", "j", 120, 500_000)}
+
+
+def test_more_known_parts_stand_over_fewer(project):
+    whole = reported("a", "id", jobId="j")
+    parts = reported("z", "id", jobId="j", inputTokens=40, cacheReadTokens=60)
+    assert in_every_order(project, whole, parts) == {"z": ("run-1", "j", 120, 438)}
+
+
+def test_a_larger_copy_stands_over_a_smaller_one(project):
+    copies = [reported(f"copy-{output}", "id", jobId="j", outputTokens=output) for output in (1, 9, 20)]
+    assert in_every_order(project, *copies) == {"copy-20": ("run-1", "j", 120, 600)}
+
+
+def test_of_equal_reports_that_with_the_lesser_event_id_stands(project):
+    equal = [reported(name, "id", jobId="j") for name in ("b", "ab", "a")]
+    assert in_every_order(project, *equal) == {"a": ("run-1", "j", 120, 600)}
+
+
+# Where a call is booked
+
+
+def test_a_named_agent_is_more_than_other(project):
+    unnamed = reported("a", "id", runId="r1", jobId="j1", agentType="other")
+    named = reported("z", "id", runId="r2", jobId="j2", agentType="testing")
+    assert in_every_order(project, unnamed, named) == {"a": ("r2", "j2", 120, 600)}
+
+
+def test_a_session_is_more_than_a_trace(project):
+    trace, session = reported("a", "id", runId="t", trace=True), reported("z", "id", runId="s")
+    assert in_every_order(project, trace, session) == {"a": ("s", "z", 120, 600)}
+
+
+def test_an_agent_that_is_named_later_moves_the_call(project):
+    first = reported("a", "id", runId="r1", jobId="j1")
+    second = reported("b", "id", runId="r2", jobId="j2")
+    name = event(kind="job", runId="r2", jobId="j2", agentType="testing")
+    assert in_every_order(project, first, second, name) == {"a": ("r2", "j2", 120, 600)}
+    assert in_every_order(project, first, name, second)
+
+
+def test_a_job_whose_calls_are_all_booked_elsewhere_counts_nowhere(project):
+    send(project, reported("span", "id", runId="trace", jobId="j", trace=True))
+    assert sums(project) == (600, 120, 1)
+    assert send(project, reported("log", "id", runId="session", jobId="main")) == ["recorded"]
+    assert sums(project) == (600, 120, 1)
+    assert [run.run_id for run in runs.run_page(project).runs] == ["session"]
+    assert runs.run_detail(project, "trace").jobs == []
+    assert AgentJob.objects.get(job_id="j").finished_on is None
+    send(project, reported("more", runId="trace", jobId="j"))
+    assert sums(project) == (1200, 240, 2)
+    assert {run.run_id for run in runs.run_page(project).runs} == {"session", "trace"}
+
+
+def test_a_call_moves_between_months(project):
+    late = reported("a", "id", occurredAt="2026-03-01T00:00:01Z", jobId="j")
+    early = reported("b", "id", occurredAt="2026-02-28T23:59:58Z", jobId="j", costDollars="2")
+    in_every_order(project, late, early)
+    send(project, late)
+    assert sums(project)[0] == 600
+    send(project, early)
+    assert sums(project)[:2] == (0, 0)
+
+
+# The ledger
+
+
+def test_the_ledger_takes_a_line_back_by_a_line_of_its_own(project):
+    send(project, reported("a", "id", jobId="j"))
+    send(project, reported("b", "id", jobId="j", costDollars="2"))
+    a, b, reversal = (CreditTransaction.objects.get(event_id=name) for name in ("a", "b", "a+reversed"))
+    assert (reversal.kind, reversal.adjusts, b.adjusts) == ("reversal", a, a)
+    assert (reversal.amount_nanos, reversal.input_tokens, reversal.output_tokens) == (600_000, 100, 20)
+    assert (reversal.occurred_at, reversal.billed_on, reversal.job) == (a.occurred_at, a.billed_on, a.job)
+
+
+def test_a_report_that_changes_nothing_is_a_duplicate_and_its_id_is_taken(project):
+    send(project, reported("a", "id", costDollars="1"))
+    assert send(project, reported("b", "id")) == ["duplicate"]
+    assert send(project, reported("b", "id")) == ["duplicate"]
+    assert send(project, reported("b", "id", outputTokens=21)) == ["conflict"]
+    assert send(project, reported("b", outputTokens=21)) == ["conflict"]
+    assert CreditTransaction.objects.count() == 1
+
+
+def test_a_duplicate_may_name_its_call_later(project):
+    send(project, reported("a", runId="r1"), reported("b", runId="r2"))
+    assert send(project, reported("a", "id", runId="r1")) == ["duplicate"]
+    assert len(booked(project)) == 2
+    assert send(project, reported("b", "id", runId="r2")) == ["recorded"]
+    assert booked(project) == {"a": ("r1", "a", 120, 600)}
+
+
+def test_an_id_of_a_line_that_the_ledger_adds_may_be_taken(project):
+    send(project, reported("a+reversed"), reported("a", "id"))
+    send(project, reported("b+moved1"), reported("b", "id", costDollars="1"))
+    send(project, reported("c", "id", agentType="testing", runId="r2"))
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+    assert {row.event_id: row.run_id for row in queries.recent(project)} == {
+        "a+reversed": "run-1",
+        "b+moved1": "run-1",
+        "b": "r2",
+    }
+
+
+def test_refunds_stay_where_they_are(project):
+    send(project, reported("a", "id", runId="r1", jobId="j1"))
+    send(project, event(kind="refund", runId="r1", jobId="j1", costDollars="0.0001"))
+    send(project, reported("b", "id", runId="r2", jobId="j2", agentType="testing"))
+    assert sums(project)[:2] == (500, 120)
+
+
+def test_a_cost_that_was_added_later_moves_with_its_call(project):
+    unpriced = {"model": "no-such-model"}
+    send(project, reported("a", "id", runId="r1", **unpriced))
+    list(corrections.add_missing_costs(project, lambda deduction: 5_000_000))
+    assert sums(project)[:2] == (5000, 120)
+    send(project, reported("b", "id", runId="r2", agentType="testing", **unpriced))
+    assert sums(project)[:2] == (5000, 120)
+    assert list(corrections.add_missing_costs(project, lambda deduction: 1)) == []
+    send(project, reported("c", "id", runId="r2", costDollars="1", **unpriced))
+    assert sums(project)[:2] == (1_000_000, 120)
+    assert queries.month_summary(project).unpriced == 0
+
+
+def test_recent_runs_shows_a_call_once_under_the_id_it_was_sent_with(project):
+    send(project, reported("a", "id", runId="r1"))
+    send(project, reported("b", "id", runId="r2", agentType="testing"))
+    assert [(row.event_id, row.run_id) for row in queries.recent(project)] == [("a", "r2")]
+
+
+def test_a_runs_page_says_who_else_reported_a_call(project):
+    send(project, reported("a", "id", runId="r1", sender="claude_code"))
+    send(project, reported("b", "id", runId="r1", sender="otlp openinference"))
+    page = client_of(project.owner).get(f"/dashboard/products/{project.pk}/pipelines/r1/").content.decode()
+    assert "also reported by <bdi>openinference</bdi>" in page
+
+
+def test_an_export_of_the_ledger_adds_up_to_the_month(project):
+    send(project, reported("a", "id", runId="r1"))
+    send(project, reported("b", "id", runId="r2", costDollars="2"))
+    response: Any = client_of(project.owner).get(reverse("export-ledger", args=[project.pk]))
+    lines = b"".join(response.streaming_content)
+    *rows, total = [line.split(",") for line in lines.decode().splitlines()[1:]]
+    assert {row[1] for row in rows} == {"deduction", "reversal"}
+    assert total[-1] == "2"
+    assert [int(total[n]) for n in (8, 12)] == [100, 20]
+    assert sum(int(row[8]) for row in rows) == 100
+
+
+# Growing responses
+
+
+def test_a_grown_copy_of_a_named_call_replaces_the_smaller_one(project):
+    for output, status in ((5, "recorded"), (20, "recorded"), (9, "duplicate"), (20, "duplicate")):
+        copy = reported("msg:req", "req", outputTokens=output, sender="claude_code")
+        assert [outcome.status for outcome in running_totals.record(project, [copy])] == [status]
+    assert booked(project) == {"msg:req+120": ("run-1", "msg:req", 120, 600)}
+    running_totals.record(project, [reported("msg:req", "req", outputTokens=30, sender="claude_code")])
+    assert sums(project) == (750, 130, 1)
+
+
+def test_growth_recorded_before_calls_had_ids_is_part_of_the_call(project):
+    for output in (5, 20):
+        running_totals.record(project, [reported("msg:req", outputTokens=output)])
+    assert len(booked(project)) == 2
+    again = reported("msg:req", "req", outputTokens=20, sender="claude_code")
+    running_totals.record(project, [again])
+    assert sums(project) == (600, 120, 1)
+    assert send(project, reported("gw", "req", costDollars="0.5")) == ["recorded"]
+    assert sums(project) == (500_000, 120, 1)
+    assert running_totals.record(project, [again])[0].status == "duplicate"
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+
+
+# Nested spans
+
+
+def test_nested_calls_are_one_on_the_outer_ones_job(project):
+    outer = reported("outer", runId="t", jobId="turn", trace=True)
+    inner = reported("inner", runId="t", jobId="outer", trace=True, inputTokens=40, cacheReadTokens=60)
+    for events in ([outer, inner], [inner, outer]):
+        sent = Project.objects.create(name="one order", owner=project.owner)
+        send(sent, events[0])
+        ledger.record(sent, [events[1]], nested=[Nested("outer", "inner")])
+        assert booked(sent) == {"inner": ("t", "turn", 120, 438)}
+        assert sums(sent) == (438, 120, 1)
+
+
+# Verification
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE billing_callreport SET line = '' WHERE event_id = 'b'", "0 transactions book it"),
+        ("UPDATE billing_callreport SET line = 'a' WHERE event_id = 'a'", "2 transactions book it"),
+        ("UPDATE billing_callreport SET amount_nanos = 7 WHERE event_id = 'b'", "says something else"),
+        ("UPDATE billing_callreport SET run_is_trace = NOT run_is_trace, cost_source = 'unpriced' "
+         "WHERE event_id = 'b'", "stands"),
+        ("UPDATE billing_callreport SET call_pk = id", "0 transactions book it"),
+        ("UPDATE billing_credittransaction SET output_tokens = 21 WHERE kind = 'reversal'", "take back"),
+        ("DELETE FROM billing_credittransaction WHERE event_id = 'b'", "missing or reversed"),
+        ("UPDATE products_agentjob SET has_call_report = 'f' WHERE job_id = 'a'", "has_call_report"),
+    ],
+)  # fmt: skip
+def test_verification_names_a_wrong_call(project, statement, words):
+    send(project, reported("a", "id"))
+    send(project, reported("b", "id", costDollars="2"))
+    with guards_lifted():
+        assert sql(statement.replace("'f'", "FALSE"))
+        found = list(verification.differences(project))
+    assert any(words in line for line in found), found
+
+
+def test_verification_finds_two_calls_that_are_one(project):
+    send(project, reported("a", "id"), reported("b", "other"))
+    with guards_lifted():
+        sql("UPDATE billing_callid SET call_id = 'id'")
+        found = list(verification.differences(project))
+    assert any("share an id" in line for line in found), found
+
+
+def test_reports_are_stored_once(project):
+    for _ in range(3):
+        send(project, reported("a", "id", "id2"), reported("b", "id"))
+    assert CallReport.objects.count() == 2
