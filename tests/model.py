@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -166,22 +167,28 @@ class Model:
         for raw in accepted:
             if raw.get("kind", "deduction") == "deduction":
                 ids.setdefault(raw["eventId"], set()).update(raw.get("callIds", ()))
-        calls = [{event_id} for event_id in ids]
-        for a in ids:
-            for b in ids:
-                same = (a, b) in self.nested or (
-                    ids[a] & ids[b] and not is_other_call(self.recorded[a], self.recorded[b])
-                )
-                if same:
-                    joined = [call for call in calls if a in call or b in call]
-                    calls = [call for call in calls if call not in joined] + [set().union(*joined)]
-        return [sorted(call) for call in calls]
+        sharing: dict[str, list[str]] = {}
+        for event_id, call_ids in ids.items():
+            for call_id in call_ids:
+                sharing.setdefault(call_id, []).append(event_id)
+        pairs = {pair for pair in self.nested if ids.keys() >= set(pair)}
+        for events in sharing.values():
+            for a, b in combinations(events, 2):
+                if not is_other_call(self.recorded[a], self.recorded[b]):
+                    pairs.add((a, b))
+        call_of = {event_id: {event_id} for event_id in ids}
+        for a, b in pairs:
+            joined = call_of[a] | call_of[b]
+            call_of |= dict.fromkeys(joined, joined)
+        return [sorted(call) for call in {id(call): call for call in call_of.values()}.values()]
 
     def _bookings(self, accepted: list[Raw]) -> set[tuple[str, tuple[str, str | None]]]:
         return {self._booking(call) for call in self.calls(accepted)}
 
     def _booking(self, call: list[str]) -> tuple[str, tuple[str, str | None]]:
         """Which of a call's reports stands, and the run and job that it is booked on."""
+        if len(call) == 1:
+            return call[0], (self.recorded[call[0]]["runId"], job_of(self.recorded[call[0]]))
         standing = min(call, key=self._standing_order)
         at = self.recorded[min(call, key=self._place_order)]
         return standing, (at["runId"], job_of(at))

@@ -67,11 +67,15 @@ def _reconcile(path: str) -> dict[str, Any]:
 
 def _differences(pk: int, batches: list[list[Raw]], acknowledged: list[str]) -> dict[str, list[str]]:
     from billing import verification
-    from billing.models import CreditTransaction
+    from billing.models import CallReport, CreditTransaction
     from products.models import Project
 
     project = Project.objects.get(pk=pk)
-    recorded = Counter(CreditTransaction.objects.filter(project=project).values_list("event_id", flat=True))
+    recorded = Counter(
+        CreditTransaction.objects.filter(project=project, adjusts=None).values_list("event_id", flat=True)
+    )
+    reports = CallReport.objects.filter(project=project).values_list("event_id", flat=True)
+    recorded.update(set(reports) - recorded.keys())
     known = [raw for raws in batches for raw in raws if raw["eventId"] in recorded]
     with verification.snapshot():
         unproved = list(verification.differences(project))

@@ -42,7 +42,23 @@ def _event(rng: random.Random, event_id: str, number: int) -> Raw:
         raw |= {"model": "no-such-model", "inputTokens": rng.randrange(5000), "outputTokens": 7}
     if kind != "deduction" or rng.random() < 0.8:
         raw["costDollars"] = f"0.{rng.randrange(1, 10**9):09}"
+    if kind == "deduction" and rng.random() < 0.4:
+        raw |= _report_of_a_call(rng, number)
     return raw
+
+
+def _report_of_a_call(rng: random.Random, number: int) -> Raw:
+    """One of several reports of a call, by this sender and others. Some know more, and some grow."""
+    call = f"{number // 4}-{rng.randrange(6)}"
+    ids = rng.sample([f"request-{call}", f"response-{call}", f"gateway-{call}"], rng.randint(1, 2))
+    day = 1 + number % 28
+    return {
+        "callIds": ids,
+        "occurredAt": f"2024-02-{day - day % 4 + 1:02}T23:59:{rng.randrange(60):02}Z",
+        "inputTokens": rng.choice([100, 100, 110]),
+        "cacheReadTokens": rng.choice([0, 10]),
+        "outputTokens": rng.choice([7, 7, 8]),
+    }
 
 
 def _instant(rng: random.Random) -> str:
