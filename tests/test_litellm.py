@@ -38,7 +38,7 @@ class Lines:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         yield from enumerate(self._lines, 1)
         if self.breaks:
-            raise BrokenFile(len(self._lines) + 1, "the gzip stream breaks off")
+            raise BrokenFile(len(self._lines) + 1, "the compressed data breaks off")
 
 
 def spend_log(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ _LITELLM_KEYS = ({"request_id", "spend"}, {"id", "response_cost"})
 
 
 def guess_format(file: LogFile) -> str | None:
-    """Return the name of the format, or None if the first lines don't show it."""
-    beginning = b""
+    """Return the name of the format, or None if the first lines don't show it. Raises `BrokenFile`."""
+    beginning, broken = b"", None
     try:
         for number, line in file.lines():
             found = _format_of(line) if line.strip() else None
@@ -25,9 +25,12 @@ def guess_format(file: LogFile) -> str | None:
             beginning += line[: _BEGINNING - len(beginning)]
             if number >= _LINES:
                 break
-    except BrokenFile:
-        pass
-    return _format_of_array(beginning) or (usage_events.NAME if ".csv" in file.path.suffixes else None)
+    except BrokenFile as error:
+        broken = error
+    found = _format_of_array(beginning) or (usage_events.NAME if ".csv" in file.path.suffixes else None)
+    if broken and not found:
+        raise broken
+    return found
 
 
 def _format_of(line: bytes) -> str | None:
