@@ -205,10 +205,6 @@ def test_a_session_is_named_by_its_first_line_or_else_by_its_file():
     assert item.found.run_id == "mine"
 
 
-def test_a_subagents_session_id_is_its_parents_and_not_its_own():
-    assert job(meta(session_id=PARENT), counted(1, FIRST)).run_id == SESSION
-
-
 # Copies of a parent's history
 
 

@@ -1,87 +1,41 @@
-"""Codex session logs: `rollout-<time>-<session>.jsonl`, one file a session, one JSON object a line.
+"""One rollout, line by line: the deductions that it reports, and its thread's job.
 
-A session keeps a running count of its tokens. It writes the counter after each response, and again when
-the next request starts. The difference between two counters is what a response used. A line depends only
-on the lines before it, so a log that has grown gives the same events again, followed by new ones.
+A thread keeps a running count of its tokens. It writes the counter after each response, and again when the
+next request starts. The difference between two counters is what a response used. Since version 0.171 there
+is also a record of each response, which is preferred. A line depends only on the lines before it, so a log
+that has grown gives the same events again, followed by new ones.
 
-The file of a fork or a subagent begins with a copy of its parent's history, counters included. Time tells
+The file of a fork or a subagent may begin with a copy of its parent's history, counters included. Time tells
 the copy apart: it has either its old timestamps, from before the file's first line, or new ones but the
-ids of turns that began before the session did. Such an id is a UUID of version 7, which starts with its time.
+ids of turns that began before the thread did. Such an id is a UUID of version 7, which starts with its time.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from billing.events import usage_event
-from billing.sources import Context, Item, SourceFile
-from billing.sources.json_lines import (
-    MAIN,
-    Record,
-    UnreadableLine,
-    count_of,
-    instant_of,
-    read_file,
-    stem_of,
-    text_of,
-)
-from billing.sources.usage_events import read_row
+from billing.sources.codex.counter import ZERO, Counter, counter_of
+from billing.sources.codex.responses import Response, Responses, response_of
+from billing.sources.codex.thread import thread_of
+from billing.sources.foreign_ids import foreign_id
+from billing.sources.json_lines import Record, UnreadableLine, instant_of, stem_of, text_of
 from products.statuses import SUCCEEDED
 
-NAME = "codex"
-
-_SESSION_IN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_THREAD_IN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
-def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
-    for file in sorted(files, key=lambda file: file.name):
-        yield from _parse_file(file, context)
-
-
-def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
-    session = _Session(file.name, context.now + usage_event.LATEST_AHEAD)
-    yield from read_file(file, context, session.read_line)
-    # Last, since only the end of the file says when the session was last active.
-    if session.first:
-        yield Item(f"{file.name}:{session.first_line}", read_row(session.job_row(), context))
-
-
-class Counter(msgspec.Struct, frozen=True):
-    """What a session has used up to one response. `input` includes cached tokens."""
-
-    input: int
-    cached: int
-    written: int
-    output: int
-    total: int
-
-    def continues(self, before: "Counter") -> bool:
-        """Whether this counter goes on from the other. If any count fell, it has restarted."""
-        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
-        return self.total > before.total and all(now >= then for now, then in pairs)
-
-    def since(self, before: "Counter") -> "Counter":
-        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
-        return Counter(*(now - then for now, then in pairs))
-
-
-ZERO = Counter(0, 0, 0, 0, 0)
-
-
-class _Session:
+class Rollout:
     """What is known from the lines of one file so far."""
 
     def __init__(self, name: str, latest: datetime) -> None:
         self._latest = latest
         stem = stem_of(name)
-        named = _SESSION_IN_NAME.search(stem)
-        self.id = named[0] if named else stem
-        self.first: datetime | None = None
-        self.first_line = 0
+        named = _THREAD_IN_NAME.search(stem)
+        self._thread = thread_of({}, named[0] if named else stem)
+        self._first: datetime | None = None
+        self._first_line = 0
         self._last: datetime | None = None
         self._began: datetime | None = None
         """When the file was begun, by its first line; earlier lines are the parent's."""
@@ -91,9 +45,11 @@ class _Session:
         """Whether the ids of turns have decided that so far."""
         self._has_parent = False
         self._model = ""
+        self._responses = Responses()
         self._counter = ZERO
         self._restarts = 0
-        self._has_deduction = False
+        self._has_counted = False
+        self._event_ids: set[str] = set()
 
     def read_line(self, number: int, record: Record) -> Record | None:
         """Return the deduction that a line reports, or None. Raises `UnreadableLine`."""
@@ -108,107 +64,138 @@ class _Session:
         is_own = not self._is_copy and (self._began is None or at >= self._began)
         if is_own:
             self._extend(number, at)
+        if kind == "token_usage_record":
+            return self._read_response(number, at, payload)
         if kind == "event_msg" and payload.get("type") == "token_count":
             return self._read_count(at, payload.get("info"), is_own)
         return None
 
+    def rest(self, now: datetime) -> list[tuple[int, Record]]:
+        """The rows that the end of the file gives, with their lines."""
+        rows = []
+        response = self._responses.rest(now)
+        if response and (row := self._row(response)):
+            rows.append((response.line, row))
+        if self._first:  # only now it is known when the thread was last active
+            rows.append((self._first_line, self._job_row()))
+        return rows
+
     def _read_meta(self, number: int, at: datetime, payload: Record) -> None:
-        # A subagent's `session_id` is its parent's; `id` is its own.
-        session = text_of(payload, "id")
         if number == 1:
-            self.id = session or self.id
+            self._thread = thread_of(payload, self._thread.id)
             self._began = at
-            self._has_parent = _names_a_parent(payload)
-        elif session and session != self.id:  # the parent's, followed by its history
+            self._has_parent = self._thread.has_parent
+        elif text_of(payload, "id") not in ("", self._thread.id):  # the parent's, followed by its history
             self._is_copy = self._has_parent = True
 
     def _read_turn(self, payload: Record) -> None:
         self._model = text_of(payload, "model") or self._model
-        turn, session = _milliseconds(payload.get("turn_id")), _milliseconds(self.id)
-        if turn and session:
-            self._is_copy, self._turn_ids_have_times = turn < session, True
+        turn, thread = _milliseconds(payload.get("turn_id")), _milliseconds(self._thread.id)
+        if turn and thread:
+            self._is_copy, self._turn_ids_have_times = turn < thread, True
         elif not self._turn_ids_have_times:  # if the ids have no time, nothing is left out
             self._is_copy = False
 
     def _extend(self, number: int, at: datetime) -> None:
-        if self.first is None:
-            self.first, self.first_line = at, number
-        self.first = min(self.first, at)
+        if self._first is None:
+            self._first, self._first_line = at, number
+        self._first = min(self._first, at)
         self._last = max(self._last or at, at)
+
+    def _read_response(self, number: int, at: datetime, payload: Record) -> Record | None:
+        if text_of(payload, "thread_id") not in ("", self._thread.id):
+            return None
+        uncounted = self._responses.add(response_of(number, at, payload))
+        return self._row(uncounted) if uncounted else None
 
     def _read_count(self, at: datetime, info: Any, is_own: bool) -> Record | None:
         if info is None:  # before the first response
             return None
         if not isinstance(info, dict):
             raise UnreadableLine("info: must be an object")
-        before, now = self._counter, _counter(info.get("total_token_usage"))
+        before, now = self._counter, counter_of(info, "total_token_usage")
         if now == before:
             return None
-        latest = info.get("last_token_usage")
-        is_first = latest is not None and _counter(latest) == now  # nothing was used before
-        restarted = is_first or not now.continues(before)
+        latest = None if info.get("last_token_usage") is None else counter_of(info, "last_token_usage")
         self._counter = now
-        if not is_own or (before is ZERO and self._has_parent and latest is not None and not is_first):
-            # The parent's counter, without the history that led to it.
+        if not is_own:
             return None
-        return self._deduction(at, now, ZERO if restarted else before, restarted)
+        restarted = latest == now or not now.continues(before)
+        self._restarts += restarted and self._has_counted
+        found = self._responses.counted(at, now.total, latest)
+        if found is None:
+            used = self._used(before, now, latest, restarted)
+            found = [Response(line=0, at=at, id="", used=used, total=now.total)]
+        row = self._row(found[0]) if found else None
+        self._has_counted |= row is not None
+        return row
 
-    def _deduction(self, at: datetime, now: Counter, before: Counter, restarted: bool) -> Record | None:
-        self._restarts += restarted and self._has_deduction
-        used = now.since(before)
+    def _used(self, before: Counter, now: Counter, latest: Counter | None, restarted: bool) -> Counter:
+        """What a response without a record used, by its counter."""
+        if before is ZERO and self._has_parent and latest not in (None, now):
+            # The counter goes on from the parent's. If the file refers to the parent's history, this is
+            # the thread's own first response; if not, it is the parent's last.
+            return latest if latest and self._thread.refers_to_history else ZERO
+        return now if restarted else now.since(before)
+
+    def _row(self, response: Response) -> Record | None:
+        used = response.used
         if not (used.input or used.output):  # a full context window sets only the total
             return None
-        self._has_deduction = True
         return {
-            "eventId": self._event_id(now.total),
-            "occurredAt": at,
+            "eventId": self._event_id(response),
+            "occurredAt": response.at,
             **self._run_and_job(),
             "model": self._model,
             "inputTokens": max(used.input - used.cached - used.written, 0),
             "cacheReadTokens": used.cached,
             "cacheWriteTokens": used.written,
             "outputTokens": used.output,
+            "callIds": [foreign_id(response.id, usage_event.CALL_ID_LENGTH)] if response.id else None,
         }
 
-    def _event_id(self, total: int) -> str:
+    def _event_id(self, response: Response) -> str:
         """The total identifies the response, since a counter only rises; after the n-th restart, with `#n`.
 
         A counter that has restarted may reach an earlier total again. The number of restarts follows from
-        the lines before, which never change in a log that grows.
+        the lines before, which never change in a log that grows. So do the totals of compactions, which
+        count in the records only: the counter may reach them later.
         """
-        return f"{self.id}:{total}#{self._restarts}" if self._restarts else f"{self.id}:{total}"
+        restarts = f"#{self._restarts}" if self._restarts else ""
+        event_id = f"{self._thread.id}:{response.total}{restarts}"
+        if event_id in self._event_ids:
+            event_id += f"#{response.id}"
+        self._event_ids.add(event_id)
+        return foreign_id(event_id, usage_event.ID_LENGTH)
 
     def _run_and_job(self) -> Record:
-        return {"runId": self.id, "trigger": "manual", "jobId": self.id, "agentType": MAIN}
+        thread = self._thread
+        return {
+            "runId": thread.session,
+            "trigger": "manual",
+            "jobId": thread.id,
+            "agentType": thread.agent_type,
+        }
 
-    def job_row(self) -> Record:
+    def _job_row(self) -> Record:
         return {
             "kind": usage_event.JOB,
-            "occurredAt": self.first,
+            "occurredAt": self._first,
             **self._run_and_job(),
-            "runStartedAt": self.first,
+            "runStartedAt": self._first,
             "runFinishedAt": self._last,
             "jobStatus": SUCCEEDED,
-            "jobStartedAt": self.first,
+            "jobStartedAt": self._first,
             "jobFinishedAt": self._last,
         }
 
     def _instant(self, record: Record) -> datetime | None:
         text = record.get("timestamp")
         if text is None:
-            if record.get("type") == "event_msg":
+            if record.get("type") in ("event_msg", "token_usage_record"):
                 raise UnreadableLine("has no timestamp")
             return None
         return instant_of(text, self._latest)
-
-
-def _names_a_parent(meta: Record) -> bool:
-    source = meta.get("source")
-    return bool(
-        meta.get("forked_from_id")
-        or meta.get("parent_thread_id")
-        or (isinstance(source, dict) and source.get("subagent"))
-    )
 
 
 def _milliseconds(text: Any) -> int:
@@ -218,19 +205,3 @@ def _milliseconds(text: Any) -> int:
     except (TypeError, ValueError, AttributeError):
         return 0
     return id_.int >> 80 if id_.version == 7 else 0
-
-
-def _counter(usage: Any) -> Counter:
-    if not isinstance(usage, dict):
-        raise UnreadableLine("total_token_usage: must be an object")
-    used, output = count_of(usage, "input_tokens"), count_of(usage, "output_tokens")
-    counter = Counter(
-        input=used,
-        cached=count_of(usage, "cached_input_tokens"),
-        written=count_of(usage, "cache_write_input_tokens"),
-        output=output,
-        total=count_of(usage, "total_tokens") or used + output,
-    )
-    if counter.cached > counter.input:
-        raise UnreadableLine("cached_input_tokens: is part of input_tokens and can't exceed it")
-    return counter
