@@ -16,7 +16,7 @@ _CODEX_TYPES = {
     *("compacted", "token_usage_record", "world_state", "inter_agent_communication"),
 }
 """Other agents, too, write objects with a `timestamp`, `type` and `payload`."""
-_LITELLM_KEYS = ({"request_id", "spend"}, {"id", "response_cost"})
+_LITELLM_KEYS = ({"request_id", "spend"}, {"id", "response_cost"}, {"litellm_call_id", "response_cost"})
 """Of a spend log, and of what a callback sends."""
 
 
@@ -29,7 +29,7 @@ def guess_format(file: LogFile) -> str | None:
             if found:
                 return found
             beginning += line[: _BEGINNING - len(beginning)]
-            if number >= _LINES:
+            if number >= _LINES and not (_is_array(beginning) and len(beginning) < _BEGINNING):
                 break
     except BrokenFile as error:
         broken = error
@@ -62,9 +62,13 @@ def _is_codex(value: dict[str, Any]) -> bool:
     return known and isinstance(value.get("payload"), dict) and "timestamp" in value
 
 
+def _is_array(beginning: bytes) -> bool:
+    return beginning.lstrip()[:1] == b"["
+
+
 def _format_of_array(beginning: bytes) -> str | None:
     """An array takes one line or thousands: its beginning is searched, not decoded."""
-    if beginning.lstrip()[:1] != b"[":
+    if not _is_array(beginning):
         return None
     found = any(all(b'"%s"' % key.encode() in beginning for key in keys) for keys in _LITELLM_KEYS)
     return litellm.NAME if found else None
