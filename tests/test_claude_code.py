@@ -37,7 +37,7 @@ class Lines:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         yield from enumerate(self._lines, 1)
         if self.breaks:
-            raise BrokenFile(len(self._lines) + 1, "the gzip stream breaks off")
+            raise BrokenFile(len(self._lines) + 1, "the compressed data breaks off")
 
 
 def at(second: float) -> str:
@@ -427,7 +427,7 @@ def test_a_time_out_of_range_does_not_move_the_run():
 def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     log = Lines(SESSION, reply(1), breaks=True)
     (rejected,) = [item for item in read(log) if isinstance(item.found, Rejection)]
-    assert (rejected.origin, rejected.found.reason) == (f"{SESSION}:2", "the gzip stream breaks off")
+    assert (rejected.origin, rejected.found.reason) == (f"{SESSION}:2", "the compressed data breaks off")
     assert list(deductions(log)) == ["m1:r1"]
 
 

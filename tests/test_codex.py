@@ -45,7 +45,7 @@ class Lines:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         yield from enumerate(self._lines, 1)
         if self.breaks:
-            raise BrokenFile(len(self._lines) + 1, "the gzip stream breaks off")
+            raise BrokenFile(len(self._lines) + 1, "the compressed data breaks off")
 
 
 def at(second: float) -> str:
@@ -205,10 +205,6 @@ def test_a_session_is_named_by_its_first_line_or_else_by_its_file():
     assert item.found.run_id == "mine"
 
 
-def test_a_subagents_session_id_is_its_parents_and_not_its_own():
-    assert job(meta(session_id=PARENT), counted(1, FIRST)).run_id == SESSION
-
-
 # Copies of a parent's history
 
 
@@ -319,7 +315,7 @@ def test_a_response_whose_line_cannot_be_read_is_in_the_next_difference():
 def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     log = Lines(meta(), counted(1, FIRST), breaks=True)
     (rejected,) = [item for item in read(log) if isinstance(item.found, Rejection)]
-    assert (rejected.origin, rejected.found.reason) == (f"{NAME}:3", "the gzip stream breaks off")
+    assert (rejected.origin, rejected.found.reason) == (f"{NAME}:3", "the compressed data breaks off")
     assert len(deductions(log)) == 1
 
 

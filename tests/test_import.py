@@ -14,6 +14,7 @@ from billing import verification
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
 from billing.sources.discovery import discover
+from billing.sources.files import zstd
 from tests.factories import event, fields, send
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -78,9 +79,13 @@ def test_a_csv_gives_the_same_rows_as_json_lines(project, other_project, tmp_pat
     assert json_row["amount_nanos"] == 250_000_000
 
 
-def test_folders_and_gzip_are_read(project, tmp_path, good):
+PACKERS = {".gz": gzip.compress, ".zst": zstd.compress}
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_folders_and_packed_files_are_read(project, tmp_path, good, packing):
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(good).encode()))
+    (tmp_path / "deep" / f"a.jsonl{packing}").write_bytes(PACKERS[packing]("\n".join(good).encode()))
     write(tmp_path / "b.jsonl", line(eventId="b"))
     write(tmp_path / "notes.txt", "not usage")
     run = Run(tmp_path, project=project.pk)
@@ -158,16 +163,30 @@ def test_a_project_that_is_not_there_is_an_error(db, tmp_path, good):
         Run(write(tmp_path / "usage.jsonl", *good), project=4711)
 
 
-def test_a_gzip_that_breaks_off_is_named_and_what_was_read_is_recorded(project, tmp_path):
+@pytest.mark.parametrize("packing", PACKERS)
+def test_a_packed_file_that_breaks_off_is_named_and_what_was_read_is_recorded(project, tmp_path, packing):
     lines = "\n".join(line(eventId=f"e{number}", runId=f"r{number * 7919}") for number in range(2000))
-    whole = gzip.compress(lines.encode())
-    path = tmp_path / "usage.jsonl.gz"
-    path.write_bytes(whole[: len(whole) // 2])
+    whole = PACKERS[packing](lines.encode())
+    path = tmp_path / f"usage.jsonl{packing}"
+    path.write_bytes(whole[: len(whole) * 9 // 10])
     run = Run(path, project=project.pk)
     assert run.status == 1
-    assert "the gzip stream breaks off" in run.err
+    assert "the compressed data breaks off" in run.err
     assert 0 < run.receipt["recorded"] < 2000
     assert len(recorded_ids(project)) == run.receipt["recorded"]
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("damage", ["breaks off", "is damaged"])
+def test_a_packed_file_without_a_readable_line_is_named_for_its_damage(
+    project, tmp_path, good, packing, damage
+):
+    whole = PACKERS[packing]("\n".join(good).encode())
+    path = tmp_path / f"usage.jsonl{packing}"
+    path.write_bytes(whole[:12] if damage == "breaks off" else whole[:12] + bytes(80))
+    run = Run(path, project=project.pk)
+    assert (run.status, run.receipt["recorded"], run.receipt["rejected"]) == (1, 0, 1)
+    assert f"{path}:1: the compressed data breaks off or is damaged" in run.err.replace("\n", "")
 
 
 def test_a_file_of_no_known_format_says_so(project, tmp_path):

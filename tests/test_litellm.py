@@ -38,7 +38,7 @@ class Lines:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         yield from enumerate(self._lines, 1)
         if self.breaks:
-            raise BrokenFile(len(self._lines) + 1, "the gzip stream breaks off")
+            raise BrokenFile(len(self._lines) + 1, "the compressed data breaks off")
 
 
 def spend_log(id_: str = "chatcmpl-1", **more: Any) -> dict[str, Any]:
@@ -105,8 +105,10 @@ def refusals(*lines: Any, **options: Any) -> dict[str, Rejection]:
 # A call
 
 
-@pytest.mark.parametrize("record", [spend_log(), payload()], ids=["spend log", "callback"])
-def test_a_call_is_a_deduction_of_its_own_job(record):
+@pytest.mark.parametrize(
+    ("record", "run_is_trace"), [(spend_log(), False), (payload(), True)], ids=["spend log", "callback"]
+)
+def test_a_call_is_a_deduction_of_its_own_job(record, run_is_trace):
     assert event(record) == UsageEvent(
         kind="deduction",
         event_id="chatcmpl-1",
@@ -122,6 +124,9 @@ def test_a_call_is_a_deduction_of_its_own_job(record):
         model="gpt-4o-mini",
         tokens=Tokens(input=100, output=30),
         stated_nanos=1_230_000,
+        call_ids=("chatcmpl-1",),
+        sender="litellm",
+        run_is_trace=run_is_trace,
     )
 
 
@@ -133,11 +138,12 @@ def test_the_callback_and_the_spend_log_of_a_call_are_the_same_event():
 def test_a_call_without_a_session_is_its_own_run_and_without_an_agent_is_other(record):
     for nothing in (None, ""):
         found = event(record(session_id=nothing, trace_id=nothing, agent_id=nothing, metadata=nothing))
-        assert (found.run_id, found.agent_type) == ("chatcmpl-1", "other")
+        assert (found.run_id, found.agent_type, found.run_is_trace) == ("chatcmpl-1", "other", True)
 
 
 def test_a_callbacks_session_comes_before_its_trace():
-    assert event(payload(session_id="conversation")).run_id == "conversation"
+    found = event(payload(session_id="conversation"))
+    assert (found.run_id, found.run_is_trace) == ("conversation", False)
 
 
 def test_a_callbacks_agent_may_be_in_the_metadata_meant_for_spend_logs():
@@ -227,7 +233,7 @@ def test_cached_tokens_are_subtracted_from_the_prompt(record, metadata, tokens):
         # What a float of 0.0000000025 is when it is written out: its shortest form is halfway.
         (b"2.50000000000000014876895392e-9", 2),
         (b"7", 7_000_000_000),
-        (b"0", 0),
+        (b"0", None),
         (b'"0.25"', 250_000_000),
     ],
 )
@@ -236,14 +242,21 @@ def test_the_cost_is_the_shortest_decimal_form_of_the_float(spend, nanos):
     assert event(line).stated_nanos == nanos
 
 
-@pytest.mark.parametrize("field", ["response_cost_failure_debug_info", "zero_cost_diagnostic"])
-def test_a_cost_of_0_because_no_price_is_known_is_not_a_cost(field):
-    doubt = {field: {"reason": "missing_pricing_key"}}
-    assert event(payload(response_cost=0.0, **doubt)).stated_nanos is None
-    assert event(payload(response_cost=0.5, **doubt)).stated_nanos == 500_000_000
+@pytest.mark.parametrize("zero", [0, 0.0, "0", "0.0", "0E-9", "-0.0"])
+@pytest.mark.parametrize(("record", "field"), [(spend_log, "spend"), (payload, "response_cost")])
+def test_a_cost_of_0_for_tokens_is_not_a_cost_unless_a_cache_gave_the_answer(record, field, zero):
+    assert event(record(**{field: zero})).stated_nanos is None
+    assert event(record(**{field: zero}, prompt_tokens=0)).stated_nanos is None
+    assert event(record(**{field: zero}, prompt_tokens=0, completion_tokens=0)).stated_nanos in (0, None)
+    for hit in (True, "True", "true"):
+        assert event(record(**{field: zero}, cache_hit=hit)).stated_nanos == 0
+    assert event(record("chatcmpl-1_cache_hit1772359300.5", **{field: zero})).stated_nanos == 0
+
+
+def test_a_call_that_used_nothing_may_cost_nothing():
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "status": "failure"}
-    assert event(payload(response_cost=0.0, **nothing, **doubt)).stated_nanos == 0
-    assert event(payload(response_cost=0.0)).stated_nanos == 0
+    assert event(payload(response_cost=0.0, **nothing)).stated_nanos == 0
+    assert event(payload(response_cost=None)).stated_nanos is None
 
 
 # Times
@@ -279,7 +292,7 @@ WRONG = {
     "no id": ({"spend": 1}, "", "it has neither a request_id nor an id"),
     "an id that is none": (spend_log(7), "eventId", "must be text"),
     "an empty id": (spend_log(""), "eventId", "must have 1 to 200 characters"),
-    "NUL": (spend_log("a\0"), "eventId", "must not contain control characters"),
+    "NUL": (spend_log(model="a\0"), "model", "must not contain control characters"),
     "a negative cost": (spend_log(spend=-0.1), "costDollars", "must be from 0"),
     "a cost that is none": (spend_log(spend="free"), "costDollars", "must be a decimal number"),
     "a cost that is true": (spend_log(spend=True), "costDollars", "must be a decimal number"),
@@ -385,9 +398,13 @@ def write(path: Path, *lines: bytes) -> Path:
         ("a.jsonl", [json.dumps(payload()).encode()]),
         ("a.json", array(spend_log())),
         ("a.json", array(spend_log(), indent=4)),
+        ("a.json", array({"model_map": list(range(999)), **payload()}, indent=1)),
         ("a.json", [b"\xef\xbb\xbf" + array(payload())[0]]),
     ],
-    ids=["lines", "lines of the callback", "array", "array over many lines", "array after a byte order mark"],
+    ids=[
+        *("lines", "lines of the callback"),
+        *("array", "array over many lines", "array of long objects", "array after a byte order mark"),
+    ],
 )
 def test_the_format_is_guessed_from_the_content(tmp_path, name, lines):
     path = write(tmp_path / name, *lines)

@@ -96,6 +96,13 @@ def test_the_metrics_count_payloads_by_outcome(post):
     assert REGISTRY.get_sample_value("aicost_usage_events_total", labels) == before + 2
 
 
+def test_an_id_that_a_provider_gives_to_several_calls_is_no_conflict(post):
+    calls = [payload("a", litellm_call_id=f"call-{n}", startTime=1772359200 + n) for n in range(3)]
+    assert statuses(post(calls)) == ["recorded"] * 3
+    assert statuses(post(calls[::-1])) == ["duplicate"] * 3
+    assert CreditTransaction.objects.count() == 3
+
+
 def test_an_unknown_price_is_reported(post):
     doubt = {"zero_cost_diagnostic": {"reason": "missing_pricing_key"}}
     [result] = post(payload(model="nobody-knows", response_cost=0.0, **doubt)).json()["results"]

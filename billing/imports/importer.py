@@ -15,7 +15,17 @@ from billing import ledger
 from billing.events.usage_event import Rejection
 from billing.imports import prefetch
 from billing.ledger import Outcome, running_totals
-from billing.sources import Context, Item, Parse, Skipped, claude_code, codex, litellm, usage_events
+from billing.sources import (
+    BrokenFile,
+    Context,
+    Item,
+    Parse,
+    Skipped,
+    claude_code,
+    codex,
+    litellm,
+    usage_events,
+)
 from billing.sources.discovery import discover
 from billing.sources.files import LogFile
 from billing.sources.guess import guess_format
@@ -115,7 +125,11 @@ def _by_format(
         _reject(receipt, report, str(path), reason)
     for file in found.files:
         receipt.files += 1
-        name = format_name or guess_format(file)
+        try:
+            name = format_name or guess_format(file)
+        except BrokenFile as broken:
+            _reject(receipt, report, f"{file.name}:{broken.line}", broken.reason)
+            continue
         if name:
             groups.setdefault(name, []).append(file)
         else:

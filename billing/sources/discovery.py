@@ -9,7 +9,7 @@ from pathlib import Path
 
 from billing.sources.files import LogFile
 
-ENDINGS = (".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz", ".csv.gz")
+ENDINGS = tuple(kind + packing for kind in (".jsonl", ".ndjson", ".csv") for packing in ("", ".gz", ".zst"))
 
 
 @dataclass

@@ -15,7 +15,7 @@ from products.printable import printable
 
 MAIN = "main"
 """The agent type of a session's own agent, as opposed to its subagents."""
-_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz)?$")
+_ENDING = re.compile(r"(\.jsonl|\.ndjson)?(\.gz|\.zst)?$")
 
 Record = dict[str, Any]
 

@@ -1,19 +1,24 @@
 """LiteLLM's two records of a model call: a row of its spend logs, and what its callbacks send.
 
 Spend logs (`LiteLLM_SpendLogs`, `GET /spend/logs`) come as JSON Lines or as one JSON array; the
-generic API callback posts `StandardLoggingPayload` objects. Either becomes a deduction with the same id,
+generic API callback posts `StandardLoggingPayload` objects. Either becomes a deduction with the same ids,
 run, job and instant, so a call that is sent in both forms is recorded once.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any
 
-from billing.events.usage_event import MAX_TOKENS, EventError, Rejection, UsageEvent
+from msgspec.structs import replace
+
+from billing.events.usage_event import ID_LENGTH, MAX_TOKENS, EventError, Rejection, UsageEvent
 from billing.json_decoding import InvalidJSON, decode
 from billing.sources import BrokenFile, Context, Item, SourceFile
+from billing.sources.foreign_ids import foreign_id
+from billing.sources.litellm_ids import CallIdentity, identify, is_cache_hit
 from billing.sources.usage_events import decode_row, read_row
 from products.printable import printable
 from products.statuses import FAILED, SUCCEEDED
@@ -23,6 +28,7 @@ NAME = "litellm"
 Record = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ZERO = re.compile(r"-?0+(\.0+)?([eE][+-]?\d+)?", re.ASCII)
 _STATUSES = {"success": SUCCEEDED, "failure": FAILED}
 
 
@@ -63,47 +69,64 @@ def read_record(record: Record | Rejection, context: Context) -> UsageEvent | Re
     if isinstance(record, Rejection):
         return record
     try:
-        row = _spend_log(record) if "request_id" in record else _payload(record)
-        return read_row(row, context)
+        metadata = _object(record, "metadata")
+        call = _call(record, metadata)
+        read = _spend_log if "request_id" in record else _payload
+        found = read_row(read(record, metadata, call), context)
     except EventError as error:
         named = record.get("request_id") or record.get("id")
         event_id = printable(named) if isinstance(named, str) else ""
         return Rejection(field=error.field, reason=error.reason, event_id=event_id)
+    return replace(found, **_origin(record, call)) if isinstance(found, UsageEvent) else found
 
 
-def _spend_log(record: Record) -> Record:
-    metadata = _object(record, "metadata")
+def _call(record: Record, metadata: Record) -> CallIdentity:
+    call_id = record.get("litellm_call_id") or metadata.get("litellm_call_id")
+    if not call_id and "request_id" not in record and "id" not in record:
+        raise EventError("", "not a record of LiteLLM: it has neither a request_id nor an id")
+    given = record["request_id"] if "request_id" in record else record.get("id")
+    return identify(given, call_id, _instant(record, "startTime"))
+
+
+def _origin(record: Record, call: CallIdentity) -> dict[str, Any]:
+    """What no field of an event says: who reports which call, and whether it reports a session."""
     return {
-        **_run_and_job(record, record["request_id"], record.get("session_id"), record.get("agent_id")),
-        **_counts(record, metadata),
-        "costDollars": _shortest(record.get("spend")),
+        "call_ids": call.call_ids,
+        "gateway_id": call.gateway_id,
+        "sender": NAME,
+        "run_is_trace": not record.get("session_id"),
     }
 
 
-def _payload(record: Record) -> Record:
-    if "id" not in record:
-        raise EventError("", "not a record of LiteLLM: it has neither a request_id nor an id")
-    metadata = _object(record, "metadata")
+def _spend_log(record: Record, metadata: Record, call: CallIdentity) -> Record:
+    return {
+        **_run_and_job(record, call, record.get("session_id"), record.get("agent_id")),
+        **_counts(record, metadata),
+        "costDollars": _cost(record, "spend"),
+    }
+
+
+def _payload(record: Record, metadata: Record, call: CallIdentity) -> Record:
     # LiteLLM's own spend logs use the trace as the session, unless configured otherwise.
     run = record.get("session_id") or record.get("trace_id")
     return {
-        **_run_and_job(record, record["id"], run, _agent_of(metadata)),
+        **_run_and_job(record, call, run, _agent_of(metadata)),
         **_counts(record, metadata),
-        "costDollars": None if _is_unpriced(record) else _shortest(record.get("response_cost")),
+        "costDollars": _cost(record, "response_cost"),
     }
 
 
-def _run_and_job(record: Record, request: Any, run: Any, agent: Any) -> Record:
+def _run_and_job(record: Record, call: CallIdentity, run: Any, agent: Any) -> Record:
     start, finish = _instant(record, "startTime"), _instant(record, "endTime")
     status = record.get("status")
     return {
-        "eventId": request,
+        "eventId": call.event_id,
         # LiteLLM's own sums go by the start, too.
         "occurredAt": start,
-        "runId": run or request,
+        "runId": foreign_id(run, ID_LENGTH) if run and isinstance(run, str) else run or call.request_id,
         "runStartedAt": start,
         "runFinishedAt": finish,
-        "jobId": request,
+        "jobId": call.request_id,
         "agentType": agent or "other",
         "jobStatus": _STATUSES.get(status) if isinstance(status, str) else None,
         "jobStartedAt": start,
@@ -121,15 +144,13 @@ def _agent_of(metadata: Record) -> Any:
     return None
 
 
-def _is_unpriced(record: Record) -> bool:
-    """Whether a cost of 0 means that LiteLLM knows no price, as its diagnostics say."""
-    diagnostic = record.get("response_cost_failure_debug_info") or record.get("zero_cost_diagnostic")
+def _cost(record: Record, field: str) -> Any:
+    """The cost that is stated. 0 for tokens states none: LiteLLM also says 0 if it knows no price."""
+    cost = record.get(field)
     used = record.get("prompt_tokens") or record.get("completion_tokens")
-    return bool(diagnostic and used) and not record.get("response_cost")
-
-
-def _shortest(cost: Any) -> Any:
-    """LiteLLM computes the cost as a float; its shortest decimal form is the cost that was meant."""
+    if used and not is_cache_hit(record) and _ZERO.fullmatch(str(cost)):
+        return None
+    # LiteLLM computes the cost as a float; its shortest decimal form is the cost that was meant.
     return Decimal(repr(float(cost))) if isinstance(cost, Decimal) else cost
 
 
@@ -138,7 +159,7 @@ def _counts(record: Record, metadata: Record) -> Record:
     usage = _object(metadata, "usage_object") or _object(metadata, "additional_usage_values")
     details = _object(usage, "prompt_tokens_details")
     by_duration = _object(details, "cache_creation_token_details")
-    prompt = _count(record, "prompt_tokens")
+    prompt, output = _count(record, "prompt_tokens"), _count(record, "completion_tokens")
     read = _first_count((usage, "cache_read_input_tokens"), (details, "cached_tokens"))
     written = _first_count(
         (usage, "cache_creation_input_tokens"),
@@ -146,13 +167,14 @@ def _counts(record: Record, metadata: Record) -> Record:
         (details, "cache_write_tokens"),
     )
     cached = read + written
+    # Some pass-through endpoints report the prompt as Anthropic does, without cached tokens.
+    is_without = cached > prompt or (cached and record.get("total_tokens") == prompt + cached + output)
     return {
-        # Some pass-through endpoints report the prompt as Anthropic does, without cached tokens.
-        "inputTokens": prompt - cached if cached <= prompt else prompt,
+        "inputTokens": prompt if is_without else prompt - cached,
         "cacheReadTokens": read,
         "cacheWriteTokens": written,
         "cacheWrite1hTokens": min(_count(by_duration, "ephemeral_1h_input_tokens"), written),
-        "outputTokens": _count(record, "completion_tokens"),
+        "outputTokens": output,
     }
 
 

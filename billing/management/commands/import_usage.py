@@ -17,9 +17,9 @@ from products.printable import printable
 
 class Command(BaseCommand):
     help = (
-        "Import usage from files and folders, plain or .gz: usage events as JSON Lines or CSV, session logs "
-        "of agents, LiteLLM's spend logs. Every valid event is recorded; running it again changes nothing. "
-        "Exit status 1 if anything was rejected or in conflict."
+        "Import usage from files and folders, plain, .gz or .zst: usage events as JSON Lines or CSV, session "
+        "logs of agents, LiteLLM's spend logs. Every valid event is recorded; running it again changes "
+        "nothing. Exit status 1 if anything was rejected or in conflict."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
