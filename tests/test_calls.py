@@ -341,6 +341,39 @@ def test_growth_recorded_before_calls_had_ids_is_part_of_the_call(project):
         assert list(verification.differences(project)) == []
 
 
+# What earlier versions recorded
+
+
+def test_a_deduction_that_was_recorded_under_another_id_is_a_duplicate(project):
+    send(project, reported("resp", jobId="j", costDollars="0.5"))
+    again = structs.replace(
+        reported("resp@call", "resp", jobId="j", costDollars="0.5"), earlier_ids=("resp",)
+    )
+    assert send(project, again) == send(project, again) == ["duplicate"]
+    assert booked(project) == {"resp": ("run-1", "j", 120, 500_000)}
+
+
+def test_an_earlier_record_of_another_call_is_another_call(project):
+    send(project, reported("resp", jobId="j", occurredAt=(NOW - timedelta(days=1)).isoformat()))
+    again = structs.replace(reported("resp@call", "resp", jobId="j"), earlier_ids=("resp",))
+    assert send(project, again) == ["recorded"]
+    assert len(booked(project)) == 2
+
+
+def test_a_job_stays_with_the_run_that_it_was_recorded_under(project):
+    send(project, reported("a", runId="thread", jobId="thread"))
+    moved = [
+        structs.replace(reported("a", "id", runId="session", jobId="thread"), earlier_run_id="thread"),
+        structs.replace(reported("b", "id2", runId="session", jobId="thread"), earlier_run_id="thread"),
+        structs.replace(
+            event(kind="job", runId="session", jobId="thread", jobStatus="succeeded"), earlier_run_id="thread"
+        ),
+    ]
+    assert send(project, *moved) == ["duplicate", "recorded", "recorded"]
+    assert {run for run, *_ in booked(project).values()} == {"thread"}
+    assert sums(project) == (1200, 240, 1)
+
+
 # Nested spans
 
 

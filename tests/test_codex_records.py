@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
 from billing.prices import price_list
-from billing.rollups import verification
 from billing.sources import Context
 from billing.sources.codex import parse
 from billing.sources.discovery import discover

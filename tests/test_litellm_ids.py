@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from billing import verification
 from billing.events.usage_event import Tokens, UsageEvent
 from billing.models import CreditTransaction
 from billing.prices import price_list
-from billing.rollups import verification
 from billing.sources import Context
 from billing.sources.files import LogFile
 from billing.sources.foreign_ids import foreign_id

@@ -120,6 +120,10 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     sender: str = ""
     """The format or instrumentation that reports the call; "" for a plain usage event. A sender reports a
     call at one instant only: if it uses an id again at another instant, it has reused the id."""
+    earlier_ids: tuple[str, ...] = ()
+    """Event ids under which earlier versions of this product recorded the same deduction."""
+    earlier_run_id: str = ""
+    """The run that earlier versions recorded the same job under."""
     run_is_trace: bool = False
     """Whether `run_id` is a trace, which stands in for a session or conversation that is not reported."""
 

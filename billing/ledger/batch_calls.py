@@ -1,11 +1,11 @@
 """The model calls that a batch of events names, together with what the ledger holds of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from billing.events.usage_event import UsageEvent
 from billing.ledger import call_reports
-from billing.ledger.identity import Calls, report_of
+from billing.ledger.identity import Calls, Report, report_of
 from billing.ledger.unit_of_work import Jobs, Runs
 from products.models import Project
 
@@ -25,6 +25,25 @@ class Nested(NamedTuple):
     inner: str
 
 
+def _add(calls: Calls, report: Report, event: UsageEvent, earlier: list[Report]) -> bool:
+    """Add a report and unite it with its earlier forms; return whether another booking results."""
+    for form in earlier:
+        calls.add(form, ())
+    before = {calls.booking_of(form) for form in earlier}
+    has_changed = calls.add(report, event.call_ids)
+    for form in earlier:
+        calls.unite(form, report)
+    return before != {calls.booking_of(report)} if earlier else has_changed
+
+
+def _earlier_forms(event: UsageEvent, calls: Calls, lines: dict[str, Report]) -> Iterator[Report]:
+    """The same deduction as an earlier version of this product has recorded it, under another id."""
+    for event_id in event.earlier_ids:
+        report = calls.reports.get(event_id) or lines.get(event_id)
+        if report and (report.occurred_at, report.place.job_id) == (event.occurred_at, event.job_id):
+            yield report
+
+
 def collect(
     project: Project, named: Sequence[Named], nested: Collection[Nested], runs: Runs, jobs: Jobs
 ) -> tuple[Calls, list[bool]]:
@@ -33,7 +52,8 @@ def collect(
     `runs` and `jobs` have applied the events; they get those of all reports.
     """
     events = [one.event for one in named]
-    event_ids = {event.event_id for event in events} | {event_id for pair in nested for event_id in pair}
+    event_ids = {event_id for event in events for event_id in (event.event_id, *event.earlier_ids)}
+    event_ids |= {event_id for pair in nested for event_id in pair}
     calls = call_reports.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
     lines = call_reports.of_lines(project, event_ids - calls.reports.keys())
     reports = [*calls.reports.values(), *lines.values()]
@@ -49,7 +69,7 @@ def collect(
         report.names_agent = bool(jobs.at(report.place).agent_type)
         report.sender, report.gateway_id = event.sender, event.gateway_id
         report.run_is_trace = event.run_is_trace
-        changed.append(calls.add(report, event.call_ids))
+        changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))
     for outer, inner in nested:
         ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]
         if ends[0] and ends[1]:  # one may have been rejected

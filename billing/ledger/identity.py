@@ -215,14 +215,20 @@ class Calls:
                     self._join(report, other, before)
         return before != [self._call_of[event_id].booking]
 
-    def link(self, outer: Report, inner: Report) -> bool:
+    def booking_of(self, report: Report) -> tuple[str, Place]:
+        """What the ledger books of the report's call, and where."""
+        return self._call_of[report.event_id].booking
+
+    def link(self, outer: Report, inner: Report) -> None:
         """Make two reports one call whose spans show it: one encloses the other, with equal totals."""
-        before = [self._call_of[inner.event_id].booking]
         if not inner.is_nested:
             inner.is_nested = True
             self._touched[inner.event_id] = None
-        self._join(inner, outer, before)
-        return before != [self._call_of[inner.event_id].booking]
+        self.unite(inner, outer)
+
+    def unite(self, a: Report, b: Report) -> None:
+        """Make two reports one call, whether or not they agree."""
+        self._join(a, b, [])
 
     def _index(self, call_id: str, report: Report) -> None:
         self.ids[report.event_id].add(call_id)

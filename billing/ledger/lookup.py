@@ -9,7 +9,7 @@ import msgspec
 from django.db.models import Q
 
 from billing.db import bulk
-from billing.events.usage_event import DEDUCTION, Tokens, content
+from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent, content
 from billing.models import CallReport, CostSource, CreditTransaction
 from products.models import AgentJob, PipelineRun, Project
 
@@ -52,6 +52,27 @@ def lines(project: Project, event_ids: Iterable[str]) -> list[Line]:
     return [
         Line(event_id, kind, at, *names[job], model, Tokens(*counts), paid if source == _REPORTED else None)
         for event_id, kind, at, job, model, *counts, paid, source in found
+    ]
+
+
+def under_earlier_runs(
+    project: Project, events: Sequence[UsageEvent | Rejection]
+) -> Sequence[UsageEvent | Rejection]:
+    """The events; a job that an earlier version recorded under another run stays with that run."""
+    earlier = {
+        (event.earlier_run_id, event.job_id)
+        for event in events
+        if isinstance(event, UsageEvent) and event.earlier_run_id
+    }
+    if not earlier:
+        return events
+    jobs = AgentJob.objects.filter(project=project, run__run_id__among={run for run, _ in earlier})
+    known = earlier & set(jobs.values_list("run__run_id", "job_id"))
+    return [
+        msgspec.structs.replace(event, run_id=event.earlier_run_id)
+        if isinstance(event, UsageEvent) and (event.earlier_run_id, event.job_id) in known
+        else event
+        for event in events
     ]
 
 

@@ -59,6 +59,7 @@ def record(
     if there is a rejection or conflict. An exception (a lost connection, a sum over 64 bits) records nothing.
     `nested` are deductions, here or in the ledger, that report one model call.
     """
+    events = lookup.under_earlier_runs(project, events)
     found = costs.find(project, events)
     events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():

@@ -93,6 +93,7 @@ def _origin(record: Record, call: CallIdentity) -> dict[str, Any]:
     return {
         "call_ids": call.call_ids,
         "gateway_id": call.gateway_id,
+        "earlier_ids": call.earlier_ids,
         "sender": NAME,
         "run_is_trace": not record.get("session_id"),
     }

@@ -24,6 +24,8 @@ class CallIdentity(msgspec.Struct, frozen=True):
     """The id of the call's job, and of its run if no session is reported."""
     call_ids: tuple[str, ...]
     gateway_id: str
+    earlier_ids: tuple[str, ...] = ()
+    """The event id that earlier versions of this product gave the record."""
 
 
 def identify(given: Any, call_id: Any, start: Any) -> CallIdentity:
@@ -48,7 +50,10 @@ def _with_call_id(response: str, call_id: str, start: Any) -> CallIdentity:
     else:
         event_id, request = f"{response}@{call_id}", response
         call_ids = (foreign_id(response, CALL_ID_LENGTH),)
-    return CallIdentity(foreign_id(event_id, ID_LENGTH), foreign_id(request, ID_LENGTH), call_ids, gateway)
+    earlier = (response,) if 0 < len(response) <= ID_LENGTH and response != event_id else ()
+    return CallIdentity(
+        foreign_id(event_id, ID_LENGTH), foreign_id(request, ID_LENGTH), call_ids, gateway, earlier
+    )
 
 
 def is_cache_hit(record: dict[str, Any]) -> bool:

@@ -20,10 +20,16 @@ NAME = "codex"
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
     for file in sorted(files, key=lambda file: file.name):
         for item in _parse_file(file, context):
-            found = item.found
-            if isinstance(found, UsageEvent) and found.kind == DEDUCTION:
-                item = Item(item.origin, replace(found, sender=NAME))
+            if isinstance(item.found, UsageEvent):
+                item = Item(item.origin, _with_origin(item.found))
             yield item
+
+
+def _with_origin(event: UsageEvent) -> UsageEvent:
+    """Earlier versions of this product recorded each thread as a run of its own."""
+    sender = NAME if event.kind == DEDUCTION else ""
+    earlier_run = event.job_id if event.job_id != event.run_id else ""
+    return replace(event, sender=sender, earlier_run_id=earlier_run)
 
 
 def _parse_file(file: SourceFile, context: Context) -> Iterator[Item]:
