@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent
-from billing.ledger import recording
+from billing.ledger import recording, reused_ids
 from billing.ledger.lookup import lines
 from billing.ledger.recording import Outcome
 from billing.models import CreditTransaction
@@ -40,6 +40,7 @@ def record(
     """`ledger.record` for deductions whose counts are running totals; each response occurs at most once."""
     with transaction.atomic():
         recording.lock(project)
+        events = reused_ids.resolve(project, events)
         recorded = _recorded(project, events)
         missing = [_missing(event, recorded) for event in events]
         outcomes = iter(recording.record(project, [event for event in missing if event], atomic=atomic))
@@ -92,9 +93,10 @@ def _recorded(project: Project, events: Sequence[UsageEvent | Rejection]) -> dic
         event_id for event_id, known in recorded.items() if known.tokens.total < wanted[event_id].tokens.total
     ]
     for start in range(0, len(grown), 100):
-        for event_id, tokens in _differences_of(project, grown[start : start + 100]):
+        responses = grown[start : start + 100]
+        for event_id, tokens in _differences_of(project, responses):
             base = _DIFFERENCE.fullmatch(event_id)
-            if base and base[1] in recorded:
+            if base and base[1] in responses:  # not a part's, such as <event id>+advisor1+<new total>
                 recorded[base[1]].tokens = _combine(recorded[base[1]].tokens, tokens, 1)
     return recorded
 
