@@ -19,6 +19,7 @@ from billing.sources import (
     BrokenFile,
     Context,
     Item,
+    Note,
     Parse,
     Skipped,
     claude_code,
@@ -26,6 +27,7 @@ from billing.sources import (
     litellm,
     usage_events,
 )
+from billing.sources.agent_logs import agent_of_log
 from billing.sources.discovery import discover
 from billing.sources.files import LogFile
 from billing.sources.guess import guess_format
@@ -41,11 +43,13 @@ Record = Callable[..., list[Outcome]]
 class Format:
     parse: Parse
     record: Record = ledger.record
+    reads_companions: bool = False
+    """Whether files beside the logs say more about them."""
 
 
 FORMATS = {
     usage_events.NAME: Format(usage_events.parse),
-    claude_code.NAME: Format(claude_code.parse, running_totals.record),
+    claude_code.NAME: Format(claude_code.parse, running_totals.record, reads_companions=True),
     codex.NAME: Format(codex.parse),
     litellm.NAME: Format(litellm.parse),
 }
@@ -53,10 +57,10 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was read but not recorded."""
+    """Something that was read but not recorded, or a warning about what was."""
 
     kind: str
-    """`rejected`, `conflict` or `skipped`."""
+    """`rejected`, `conflict`, `skipped` or `warning`."""
     origin: str
     text: str
 
@@ -69,6 +73,8 @@ class Receipt:
     unpriced_models: Counter[str] = field(default_factory=Counter)
     recorded_as_other: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    warnings: int = 0
+    """About events that count as recorded or duplicate."""
 
     @property
     def read(self) -> int:
@@ -133,8 +139,21 @@ def _by_format(
         if name:
             groups.setdefault(name, []).append(file)
         else:
-            _reject(receipt, report, file.name, "its format can't be guessed from its content; use --format")
+            _reject(receipt, report, file.name, _why_no_format(file))
+    for name, files in groups.items():
+        if FORMATS[name].reads_companions:
+            files += found.companions
+    if not found.files:
+        for file in found.companions:
+            _reject(receipt, report, file.name, "it describes a log beside it; import the log's folder")
     return groups
+
+
+def _why_no_format(file: LogFile) -> str:
+    agent = agent_of_log(file)
+    if agent:
+        return f"this is a log of {agent}; its format can't be imported"
+    return "its format can't be guessed from its content; use --format"
 
 
 def _reject(receipt: Receipt, report: Report, origin: str, reason: str) -> None:
@@ -165,6 +184,9 @@ def _import_batch(
         if isinstance(item.found, Skipped):
             receipt.counts["skipped"] += 1
             report(Problem("skipped", item.origin, item.found.reason))
+        elif isinstance(item.found, Note):
+            receipt.warnings += 1
+            report(Problem("warning", item.origin, item.found.text))
         else:
             events.append(item)
     outcomes = record(project, [item.found for item in events])

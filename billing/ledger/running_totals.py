@@ -13,7 +13,7 @@ import msgspec
 from django.db import transaction
 
 from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent
-from billing.ledger import call_reports, recording
+from billing.ledger import call_reports, recording, reused_ids
 from billing.ledger.lookup import Line, combine, growth_of, lines
 from billing.ledger.recording import Outcome
 from products.models import Project
@@ -34,6 +34,7 @@ def record(
     """`ledger.record` for deductions whose counts are running totals; each response occurs at most once."""
     with transaction.atomic():
         project = recording.lock(project)
+        events = reused_ids.resolve(project, events)
         recorded = _recorded(project, events)
         to_record = [_to_record(event, recorded) for event in events]
         sent = [event for parts in to_record for event in parts]

@@ -1,7 +1,8 @@
-"""Usage formats, one module each: bytes in, usage events out, no database.
+"""Usage formats, one module or package each: bytes in, usage events out, no database.
 
 Each module's `parse(files, context)` yields an `Item` for everything it finds: an event, a rejection
-(meant as an event, but wrong) or a skipped line (agents' logs contain more than usage and may be cut off).
+(meant as an event, but wrong), a skipped line (agents' logs contain more than usage and may be cut off) or
+a note on an event.
 """
 
 from collections.abc import Iterator
@@ -19,11 +20,17 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     reason: str
 
 
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+    """A warning about usage that is recorded all the same: its counts contradict each other, for example."""
+
+    text: str
+
+
 class Item(msgspec.Struct, frozen=True, gc=False):
     """What was found at one place of a source; `origin` names the place as `file:line`."""
 
     origin: str
-    found: UsageEvent | Rejection | Skipped
+    found: UsageEvent | Rejection | Skipped | Note
 
 
 class Context(msgspec.Struct, frozen=True):

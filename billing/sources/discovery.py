@@ -1,6 +1,7 @@
 """Finding files of usage under the paths that a user names, each real file once."""
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,17 @@ from pathlib import Path
 from billing.sources.files import LogFile
 
 ENDINGS = tuple(kind + packing for kind in (".jsonl", ".ndjson", ".csv") for packing in ("", ".gz", ".zst"))
+_COMPANION = re.compile(
+    r"(.*/)?(agent-[^/]*\.meta\.json|subagents/workflows/[^/]+/journal\.jsonl)(\.gz|\.zst)?"
+)
+"""What Claude Code writes beside the logs of subagents."""
 
 
 @dataclass
 class Discovery:
     files: list[LogFile] = field(default_factory=list)
+    companions: list[LogFile] = field(default_factory=list)
+    """Files without usage that say more about the logs beside them."""
     problems: list[tuple[Path, str]] = field(default_factory=list)
     """Paths that can't be read, and why."""
 
@@ -57,7 +64,7 @@ class _Walk:
                     real, around = link.resolve(), link.parent.resolve()
                     if real != around and real not in around.parents:
                         self._folder(link, real)
-                elif link.name.endswith(ENDINGS) and link.is_file():
+                elif _is_wanted(link.name) and link.is_file():
                     self._file(link, link.resolve())
 
     def _folder(self, path: Path, real: Path) -> None:
@@ -82,14 +89,15 @@ class _Walk:
                 self._links.append(here[0])
             elif entry.is_dir():
                 folders.append(here)
-            elif entry.name.endswith(ENDINGS) and entry.is_file():
+            elif _is_wanted(entry.name) and entry.is_file():
                 self._file(*here)
         return folders
 
     def _file(self, path: Path, real: Path) -> None:
         if real not in self._visited:
             self._visited.add(real)
-            self.found.files.append(LogFile(path))
+            is_companion = _COMPANION.fullmatch(real.as_posix())
+            (self.found.companions if is_companion else self.found.files).append(LogFile(path))
 
     @contextmanager
     def _noting_problems(self, path: Path) -> Iterator[None]:
@@ -97,3 +105,7 @@ class _Walk:
             yield
         except OSError as error:
             self.found.problems.append((path, f"can't be read ({error.strerror or error})"))
+
+
+def _is_wanted(name: str) -> bool:
+    return name.endswith(ENDINGS) or bool(_COMPANION.fullmatch(name))

@@ -4,13 +4,14 @@ from typing import Any
 
 from billing.json_decoding import InvalidJSON, decode
 from billing.sources import BrokenFile, claude_code, codex, litellm, usage_events
+from billing.sources.agent_logs import CLAUDE_CODE, CODEX, agent_of_record
 from billing.sources.files import LogFile
 
 _LINES = 50
 _BEGINNING = 64 * 1024
 """Bytes of an array that are searched for the names that its objects use."""
 _USAGE_EVENT_KEYS = {"eventId", "occurredAt", "kind"}
-_CLAUDE_KEYS = {"sessionId", "uuid", "parentUuid", "leafUuid"}
+_READ_AGENTS = {CLAUDE_CODE, CODEX}
 _CODEX_TYPES = {
     *("session_meta", "turn_context", "event_msg", "response_item"),
     *("compacted", "token_usage_record", "world_state", "inter_agent_communication"),
@@ -47,9 +48,12 @@ def _format_of(line: bytes) -> str | None:
         return usage_events.NAME if header & _USAGE_EVENT_KEYS else None
     if not isinstance(value, dict):
         return None
+    agent = agent_of_record(value)
+    if agent and agent not in _READ_AGENTS:
+        return None
     if value.keys() & _USAGE_EVENT_KEYS:
         return usage_events.NAME
-    if "type" in value and value.keys() & _CLAUDE_KEYS:
+    if agent == CLAUDE_CODE:
         return claude_code.NAME
     if _is_codex(value):
         return codex.NAME

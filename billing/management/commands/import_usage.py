@@ -70,6 +70,7 @@ class Command(BaseCommand):
             ("conflicts", counts["conflict"]),
             ("rejected", counts["rejected"]),
             ("skipped", counts["skipped"]),
+            ("warnings", receipt.warnings),
             ("unpriced", sum(receipt.unpriced_models.values())),
         ):
             self.stdout.write(f"{label:<11}{number:>12,}")
