@@ -323,9 +323,8 @@ def test_equal_instants_make_no_two_responses_one(project, tmp_path):
 def test_advice_that_grows_is_recorded_once(project, other_project, tmp_path):
     """The differences of a response and of its parts have ids that begin alike."""
     for output in (3, 20, 40):
-        records = [
-            used(f"m{n}", usage(output, iterations=[{**ADVICE, "output_tokens": output}])) for n in range(101)
-        ]
+        advised = usage(output, iterations=[{**ADVICE, "output_tokens": output}])
+        records = [{**used(f"m{n}", advised), "requestId": f"r{n}"} for n in range(101)]
         path = write(tmp_path, "one.jsonl", *records)
         import_paths(project, [path])
     import_paths(other_project, [path])
