@@ -21,6 +21,9 @@ STRENGTH = ["running", "succeeded", "cancelled", "failed"]
 FAMILIES = {"openai/gpt-4o-2024-08-06": "gpt-4o", "claude-sonnet-4-5@20250929": "claude-sonnet-4-5"}
 """Other spellings of the models that the tests use."""
 
+Booking = tuple[str, tuple[str, str | None], int]
+"""The event id of a deduction that stands, the run and job that it is booked on, and nano-dollars."""
+
 Price = Callable[[str, tuple[int, ...], datetime], int | None]
 
 
@@ -61,7 +64,8 @@ def is_other_call(a: Raw, b: Raw) -> bool:
     one_sender = bool(a.get("_sender")) and a.get("_sender") == b.get("_sender")
     (in_a, out_a), (in_b, out_b) = totals(a), totals(b)
     shrinks = (in_a < in_b and out_a > out_b) or (in_a > in_b and out_a < out_b)
-    return len(gateways) > 1 or len(families) > 1 or apart > (0 if one_sender else 3600) or shrinks
+    differs = a.get("_part", "") == b.get("_part", "") and (len(families) > 1 or shrinks)
+    return len(gateways) > 1 or apart > (0 if one_sender else 3600) or differs
 
 
 def first(values: Iterable[Any], pick: Callable[[list[Any]], Any]) -> Any:
@@ -182,16 +186,35 @@ class Model:
             call_of |= dict.fromkeys(joined, joined)
         return [sorted(call) for call in {id(call): call for call in call_of.values()}.values()]
 
-    def _bookings(self, accepted: list[Raw]) -> set[tuple[str, tuple[str, str | None]]]:
-        return {self._booking(call) for call in self.calls(accepted)}
+    def _bookings(self, accepted: list[Raw]) -> set[Booking]:
+        return {booking for call in self.calls(accepted) for booking in self._bookings_of(call)}
 
-    def _booking(self, call: list[str]) -> tuple[str, tuple[str, str | None]]:
-        """Which of a call's reports stands, and the run and job that it is booked on."""
-        if len(call) == 1:
-            return call[0], (self.recorded[call[0]]["runId"], job_of(self.recorded[call[0]]))
-        standing = min(call, key=self._standing_order)
-        at = self.recorded[min(call, key=self._place_order)]
-        return standing, (at["runId"], job_of(at))
+    def _bookings_of(self, call: list[str]) -> list[Booking]:
+        """Which of a call's reports stand, one for each part, where they are booked, and for how much."""
+        parts = {self.recorded[event_id].get("_part", "") for event_id in call}
+        standing = {
+            part: min(
+                (event_id for event_id in call if self.recorded[event_id].get("_part", "") == part),
+                key=self._standing_order,
+            )
+            for part in parts
+        }
+        whole = [event_id for event_id in call if not self.recorded[event_id].get("_part")]
+        at = self.recorded[min(whole or call, key=self._place_order)]
+        costs = {
+            part: self._cost(self.recorded[event_id], corrected=False)[0]
+            for part, event_id in standing.items()
+        }
+        return [
+            (event_id, (at["runId"], job_of(at)), self._without_parts(event_id, costs, costs[part]))
+            for part, event_id in standing.items()
+        ]
+
+    def _without_parts(self, event_id: str, costs: dict[str, int], cost: int) -> int:
+        covered = self.recorded[event_id].get("_covers")
+        if not covered:
+            return cost
+        return max(cost - sum(of_part for part, of_part in costs.items() if covered in part), 0)
 
     def _standing_order(self, event_id: str) -> tuple[Any, ...]:
         raw = self.recorded[event_id]
@@ -271,16 +294,16 @@ class Model:
             *(bool(job), State.of(job, "job", "agentType", "other")),
         )
 
-    def _standing(self) -> dict[str, tuple[str, str | None]]:
-        """Where each deduction that stands is booked."""
-        return dict(self._booking(call) for call in self.calls())
+    def _standing(self) -> dict[str, tuple[tuple[str, str | None], int]]:
+        """Where each deduction that stands is booked, and for how much."""
+        return {event_id: (place, cost) for event_id, place, cost in self._bookings(self.accepted)}
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.zone)).date()
 
     def jobs(self) -> dict[tuple[str, str], tuple[Any, ...]]:
         table = {}
-        with_deduction = set(self._standing().values())
+        with_deduction = {place for place, _ in self._standing().values()}
         reported = self.reported()
         for run, job in {(raw["runId"], job_of(raw)) for raw in self.accepted if "runId" in raw}:
             raws = self._of_job(run, job)
@@ -328,8 +351,10 @@ class Model:
             if of not in standing and raw.get("kind", "deduction") == "deduction":
                 continue
             kind, at, run, job, *rest, _ = content(raw)
-            run, job = standing.get(of, (run, job))
-            row = (kind, at, run, job, *rest, *self._cost(raw), self._day(instant(raw["occurredAt"])))
+            (run, job), booked = standing.get(of, ((run, job), 0))
+            cost, source = self._cost(raw)
+            cost = booked if event_id in standing and source == "reported" else cost
+            row = (kind, at, run, job, *rest, cost, source, self._day(instant(raw["occurredAt"])))
             table[event_id] = row
         return table
 

@@ -374,6 +374,32 @@ def test_a_job_stays_with_the_run_that_it_was_recorded_under(project):
     assert sums(project) == (1200, 240, 1)
 
 
+# Parts
+
+
+def test_a_stated_cost_that_includes_a_part_is_split_with_the_parts_report(project):
+    log = reported("log", "id", sender="log")
+    advice = structs.replace(
+        reported("log+advisor1", "id", sender="log", model="gpt-5", outputTokens=900, jobId="log"),
+        part="advisor1",
+    )
+    whole = structs.replace(
+        reported("event", "id", costDollars="0.5", sender="event"), covers_parts="advisor"
+    )
+    found = in_every_order(project, log, advice, whole)
+    assert {event_id: nanos for event_id, (*_, nanos) in found.items()} == {
+        "event": 500_000 - 9_125,
+        "log+advisor1": 9_125,
+    }
+    assert send(project, whole, advice, log, whole) == ["recorded", "recorded", "duplicate", "duplicate"]
+
+
+def test_a_stated_cost_does_not_include_parts_of_other_kinds(project):
+    part = structs.replace(reported("log+compaction1", "id", outputTokens=900), part="compaction1")
+    whole = structs.replace(reported("event", "id", costDollars="0.5"), covers_parts="advisor")
+    assert sum(nanos for *_, nanos in in_every_order(project, part, whole).values()) == 500_000 + 13_800
+
+
 # Nested spans
 
 
@@ -396,7 +422,8 @@ def test_nested_calls_are_one_on_the_outer_ones_job(project):
     [
         ("UPDATE billing_callreport SET line = '' WHERE event_id = 'b'", "0 transactions book it"),
         ("UPDATE billing_callreport SET line = 'a' WHERE event_id = 'a'", "2 transactions book it"),
-        ("UPDATE billing_callreport SET amount_nanos = 7 WHERE event_id = 'b'", "says something else"),
+        ("UPDATE billing_callreport SET amount_nanos = 7 WHERE event_id = 'b'", "are booked instead of 7"),
+        ("UPDATE billing_callreport SET model = 'gpt-5' WHERE event_id = 'b'", "says something else"),
         ("UPDATE billing_callreport SET run_is_trace = NOT run_is_trace, cost_source = 'unpriced' "
          "WHERE event_id = 'b'", "stands"),
         ("UPDATE billing_callreport SET call_pk = id", "0 transactions book it"),

@@ -149,6 +149,8 @@ call_reports = st.builds(
             "_sender": st.sampled_from(["log", "span"]),
             "_gateway": st.sampled_from(["gw-1", "gw-2"]),
             "_trace": st.booleans(),
+            "_part": st.sampled_from(["", "advisor1", "compaction1"]),
+            "_covers": st.just("advisor"),
         },
     ),
     report(),
@@ -201,8 +203,8 @@ def as_sent(raw: Raw) -> UsageEvent:
     fields = {name: value for name, value in raw.items() if not name.startswith("_")}
     event = read(fields, now=NOW, credits_per_dollar=100)
     sender, gateway_id = raw.get("_sender", ""), raw.get("_gateway", "")
-    is_trace = raw.get("_trace", False)
-    return structs.replace(event, sender=sender, gateway_id=gateway_id, run_is_trace=is_trace)
+    origin = {"sender": sender, "gateway_id": gateway_id, "run_is_trace": raw.get("_trace", False)}
+    return structs.replace(event, **origin, part=raw.get("_part", ""), covers_parts=raw.get("_covers", ""))
 
 
 class History(RuleBasedStateMachine):

@@ -120,6 +120,11 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     sender: str = ""
     """The format or instrumentation that reports the call; "" for a plain usage event. A sender reports a
     call at one instant only: if it uses an id again at another instant, it has reused the id."""
+    part: str = ""
+    """The part of the call that this deduction pays for, if it is billed beside the rest: an advisor's answer
+    within a response, such as `advisor1`."""
+    covers_parts: str = ""
+    """The kind of parts, as `advisor`, whose cost `stated_nanos` includes."""
     earlier_ids: tuple[str, ...] = ()
     """Event ids under which earlier versions of this product recorded the same deduction."""
     earlier_run_id: str = ""

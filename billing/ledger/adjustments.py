@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from billing.db import bulk
 from billing.events.usage_event import DEDUCTION, NO_TOKENS, REVERSAL, Tokens
-from billing.ledger.identity import Call, Calls, Place, Report
+from billing.ledger.identity import Booking, Calls, Place, Report
 from billing.ledger.lookup import PRICED
 from billing.models import CostSource, CreditTransaction
 from products.models import AgentJob, Project
@@ -76,33 +76,44 @@ class Adjustments:
 
 def settle(project: Project, calls: Calls) -> Adjustments:
     """The lines that make the ledger book each changed call once. Notes on the reports what is booked."""
-    changed = [call for call in calls.touched() if not _is_booked(call)]
-    replaced = [report for call in changed for report in call.booked]
+    changed = [
+        (booking, call.booked(booking.standing.part))
+        for call in calls.touched()
+        for booking in call.bookings
+        if not is_booked(booking, call.booked(booking.standing.part))
+    ]
+    replaced = [report for _, booked in changed for report in booked]
     old = _lines(project, [line for report in replaced for line in (report.line, *report.growth)])
     old_corrections = _corrections(project, [line.pk for line in old.values()])
-    free = _free_ids(project, changed, replaced)
+    free = _free_ids(project, [booking.standing for booking, _ in changed], replaced)
     adjustments = Adjustments()
-    for call in changed:
-        _settle(call, old, old_corrections, free, adjustments)
+    for booking, booked in changed:
+        _settle(booking, booked, old, old_corrections, free, adjustments)
     return adjustments
 
 
-def _is_booked(call: Call) -> bool:
-    booked, standing = call.booked, call.standing
-    is_single = len(booked) == 1 and not booked[0].growth
-    return is_single and booked[0] is standing and standing.booked_at == call.place
+def is_booked(booking: Booking, booked: list[Report]) -> bool:
+    """Whether the ledger books this already, given the reports that have a transaction."""
+    standing, place, nanos = booking
+    return booked == [standing] and not standing.growth and _booked(standing) == (place, nanos)
+
+
+def _booked(report: Report) -> tuple[Place | None, int]:
+    return report.booked_at, report.booked_nanos
 
 
 def _settle(
-    call: Call,
+    booking: Booking,
+    booked: list[Report],
     old: dict[str, OldLine],
     old_corrections: dict[int, OldLine],
     free: "FreeIds",
     adjustments: Adjustments,
 ) -> None:
-    standing, place, adjusts, missing = call.standing, call.place, None, None
-    for report in call.booked:
-        if report is standing and standing.booked_at == place and not report.growth:
+    standing, place, nanos = booking
+    adjusts, missing = None, None
+    for report in booked:
+        if is_booked(booking, [report]):
             continue
         assert report.booked_at
         lines = [old[event_id] for event_id in (report.line, *report.growth)]
@@ -111,15 +122,15 @@ def _settle(
             adjustments.take_back(line, correction, report.booked_at, free)
             if report is standing and correction:
                 missing = (missing or 0) + correction.nanos
-        report.line, report.growth, report.booked_at = "", (), None
+        report.line, report.growth, report.booked_at, report.booked_nanos = "", (), None, 0
         adjusts = adjusts or lines[0].pk
     if not standing.line:
-        standing.line, standing.booked_at = free.for_booking(standing), place
+        standing.line, standing.booked_at, standing.booked_nanos = free.for_booking(standing), place, nanos
         standing.times_booked += 1
         adjustments.booked.append(
             NewLine(
                 *(standing.line, DEDUCTION, place, standing.occurred_at, standing.model, standing.tokens),
-                *(standing.nanos, standing.cost_source, adjusts, missing),
+                *(nanos, standing.cost_source, adjusts, missing),
             )
         )
 
@@ -191,12 +202,12 @@ def sent_id(event_id: str) -> str:
     return _ADDED.sub("", event_id)
 
 
-def _free_ids(project: Project, changed: list[Call], replaced: list[Report]) -> FreeIds:
+def _free_ids(project: Project, standing: list[Report], replaced: list[Report]) -> FreeIds:
     if not replaced:
         return FreeIds(())
     lines = [line for report in replaced for line in (report.line, *report.growth)]
     wanted = [f"{line}{suffix}" for line in lines for suffix in ("+reversed", f"{PRICED}+reversed")]
-    wanted += [f"{call.standing.event_id}+moved{call.standing.times_booked}" for call in changed]
+    wanted += [f"{report.event_id}+moved{report.times_booked}" for report in standing]
     taken: list[str] = []
     for start in range(0, len(wanted), 100):
         ranges = Q()

@@ -29,11 +29,11 @@ def _add(calls: Calls, report: Report, event: UsageEvent, earlier: list[Report])
     """Add a report and unite it with its earlier forms; return whether another booking results."""
     for form in earlier:
         calls.add(form, ())
-    before = {calls.booking_of(form) for form in earlier}
+    before = [booking for form in earlier for booking in calls.call_of(form).signature]
     has_changed = calls.add(report, event.call_ids)
     for form in earlier:
         calls.unite(form, report)
-    return before != {calls.booking_of(report)} if earlier else has_changed
+    return before != calls.call_of(report).signature if earlier else has_changed
 
 
 def _earlier_forms(event: UsageEvent, calls: Calls, lines: dict[str, Report]) -> Iterator[Report]:
@@ -69,6 +69,7 @@ def collect(
         report.names_agent = bool(jobs.at(report.place).agent_type)
         report.sender, report.gateway_id = event.sender, event.gateway_id
         report.run_is_trace = event.run_is_trace
+        report.part, report.covers_parts = event.part, event.covers_parts
         changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))
     for outer, inner in nested:
         ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]

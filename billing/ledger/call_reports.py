@@ -17,11 +17,13 @@ from products.agent_types import OTHER
 from products.models import Project
 
 _COLUMNS = (
-    *("id", "event_id", "call_pk", "job_id", "line", "booked_on_id", "times_booked", "occurred_at", "model"),
+    *("id", "event_id", "call_pk", "job_id", "line", "booked_on_id", "booked_nanos", "times_booked"),
+    *("occurred_at", "model"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
-    *("amount_nanos", "cost_source", "run_is_trace", "sender", "gateway_id", "is_nested"),
+    *("amount_nanos", "cost_source", "run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
+    "is_nested",
 )
-_CHANGING = ("call_pk", "line", "booked_on_id", "times_booked", "is_nested")
+_CHANGING = ("call_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested")
 _REPORTED = CostSource.REPORTED.value
 
 
@@ -113,6 +115,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
             cost_source=source,
             line=event_id,
             booked_at=place,
+            booked_nanos=nanos,
             times_booked=1,
         )
     for growth in lookup.growth_of(project, sorted(reports)):
@@ -141,8 +144,8 @@ def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
 
 
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
-    pk, event_id, call_pk, job, line, booked_on, times, at, model, *counts = row[:14]
-    nanos, source, is_trace, sender, gateway_id, nested = row[14:]
+    pk, event_id, call_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:15]
+    nanos, source, is_trace, sender, gateway_id, part, covers_parts, nested = row[15:]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
@@ -154,9 +157,12 @@ def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Re
         run_is_trace=is_trace,
         sender=sender,
         gateway_id=gateway_id,
+        part=part,
+        covers_parts=covers_parts,
         is_nested=nested,
         line=line,
         booked_at=Place(*places[booked_on]) if booked_on else None,
+        booked_nanos=booked_nanos,
         times_booked=times,
         pk=pk,
         call_pk=call_pk,
@@ -191,16 +197,17 @@ def write(project: Project, calls: Calls, jobs: Jobs) -> None:
 
 def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:
     booked_on = jobs.at(report.booked_at).pk if report.booked_at else None
-    return report.call_pk, report.line, booked_on, report.times_booked, report.is_nested
+    booked = (report.line, booked_on, report.booked_nanos, report.times_booked)
+    return report.call_pk, *booked, report.is_nested
 
 
 def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
     t = report.tokens
-    call_pk, line, booked_on, times_booked, is_nested = _state(report, jobs)
+    call_pk, *booked, is_nested = _state(report, jobs)
     return (
-        *(report.pk, report.event_id, call_pk, jobs.at(report.place).pk, line, booked_on, times_booked),
+        *(report.pk, report.event_id, call_pk, jobs.at(report.place).pk, *booked),
         *(report.occurred_at, report.model),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
         *(report.nanos, report.cost_source, report.run_is_trace),
-        *(report.sender, report.gateway_id, is_nested),
+        *(report.sender, report.gateway_id, report.part, report.covers_parts, is_nested),
     )

@@ -42,6 +42,9 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     run_is_trace: bool = False
     sender: str = ""
     gateway_id: str = ""
+    part: str = ""
+    """As in `UsageEvent`. Of the reports of each part of a call, one stands."""
+    covers_parts: str = ""
     is_nested: bool = False
     """Whether another report's span encloses this one's: two instrumentations, one inside the other."""
     line: str = ""
@@ -51,6 +54,8 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     growth was a transaction of its own."""
     booked_at: Place | None = None
     """Where that transaction is."""
+    booked_nanos: int = 0
+    """The amount of that transaction."""
     times_booked: int = 0
     """How many transactions this report has had; all but one are reversed."""
     pk: int | None = None
@@ -70,6 +75,8 @@ def report_of(event: UsageEvent, nanos: int, cost_source: str) -> Report:
         run_is_trace=event.run_is_trace,
         sender=event.sender,
         gateway_id=event.gateway_id,
+        part=event.part,
+        covers_parts=event.covers_parts,
     )
 
 
@@ -81,6 +88,8 @@ def agree(a: Report, b: Report) -> bool:
         return False
     if abs(a.occurred_at - b.occurred_at) > WINDOW:
         return False
+    if a.part != b.part:
+        return True
     return _same_family(a.model, b.model) and (_grew(a.tokens, b.tokens) or _grew(b.tokens, a.tokens))
 
 
@@ -125,6 +134,14 @@ def _descending(text: str) -> list[int]:
     return [*(-ord(character) for character in text), 1]
 
 
+class Booking(NamedTuple):
+    """What the ledger must book of a call, or of one part of it."""
+
+    standing: Report
+    place: Place
+    nanos: int
+
+
 class Call:
     """The reports of one model call."""
 
@@ -132,23 +149,39 @@ class Call:
         self.reports = list(reports)
 
     @property
-    def standing(self) -> Report:
-        """The report whose cost and tokens the ledger books."""
-        return max(self.reports, key=_standing_rank)
-
-    @property
     def place(self) -> Place:
-        """The run and job that the call is booked on."""
-        return max(self.reports, key=_place_rank).place
+        """The run and job that the call is booked on, with all its parts."""
+        whole = [report for report in self.reports if not report.part]
+        return max(whole or self.reports, key=_place_rank).place
 
     @property
-    def booking(self) -> tuple[str, Place]:
-        return self.standing.event_id, self.place
+    def bookings(self) -> list[Booking]:
+        """One for the call and for each part of it that is billed beside the rest."""
+        of_parts: defaultdict[str, list[Report]] = defaultdict(list)
+        for report in self.reports:
+            of_parts[report.part].append(report)
+        standing = {part: max(reports, key=_standing_rank) for part, reports in of_parts.items()}
+        place = self.place
+        return [
+            Booking(report, place, _without_parts(report, standing)) for _, report in sorted(standing.items())
+        ]
 
     @property
-    def booked(self) -> list[Report]:
-        """Reports with a transaction that is not reversed: more than one if two calls turn out to be one."""
-        return [report for report in self.reports if report.line]
+    def signature(self) -> list[tuple[str, Place, int]]:
+        """The bookings as values to compare."""
+        return [(standing.event_id, place, nanos) for standing, place, nanos in self.bookings]
+
+    def booked(self, part: str) -> list[Report]:
+        """Reports of a part with a transaction that stands: several if two calls turn out to be one."""
+        return [report for report in self.reports if report.line and report.part == part]
+
+
+def _without_parts(report: Report, standing: dict[str, Report]) -> int:
+    """A report's cost without that of the parts that its stated cost includes and others report."""
+    if not report.covers_parts:
+        return report.nanos
+    parts = (other.nanos for part, other in standing.items() if part.startswith(report.covers_parts))
+    return max(report.nanos - sum(parts), 0)
 
 
 class Calls:
@@ -195,16 +228,16 @@ class Calls:
     def add(self, report: Report, call_ids: Iterable[str]) -> bool:
         """Add a report, or further ids of one that is known; return whether another booking results."""
         event_id = report.event_id
-        before = []
+        before: list[tuple[str, Place, int]] = []
         if event_id not in self.reports:
             self.reports[event_id] = report
             self._call_of[event_id] = Call([report])
             self._touched[event_id] = None
             if report.line:
-                before.append((event_id, report.place))
+                before += self._call_of[event_id].signature
         else:
             report = self.reports[event_id]
-            before.append(self._call_of[event_id].booking)
+            before += self._call_of[event_id].signature
         for call_id in call_ids:
             if call_id in self.ids[event_id]:
                 continue
@@ -213,11 +246,10 @@ class Calls:
             for other in self._sharing[call_id]:
                 if other is not report and agree(report, other):
                     self._join(report, other, before)
-        return before != [self._call_of[event_id].booking]
+        return before != self._call_of[event_id].signature
 
-    def booking_of(self, report: Report) -> tuple[str, Place]:
-        """What the ledger books of the report's call, and where."""
-        return self._call_of[report.event_id].booking
+    def call_of(self, report: Report) -> Call:
+        return self._call_of[report.event_id]
 
     def link(self, outer: Report, inner: Report) -> None:
         """Make two reports one call whose spans show it: one encloses the other, with equal totals."""
@@ -234,12 +266,12 @@ class Calls:
         self.ids[report.event_id].add(call_id)
         self._sharing[call_id].append(report)
 
-    def _join(self, report: Report, other: Report, before: list[tuple[str, Place]]) -> None:
+    def _join(self, report: Report, other: Report, before: list[tuple[str, Place, int]]) -> None:
         """Make the calls of two reports one; note in `before` what the other call booked."""
         mine, others = self._call_of[report.event_id], self._call_of[other.event_id]
         if mine is others:
             return
-        before.append(others.booking)
+        before += others.signature
         small, large = sorted((mine, others), key=lambda call: len(call.reports))
         large.reports += small.reports
         for moved in small.reports:

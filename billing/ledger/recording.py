@@ -369,12 +369,15 @@ def _difference(known: tuple[object, ...], sent: tuple[object, ...]) -> str:
 def _recorded_content(
     project: Project, events: Sequence[UsageEvent | Rejection]
 ) -> dict[str, tuple[object, ...]]:
-    """The content that the ledger holds under the events' ids, as a line or as another report of a call."""
+    """The content that the ledger holds under the events' ids.
+
+    That of a call's report is what was sent; its transaction may be on another report's job.
+    """
     ids = {event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB}
-    known = lookup.lines(project, ids)
+    known = {line.event_id: line for line in lookup.lines(project, ids)}
     if project.has_call_ids:
-        known += call_reports.as_lines(project, ids - {line.event_id for line in known})
-    return {line.event_id: line.content for line in known}
+        known |= {line.event_id: line for line in call_reports.as_lines(project, ids)}
+    return {event_id: line.content for event_id, line in known.items()}
 
 
 def count(outcomes: Iterable[Outcome]) -> Counter[str]:

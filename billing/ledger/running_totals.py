@@ -97,11 +97,10 @@ def _recorded(project: Project, events: Sequence[UsageEvent | Rejection]) -> dic
     wanted = {e.event_id: e for e in events if isinstance(e, UsageEvent) and e.kind == DEDUCTION}
     if not wanted:
         return {}
-    found = [line for line in lines(project, sorted(wanted)) if line.kind == DEDUCTION]
+    found = {line.event_id: line for line in lines(project, sorted(wanted)) if line.kind == DEDUCTION}
     if project.has_call_ids:
-        unbooked = wanted.keys() - {line.event_id for line in found}
-        found += call_reports.as_lines(project, unbooked)
-    recorded = {line.event_id: Recorded(line, line.tokens, line.tokens.total) for line in found}
+        found |= {line.event_id: line for line in call_reports.as_lines(project, wanted)}
+    recorded = {event_id: Recorded(line, line.tokens, line.tokens.total) for event_id, line in found.items()}
     grown = [event_id for event_id, known in recorded.items() if known.total < wanted[event_id].tokens.total]
     for growth in growth_of(project, grown):
         known = recorded[growth.of]

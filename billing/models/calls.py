@@ -43,6 +43,7 @@ class CallReport(models.Model):
         db_index=False,
         help_text="The job of that transaction.",
     )
+    booked_nanos = models.BigIntegerField(help_text="The amount of that transaction.")
     times_booked = models.IntegerField()
     occurred_at = models.DateTimeField()
     model = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
@@ -56,6 +57,8 @@ class CallReport(models.Model):
     run_is_trace = models.BooleanField()
     sender = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
     gateway_id = CodePointCharField(max_length=CALL_ID_LENGTH, blank=True)
+    part = CodePointCharField(max_length=20, blank=True)
+    covers_parts = CodePointCharField(max_length=20, blank=True)
     is_nested = models.BooleanField()
 
     class Meta:

@@ -22,13 +22,17 @@ def differences(project: Project) -> Iterator[str]:
 
 
 def _wrong_call(call: Call) -> Iterator[str]:
-    names = ", ".join(report.event_id for report in call.reports)
-    if len(call.booked) != 1:
-        yield f"call of {names}: {len(call.booked)} transactions book it instead of one"
-    elif call.booked[0] is not call.standing:
-        yield f"call of {names}: {call.booked[0].event_id} is booked, but {call.standing.event_id} stands"
-    elif call.standing.booked_at != call.place:
-        yield f"call of {names}: it is booked on {call.standing.booked_at}, but belongs to {call.place}"
+    for standing, place, nanos in call.bookings:
+        booked = call.booked(standing.part)
+        name = f"call of {', '.join(report.event_id for report in call.reports)}"
+        if len(booked) != 1:
+            yield f"{name}: {len(booked)} transactions book it instead of one"
+        elif booked[0] is not standing:
+            yield f"{name}: {booked[0].event_id} is booked, but {standing.event_id} stands"
+        elif standing.booked_at != place:
+            yield f"{name}: it is booked on {standing.booked_at}, but belongs to {place}"
+        elif standing.booked_nanos != nanos:
+            yield f"{name}: {standing.booked_nanos} nano-dollars are booked instead of {nanos}"
 
 
 def _wrong_lines(project: Project) -> Iterator[str]:
@@ -44,13 +48,15 @@ def _wrong_lines(project: Project) -> Iterator[str]:
             line = stored.get(report.line)
             if line is None:
                 yield f"call report {report.event_id}: its transaction {report.line} is missing or reversed"
-            elif _booked(line, line.job_id) != _booked(report, report.booked_on_id):
+            elif _booked(line, line.job_id, line.amount_nanos) != _booked(
+                report, report.booked_on_id, report.booked_nanos
+            ):
                 yield f"call report {report.event_id}: its transaction {report.line} says something else"
 
 
-def _booked(row: CreditTransaction | CallReport, job: int | None) -> tuple[object, ...]:
+def _booked(row: CreditTransaction | CallReport, job: int | None, nanos: int) -> tuple[object, ...]:
     return (
-        *(job, row.occurred_at, row.model, row.amount_nanos, row.cost_source, row.input_tokens),
+        *(job, row.occurred_at, row.model, nanos, row.cost_source, row.input_tokens),
         *(row.cache_read_tokens, row.cache_write_tokens, row.cache_write_1h_tokens, row.output_tokens),
     )
 
