@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries.alerts import AlertsPage
 from billing import periods
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
@@ -63,7 +62,7 @@ def page(
     """Page `number` of the deliveries, and the channels and thresholds above it."""
     zone = periods.zone(project.time_zone)
     return {
-        "month_name": formats.month(found.month),
+        "month_name": text.month(found.month),
         "has_limit": found.has_limit,
         "thresholds": _thresholds(found.settings.percents, found.passed, zone),
         "channels": [_email(found, may_change), _webhook(found.settings)],
@@ -87,7 +86,7 @@ def _threshold(percent: int, alert: BudgetAlert | None, zone: ZoneInfo) -> Thres
         percent=f"{percent}\u00a0%",
         passed=True,
         when=html.moment(alert.crossed_at, zone),
-        figures=f"at {formats.money(alert.spent_nanos)} of {formats.money(alert.limit_nanos)}",
+        figures=f"at {text.money(alert.spent_nanos)} of {text.money(alert.limit_nanos)}",
         crossing=f"crossing {alert.crossing} of this month" if alert.crossing > 1 else "",
     )
 
@@ -100,7 +99,7 @@ def _email(found: AlertsPage, may_change: bool) -> ChannelRow:
     if not addresses:
         return ChannelRow("email", "mail", "Email", "off", "Nobody is told by email.", False)
     # Other people's addresses are for those who choose them.
-    detail = ", ".join(addresses) if may_change else formats.plural(len(addresses), "address", "addresses")
+    detail = ", ".join(addresses) if may_change else text.plural(len(addresses), "address", "addresses")
     return ChannelRow("email", "mail", "Email", "on", detail, True)
 
 
@@ -145,7 +144,7 @@ def _about(alert: BudgetAlert | None) -> str:
     if alert is None:
         return "Test"
     again = f", crossing {alert.crossing}" if alert.crossing > 1 else ""
-    return f"{alert.threshold}\u00a0% of {formats.month(alert.month)}{again}"
+    return f"{alert.threshold}\u00a0% of {text.month(alert.month)}{again}"
 
 
 def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
@@ -157,7 +156,7 @@ def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
 
 def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo, now: datetime) -> str:
     if state == "retrying":
-        return f"{delivery.error} Next attempt: {formats.instant(delivery.due_at, zone)}.".strip()
+        return f"{delivery.error} Next attempt: {text.instant(delivery.due_at, zone)}.".strip()
     if state == "pending" and delivery.due_at < now - OVERDUE:
         return "Nobody has sent it: send_alerts does not seem to run on this server."
     return delivery.error

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation.tokens import ZONE
 from billing import periods
 from products.models import Project
@@ -56,7 +55,7 @@ def _row(entry: AuditEntry, zone: ZoneInfo) -> EntryRow:
         what=Kind(entry.kind).label,
         alarming=entry.kind in ALARMING,
         who=_who(entry),
-        address=entry.address or formats.NONE,
+        address=entry.address or text.NONE,
         detail=entry.detail,
         times=_times(entry, zone),
     )
@@ -67,14 +66,14 @@ def _who(entry: AuditEntry) -> str:
     if entry.who_name:
         return entry.who_name
     if entry.kind in SIGN_INS:
-        return str(entry.about or formats.NONE)
+        return str(entry.about or text.NONE)
     return "on the server"
 
 
 def _times(entry: AuditEntry, zone: ZoneInfo) -> str:
     if entry.times < 2 or entry.last_at is None:
         return ""
-    return f"{formats.count(entry.times)} times, last {formats.instant(entry.last_at, zone)}"
+    return f"{text.count(entry.times)} times, last {text.instant(entry.last_at, zone)}"
 
 
 def _address(name: str, project: Project, **params: Any) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from billing import money
 
 MOST_LINES = 4
@@ -24,7 +24,7 @@ def ticks(highest: int) -> list[Tick]:
     step = _step(highest)
     count = -(-highest // step)
     return [
-        Tick(step * index, formats.money_short(step * index), f"{100 - 100 * index / count:.5g}")
+        Tick(step * index, text.money_short(step * index), f"{100 - 100 * index / count:.5g}")
         for index in range(count + 1)
     ]
 

@@ -6,8 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
 from aicost.presentation.tokens import MadeToken
@@ -36,7 +35,7 @@ def page(
         "placeholder": setups.PLACEHOLDER,
         "setups": setups.setups(target, Machine.ours() if manages else Machine()),
         "address": site + reverse("product", args=[project.pk]),
-        "credits_per_dollar": formats.count(settings.CREDITS_PER_DOLLAR),
+        "credits_per_dollar": text.count(settings.CREDITS_PER_DOLLAR),
         **arrival(project, newest_usage),
     }
 
@@ -51,4 +50,4 @@ def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
 
 
 def token_name(today: date) -> str:
-    return f"Connect, {formats.day(today)}"
+    return f"Connect, {text.day(today)}"

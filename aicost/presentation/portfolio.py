@@ -5,8 +5,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis, sorting
 from aicost.presentation.dashboard import budget
 from aicost.queries import Portfolio, ProjectSpend, Spend
@@ -84,14 +83,14 @@ def _product_row(found: Portfolio, row: ProjectSpend, highest: int) -> ProductRo
         dashboard_url=reverse("ai-cost", args=[row.project.pk]),
         owner=row.project.owner.get_username(),
         cost=html.money(row.cost),
-        share=formats.percent(found.share(row)),
+        share=text.percent(found.share(row)),
         width=axis.width(row.cost, highest),
         tokens=html.tokens(row.tokens),
-        jobs=formats.count(row.jobs),
+        jobs=text.count(row.jobs),
         budget=_limit(row.budget, row.will_pass) if row.budget else None,
         ahead=_ahead(row),
         trend=sparkline(row.trend),
-        trend_words="; ".join(f"{formats.short_month(m.start)} {formats.money(m.cost)}" for m in row.trend),
+        trend_words="; ".join(f"{text.short_month(m.start)} {text.money(m.cost)}" for m in row.trend),
     )
 
 
@@ -100,8 +99,8 @@ def _limit(status: BudgetStatus, passes: bool) -> Limit:
         state=status.state,
         icon=budget.ICONS[status.state],
         title=budget.title(status, passes=passes),
-        percent=formats.cut_percent(status.cut_percent),
-        limit=formats.money(status.limit_nanos),
+        percent=text.cut_percent(status.cut_percent),
+        limit=text.money(status.limit_nanos),
     )
 
 
@@ -117,7 +116,7 @@ def _ahead(row: ProjectSpend) -> Ahead:
     return Ahead(
         plain.month_end,
         plain.range,
-        of_limit=formats.cut_percent(of_limit),
+        of_limit=text.cut_percent(of_limit),
         passing=_passing(ahead, row),
         passes=row.will_pass or row.reached,
     )
@@ -125,14 +124,14 @@ def _ahead(row: ProjectSpend) -> Ahead:
 
 def _range(ahead: Forecast) -> str:
     """ "" where its ends read the same."""
-    low, high = formats.money_short(ahead.low), formats.money_short(ahead.high)
+    low, high = text.money_short(ahead.low), text.money_short(ahead.high)
     return f"{low} to {high}" if low != high else ""
 
 
 def _passing(ahead: Forecast, row: ProjectSpend) -> str:
     if ahead.limit_passed_on is None:
         return "the limit holds"
-    day = formats.short_day(ahead.limit_passed_on)
+    day = text.short_day(ahead.limit_passed_on)
     return f"reached on {day}" if row.reached else f"passes it on {day}"
 
 
@@ -152,13 +151,13 @@ def _totals(found: Portfolio) -> dict[str, Any]:
     return {
         "cost": html.money(found.cost),
         "tokens": html.tokens(found.tokens),
-        "jobs": formats.count(found.jobs),
-        "products": formats.plural(len(found.projects), "product"),
+        "jobs": text.count(found.jobs),
+        "products": text.plural(len(found.projects), "product"),
         "limited": f"{len(limited)} of {len(found.projects)}",
-        "share": formats.percent(100.0 if found.cost > 0 else 0.0),
+        "share": text.percent(100.0 if found.cost > 0 else 0.0),
         "attention": _attention(limited),
-        "month_end": formats.NONE if month_end is None else html.money(month_end),
-        "forecast_of": "" if every else f"of {known} of {formats.plural(len(found.projects), 'product')}",
+        "month_end": text.NONE if month_end is None else html.money(month_end),
+        "forecast_of": "" if every else f"of {known} of {text.plural(len(found.projects), 'product')}",
     }
 
 

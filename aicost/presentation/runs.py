@@ -6,8 +6,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import Deduction, RunCost
 from aicost.queries.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
 from aicost.url_state import runs as run_urls
@@ -40,7 +39,7 @@ def run_row(project: Project, run: RunCost) -> RunRow:
         started=html.moment(run.started_at, zone),
         finished=html.moment(run.finished_at, zone),
         took=_took(run.started_at, run.finished_at),
-        jobs=formats.count(run.job_count),
+        jobs=text.count(run.job_count),
         job_word="job" if run.job_count == 1 else "jobs",
         tokens=html.tokens(run.tokens),
         cost=html.money(run.cost),
@@ -49,8 +48,8 @@ def run_row(project: Project, run: RunCost) -> RunRow:
 
 def _took(start: datetime | None, finish: datetime | None) -> str:
     if start is None or finish is None or finish < start:
-        return formats.NONE
-    return formats.duration((finish - start).total_seconds())
+        return text.NONE
+    return text.duration((finish - start).total_seconds())
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def job_row(project: Project, job: JobCost) -> JobRow:
         took=_took(job.started_at, job.finished_at),
         input=html.tokens(job.input_tokens),
         output=html.tokens(job.output_tokens),
-        lines=formats.count(job.transactions),
+        lines=text.count(job.transactions),
         cost=html.money(job.cost),
     )
 
@@ -140,4 +139,4 @@ def _cut_jobs(detail: RunDetail) -> str:
     """What to say where a run has more jobs than its page shows."""
     if detail.run.job_count <= len(detail.jobs):
         return ""
-    return f"The {JOBS_SHOWN} costliest of {formats.count(detail.run.job_count)} jobs."
+    return f"The {JOBS_SHOWN} costliest of {text.count(detail.run.job_count)} jobs."

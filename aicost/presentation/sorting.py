@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.queries import Portfolio
 from aicost.url_state.dashboard import Link
 from aicost.url_state.portfolio import PortfolioState
@@ -59,10 +59,8 @@ class Filtered:
 def filters(state: PortfolioState, found: Portfolio) -> list[Filter]:
     counts = count_by_state(found)
     return [
-        Filter(
-            _link(state.only(name), f"state-{name}", text, name == state.state), formats.count(counts[name])
-        )
-        for name, (text, _) in _FILTERS.items()
+        Filter(_link(state.only(name), f"state-{name}", label, name == state.state), text.count(counts[name]))
+        for name, (label, _) in _FILTERS.items()
     ]
 
 
@@ -89,7 +87,7 @@ def filtered(state: PortfolioState, listed: Portfolio, found: Portfolio) -> Filt
     """None if nothing is filtered out."""
     if state.state == "all":
         return None
-    number, every = len(listed.projects), formats.plural(len(found.projects), "product")
+    number, every = len(listed.projects), text.plural(len(found.projects), "product")
     _, chosen = _FILTERS[state.state]
     return Filtered(
         text=f"Products {chosen}: {number} of {len(found.projects)}. Sums and shares are of these.",
@@ -99,5 +97,5 @@ def filtered(state: PortfolioState, listed: Portfolio, found: Portfolio) -> Filt
     )
 
 
-def _link(state: PortfolioState, id: str, text: str, current: bool) -> Link:
-    return Link(id, text, state.page_url, state.fragment_url, current)
+def _link(state: PortfolioState, id: str, label: str, current: bool) -> Link:
+    return Link(id, label, state.page_url, state.fragment_url, current)

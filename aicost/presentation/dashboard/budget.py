@@ -6,8 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aicost import queries
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation.dashboard import forecast, reservations
 from billing import periods
 from billing.budgets.limits import BudgetStatus
@@ -48,9 +47,9 @@ def bar(
         icon=ICONS[budget.state],
         title=title(budget, past=past, passes=ahead is not None and ahead.passes_limit),
         advice=_advice(budget, month, past),
-        spent=formats.money(budget.spent_nanos),
-        limit=formats.money(budget.limit_nanos),
-        percent=formats.cut_percent(budget.cut_percent),
+        spent=text.money(budget.spent_nanos),
+        limit=text.money(budget.limit_nanos),
+        percent=text.cut_percent(budget.cut_percent),
         rest=_rest(budget),
         width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
         marks=forecast.marks(budget, ahead),
@@ -71,14 +70,14 @@ def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> 
 def _rest(budget: BudgetStatus) -> str:
     left = budget.limit_nanos - budget.spent_nanos
     if left > 0:
-        return f"{formats.money(left)} left"
-    return f"{formats.money(-left)} over" if left else "nothing left"
+        return f"{text.money(left)} left"
+    return f"{text.money(-left)} over" if left else "nothing left"
 
 
 def _advice(budget: BudgetStatus, month: date, past: bool) -> str:
     if past:
-        return f"The limit in force at the end of {formats.month(month)}."
-    fresh = formats.short_day(periods.shift(month, 1))
+        return f"The limit in force at the end of {text.month(month)}."
+    fresh = text.short_day(periods.shift(month, 1))
     if budget.state == "green":
         return f"The next budget month begins on {fresh}."
     if budget.state == "yellow":
@@ -105,10 +104,10 @@ def page(project: Project, found: queries.BudgetPage) -> dict[str, Any]:
     summary, ahead = found.summary, found.forecast
     zone = periods.zone(project.time_zone)
     return {
-        "month_name": formats.month(summary.month),
+        "month_name": text.month(summary.month),
         "budget": bar(summary.budget, summary.month, ahead=ahead),
         "outlook": forecast.outlook(ahead, summary.budget),
-        "spent": formats.money(summary.cost),
+        "spent": text.money(summary.cost),
         "reserved": reservations.reserved(project, found.reserved),
         "history": [_change(change, zone) for change in found.history],
     }
@@ -116,7 +115,7 @@ def page(project: Project, found: queries.BudgetPage) -> dict[str, Any]:
 
 def typed_limit(nanos: int | None) -> str:
     """A limit as one would type it; "" for none."""
-    return "" if nanos is None else formats.exact_dollars(nanos)
+    return "" if nanos is None else text.exact_dollars(nanos)
 
 
 def confirmation(change: BudgetChange | None) -> str:
@@ -125,7 +124,7 @@ def confirmation(change: BudgetChange | None) -> str:
         return "Nothing changed: that is the limit already."
     if change.new_limit_nanos is None:
         return "The limit is cleared."
-    return f"The limit is now {formats.money(change.new_limit_nanos)} a month."
+    return f"The limit is now {text.money(change.new_limit_nanos)} a month."
 
 
 def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
@@ -142,4 +141,4 @@ def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
 
 
 def _limit(nanos: int | None) -> str:
-    return "no limit" if nanos is None else formats.money(nanos)
+    return "no limit" if nanos is None else text.money(nanos)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import AgentTypeChange, Changes
 from billing.decomposition import Parts
 
@@ -41,8 +40,8 @@ class WhatChanged:
 def what_changed(found: Changes) -> WhatChanged:
     widest = max((abs(one.parts.whole) for one in found.agents), default=0)
     return WhatChanged(
-        days=formats.day_span(*found.days),
-        days_before=formats.day_span(*found.days_before),
+        days=text.day_span(*found.days),
+        days_before=text.day_span(*found.days_before),
         words=_words(found),
         rows=[_row(one, widest) for one in found.agents[:SHOWN]],
         total=ChangeRow(
@@ -60,9 +59,7 @@ def what_changed(found: Changes) -> WhatChanged:
 
 def _more(number: int) -> str:
     return (
-        f"and {formats.plural(number, 'agent type')} more, in the total and the downloads"
-        if number > 0
-        else ""
+        f"and {text.plural(number, 'agent type')} more, in the total and the downloads" if number > 0 else ""
     )
 
 
@@ -78,7 +75,7 @@ def _words(found: Changes) -> str:
     largest, more, less = max(reasons, key=lambda reason: abs(reason[0]))
     why = more if largest > 0 else less
     direction = "more" if parts.whole > 0 else "less"
-    size = formats.cents(abs(parts.whole))
+    size = text.cents(abs(parts.whole))
     return f"{size} {direction} than in the same days before, most of all by {why} ({_signed_text(largest)})."
 
 
@@ -105,7 +102,7 @@ def _parts(parts: Parts) -> dict[str, SafeString]:
 
 
 def _cents(nanos: int) -> SafeString:
-    return html.money(nanos, formats.cents(nanos))
+    return html.money(nanos, text.cents(nanos))
 
 
 def _signed(nanos: int) -> SafeString:
@@ -113,4 +110,4 @@ def _signed(nanos: int) -> SafeString:
 
 
 def _signed_text(nanos: int) -> str:
-    return f"+{formats.cents(nanos)}" if nanos > 0 else formats.cents(nanos)
+    return f"+{text.cents(nanos)}" if nanos > 0 else text.cents(nanos)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.presentation import axis
 from aicost.presentation.axis import Tick
 from aicost.queries import Spend
@@ -70,7 +70,7 @@ def _emptiness(state: DashboardState, series: list[Spend]) -> str:
 
 
 def _heading(series: list[Spend], ends_today: bool) -> str:
-    span = f"{formats.short_day(series[0].start)} – {formats.day(series[-1].start)}"
+    span = f"{text.short_day(series[0].start)} – {text.day(series[-1].start)}"
     return f"Last {len(series)} days, {span}" if ends_today else f"{len(series)} days, {span}"
 
 
@@ -82,10 +82,10 @@ def _columns(series: list[Spend], top: int, ends_today: bool) -> list[Day]:
         today = ends_today and not back
         columns.append(
             Day(
-                date=formats.weekday(day.start) + (", so far" if today else ""),
-                cost=formats.money(day.cost),
-                tokens=formats.count(day.tokens),
-                jobs=formats.count(day.jobs),
+                date=text.weekday(day.start) + (", so far" if today else ""),
+                cost=text.money(day.cost),
+                tokens=text.count(day.tokens),
+                jobs=text.count(day.jobs),
                 top=axis.from_above(day.cost, top),
                 label=_label(day, today) if back % wide == 0 else "",
                 wide_only=back % narrow != 0,
@@ -96,15 +96,15 @@ def _columns(series: list[Spend], top: int, ends_today: bool) -> list[Day]:
 
 
 def _label(day: Spend, today: bool) -> str:
-    return "Today" if today else formats.short_day(day.start)
+    return "Today" if today else text.short_day(day.start)
 
 
 def _summary(series: list[Spend]) -> str:
     total = sum(day.cost for day in series)
     highest = max(series, key=lambda day: day.cost)
-    average = formats.money(round(total / len(series)))
-    most = f"; most on {formats.short_day(highest.start)} ({formats.money(highest.cost)})"
+    average = text.money(round(total / len(series)))
+    most = f"; most on {text.short_day(highest.start)} ({text.money(highest.cost)})"
     return (
-        f"{formats.money(total)} in {len(series)} days, {average} a day on average"
+        f"{text.money(total)} in {len(series)} days, {average} a day on average"
         f"{most if highest.cost > 0 else ''}."
     )

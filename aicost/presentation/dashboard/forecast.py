@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.queries import BudgetForecast, RunningJobs
 from billing import periods
 from billing.budgets import forecast
@@ -39,11 +39,11 @@ def outlook(found: BudgetForecast, budget: BudgetStatus | None) -> Outlook:
         so_far = f"{ahead.days_with_spend or 'none'} so far"
         headline = f"No forecast yet: it needs {forecast.NEEDED} days with spend, {so_far}."
         return Outlook(False, headline, "", "", _running(found.running))
-    end = formats.long_day(periods.last_day(found.month))
+    end = text.long_day(periods.last_day(found.month))
     return Outlook(
         possible=True,
-        headline=f"Forecast {formats.money(ahead.month_end)} by {end}",
-        range=f"between {formats.money(ahead.low)} and {formats.money(ahead.high)}",
+        headline=f"Forecast {text.money(ahead.month_end)} by {end}",
+        range=f"between {text.money(ahead.low)} and {text.money(ahead.high)}",
         passing=_passing(ahead, budget) if budget else "",
         running=_running(found.running),
     )
@@ -53,8 +53,8 @@ def _passing(ahead: Forecast, budget: BudgetStatus) -> str:
     day = ahead.limit_passed_on
     if day:
         if budget.state == "red":
-            return f"The limit was reached on {formats.long_day(day)}."
-        return f"At this pace the limit is passed on {formats.long_day(day)}."
+            return f"The limit was reached on {text.long_day(day)}."
+        return f"At this pace the limit is passed on {text.long_day(day)}."
     if ahead.high >= budget.limit_nanos:
         return "At this pace the limit holds, but the range reaches beyond it."
     return "At this pace the limit holds."
@@ -63,10 +63,10 @@ def _passing(ahead: Forecast, budget: BudgetStatus) -> str:
 def _running(running: RunningJobs) -> str:
     if not running.jobs:
         return ""
-    are = f"{formats.plural(running.jobs, 'job')} {'is' if running.jobs == 1 else 'are'} running"
+    are = f"{text.plural(running.jobs, 'job')} {'is' if running.jobs == 1 else 'are'} running"
     if running.exposure is None:
         return f"{are}; what such jobs usually cost is not known yet."
-    return f"{are}; at the usual cost of their kind that is about {formats.money(running.exposure)} more."
+    return f"{are}; at the usual cost of their kind that is about {text.money(running.exposure)} more."
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import Baseline, MonthSummary
 
 
@@ -30,25 +29,23 @@ class Kpi:
 
 def cards(summary: MonthSummary, base: Baseline | None = None) -> list[Kpi]:
     """Without `base` the cards say nothing of changes."""
-    tokens = (
-        f"{formats.compact(summary.input_tokens)} input · {formats.compact(summary.output_tokens)} output"
-    )
-    spend = formats.credits(summary.cost, settings.CREDITS_PER_DOLLAR)
+    tokens = f"{text.compact(summary.input_tokens)} input · {text.compact(summary.output_tokens)} output"
+    spend = text.credits(summary.cost, settings.CREDITS_PER_DOLLAR)
     changes = _changes(summary, base) if base else (None, None, None, None)
     return [
         Kpi("Total Spend", html.money(summary.cost), spend, changes[0]),
         Kpi("Token Usage", html.tokens(summary.tokens), tokens, changes[1]),
-        Kpi("Agent Jobs", formats.count(summary.jobs), _succeeded(summary), changes[2]),
+        Kpi("Agent Jobs", text.count(summary.jobs), _succeeded(summary), changes[2]),
         _budget(summary, changes[3]),
     ]
 
 
 def _changes(summary: MonthSummary, base: Baseline) -> tuple[Change, Change, Change, Change | None]:
-    days = formats.day_span(base.first, base.last)
+    days = text.day_span(base.first, base.last)
     return (
-        _change(summary.cost, base.cost, days, formats.money(base.cost)),
-        _change(summary.tokens, base.tokens, days, formats.compact(base.tokens)),
-        _change(summary.jobs, base.jobs, days, formats.count(base.jobs)),
+        _change(summary.cost, base.cost, days, text.money(base.cost)),
+        _change(summary.tokens, base.tokens, days, text.compact(base.tokens)),
+        _change(summary.jobs, base.jobs, days, text.count(base.jobs)),
         _points(summary, base, days),
     )
 
@@ -66,7 +63,7 @@ def _points(summary: MonthSummary, base: Baseline, days: str) -> Change | None:
     if summary.budget is None:
         return None
     if base.budget is None:
-        return Change("plus", "new", f"no limit in {formats.short_month(base.first)}")
+        return Change("plus", "new", f"no limit in {text.short_month(base.first)}")
     difference = summary.budget.percent - base.budget.percent
     if not difference:
         return Change("equal", "no change", f"vs {days}")
@@ -76,19 +73,19 @@ def _points(summary: MonthSummary, base: Baseline, days: str) -> Change | None:
 def _moved(difference: float, unit: str, days: str) -> Change:
     up = difference > 0
     icon, word = ("trending-up", "up") if up else ("trending-down", "down")
-    return Change(icon, formats.change(difference, unit), f"{word} vs {days}")
+    return Change(icon, text.change(difference, unit), f"{word} vs {days}")
 
 
 def _succeeded(summary: MonthSummary) -> str:
     if not summary.jobs:
         return "none finished"
     succeeded = sum(agent.succeeded_jobs for agent in summary.agents)
-    return f"{formats.percent(succeeded * 100 / summary.jobs)} succeeded"
+    return f"{text.percent(succeeded * 100 / summary.jobs)} succeeded"
 
 
 def _budget(summary: MonthSummary, change: Change | None) -> Kpi:
     budget = summary.budget
     if budget is None:
-        return Kpi("Budget Used", formats.NONE, "no monthly limit", missing=True)
-    note = f"of {formats.money(budget.limit_nanos)} a month"
-    return Kpi("Budget Used", formats.cut_percent(budget.cut_percent), note, change)
+        return Kpi("Budget Used", text.NONE, "no monthly limit", missing=True)
+    note = f"of {text.money(budget.limit_nanos)} a month"
+    return Kpi("Budget Used", text.cut_percent(budget.cut_percent), note, change)

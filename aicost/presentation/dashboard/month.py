@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.presentation.dashboard import (
     budget,
     changes,
@@ -45,7 +45,7 @@ def month(state: DashboardState, found: Dashboard) -> dict[str, Any]:
     page, summary = found.page, found.page.summary
     return {
         "month": Month(
-            name=formats.month(state.month),
+            name=text.month(state.month),
             previous=_neighbour(state, -1, "month-previous"),
             next=_neighbour(state, +1, "month-next"),
             present=_present(state),
@@ -80,7 +80,7 @@ def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
     target = periods.shift(state.month, months)
     if not periods.EARLIEST_MONTH <= target <= state.present_month:
         return None
-    return link(state.to(past_month=target), "month", id, formats.month(target))
+    return link(state.to(past_month=target), "month", id, text.month(target))
 
 
 def _present(state: DashboardState) -> Link | None:

@@ -3,8 +3,7 @@
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from billing import periods
 from billing.budgets import policies
 from billing.ledger.reservations import Held
@@ -21,8 +20,8 @@ def reserved(project: Project, held: Held | None) -> SafeString | str:
         return ""
     return format_html(
         "{} reserved by {}, {} at {}.",
-        formats.money(held.nanos),
-        formats.plural(held.count, "reservation"),
+        text.money(held.nanos),
+        text.plural(held.count, "reservation"),
         "which ends" if held.count == 1 else "the last ends",
         html.moment(held.last_ends_at, periods.zone(project.time_zone)),
     )

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import MonthSummary, UnpricedModel
 
 LISTED = 6
@@ -33,7 +32,7 @@ def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
     return Notice(
         text=_text(summary.unpriced),
         models=[_row(model) for model in models[:LISTED]],
-        more=f"and {formats.count(more)} more" if more > 0 else "",
+        more=f"and {text.count(more)} more" if more > 0 else "",
     )
 
 
@@ -41,7 +40,7 @@ def _text(number: int) -> str:
     if number == 1:
         return "1 deduction has no known price. Its cost is in no figure here; its tokens and job are."
     return (
-        f"{formats.count(number)} deductions have no known price. "
+        f"{text.count(number)} deductions have no known price. "
         "Their cost is in no figure here; their tokens and jobs are."
     )
 
@@ -50,6 +49,6 @@ def _row(model: UnpricedModel) -> ModelRow:
     return ModelRow(
         name=model.model or "no model given",
         named=bool(model.model),
-        count=formats.count(model.transactions),
+        count=text.count(model.transactions),
         tokens=html.tokens(model.input_tokens + model.output_tokens),
     )

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis
 from aicost.queries import AgentTypeSpend, MonthSummary
 from billing import money
@@ -40,8 +39,8 @@ def waste(summary: MonthSummary) -> Waste:
     agents = sorted(summary.agents, key=lambda one: (-one.wasted, -one.cost, one.label))
     highest = max((agent.wasted for agent in agents), default=0)
     return Waste(
-        month=formats.month(summary.month),
-        before=formats.short_month(before.month),
+        month=text.month(summary.month),
+        before=text.short_month(before.month),
         words=_words(summary, before),
         rows=[_row(agent, known.get(agent.agent_type), highest) for agent in agents],
         total=_total(summary, before),
@@ -53,10 +52,10 @@ def _words(summary: MonthSummary, before: MonthSummary) -> str:
         return "Nothing went into jobs that failed or were cancelled."
     share = _share(summary)
     moved = share - _share(before)
-    told = f"{formats.cents(summary.wasted)}, {formats.percent(share)} of the spend, came to nothing"
+    told = f"{text.cents(summary.wasted)}, {text.percent(share)} of the spend, came to nothing"
     if before.cost <= 0:
         return f"{told}."
-    return f"{told}; {formats.change(moved, 'pts')} against {formats.short_month(before.month)}."
+    return f"{told}; {text.change(moved, 'pts')} against {text.short_month(before.month)}."
 
 
 def _share(of: MonthSummary | AgentTypeSpend) -> float:
@@ -82,9 +81,9 @@ Figures = MonthSummary | AgentTypeSpend
 
 def _figures(now: Figures, before: Figures | None) -> dict[str, str]:
     return {
-        "failed": html.money(now.failed_cost, formats.cents(now.failed_cost)),
-        "cancelled": html.money(now.cancelled_cost, formats.cents(now.cancelled_cost)),
-        "share": formats.percent(_share(now)),
+        "failed": html.money(now.failed_cost, text.cents(now.failed_cost)),
+        "cancelled": html.money(now.cancelled_cost, text.cents(now.cancelled_cost)),
+        "share": text.percent(_share(now)),
         "per_succeeded": _per(now.cost, now.succeeded_jobs),
         "per_run": _per(now.cost, now.jobs),
         "change": _moved(now, before),
@@ -92,12 +91,12 @@ def _figures(now: Figures, before: Figures | None) -> dict[str, str]:
 
 
 def _per(cost: int, jobs: int) -> str:
-    return html.money(round(cost / jobs)) if jobs else formats.NONE
+    return html.money(round(cost / jobs)) if jobs else text.NONE
 
 
 def _moved(now: Figures, before: Figures | None) -> str:
     """How the cost of a job that succeeded moved."""
     if before is None or not (now.succeeded_jobs and before.succeeded_jobs) or before.cost <= 0:
-        return formats.NONE
+        return text.NONE
     was, is_now = before.cost / before.succeeded_jobs, now.cost / now.succeeded_jobs
-    return formats.change((is_now - was) * 100 / was)
+    return text.change((is_now - was) * 100 / was)
