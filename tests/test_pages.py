@@ -516,7 +516,7 @@ def test_the_limit_is_cleared_and_the_history_says_so(owners: Client, project: A
     limits.set_limit(project, Decimal(5), by=project.owner)
     page = text(owners.post(url(project, "budget"), {"clear": "1", "limit": "5"}, follow=True))
     assert limits.limits_now([project]) == {}
-    assert "The limit is cleared." in page
+    assert "The limit has been cleared." in page
     assert "no limit" in page
 
 

@@ -127,7 +127,7 @@ def test_a_row_tells_point_range_and_the_day_on_which_the_limit_is_passed(
     assert calm.low < calm.month_end < calm.high
     assert f"${dollars(calm.month_end):.2f}" in row(page, "Calm")
     assert re.search(r"forecast \$\d+\.\d\d \$\d+(\.\d+)? to \$\d+\.\d\d ", row(page, "Calm"))
-    assert "the limit holds" in row(page, "Calm")
+    assert "within the limit" in row(page, "Calm")
     assert brisk
     assert brisk.limit_passed_on == NOW.date().replace(day=26)
     assert "passes it on 26 Mar" in row(page, "Brisk")
@@ -137,14 +137,14 @@ def test_a_row_tells_point_range_and_the_day_on_which_the_limit_is_passed(
     assert spent.limit_passed_on == NOW.date().replace(day=12)
     assert "reached on 12 Mar" in row(page, "Spent")
     assert "no forecast yet" in row(page, "New")
-    assert "It needs 3 days with spend, 2 so far." in page
+    assert "A forecast needs 3 days with spend; 2 so far." in page
 
 
 def test_a_product_that_was_never_used_has_a_row_without_a_forecast(get: Any, make: Make) -> None:
     make("Empty")
     page = text(get("/"))
     assert "no forecast yet" in row(page, "Empty")
-    assert "— of 0 of 1 product" in footer(page)
+    assert "— for 0 of 1 product" in footer(page)
 
 
 @pytest.mark.parametrize("now", ["2026-03-31T10:30:00Z", "2026-03-31T23:30:00Z", "2026-04-01T10:30:00Z"])
@@ -332,11 +332,11 @@ def test_filter_and_order_go_together_in_every_link(get: Any, six: dict[str, Pro
 
 def test_sums_and_shares_are_of_what_is_shown(get: Any, six: dict[str, Project]) -> None:
     page = text(get("/?state=passing"))
-    assert "forecast to pass their limit: 2 of 6. Sums and shares are of these." in page
+    assert "forecast to pass their limit: 2 of 6. Totals and shares cover only these." in page
     assert footer(page).startswith("Total $85.00 100.0 %")
     assert "60.0 %" in row(page, "Brisk")
     assert "40.0 %" in row(page, "Tight")
-    assert "Sums and shares" not in text(get("/"))
+    assert "Totals and shares" not in text(get("/"))
 
 
 def test_the_sum_of_forecasts_says_of_how_many_products_it_is(get: Any, six: dict[str, Project]) -> None:
@@ -345,10 +345,10 @@ def test_the_sum_of_forecasts_says_of_how_many_products_it_is(get: Any, six: dic
     assert len(points) == 5
     assert found.month_end == sum(points)
     page = text(get("/"))
-    assert f"forecast ${sum(points) / DOLLAR:.2f} of 5 of 6 products" in footer(page)
-    assert "at month end, of 5 of 6 products" in page
+    assert f"forecast ${sum(points) / DOLLAR:.2f} for 5 of 6 products" in footer(page)
+    assert "at month end, for 5 of 6 products" in page
     whole = text(get("/?state=yellow"))
-    assert "of 1 of 1" not in whole
+    assert "for 1 of 1" not in whole
     assert "at month end</dd>" in whole
 
 
