@@ -1,4 +1,4 @@
-"""The four cards on top of a month, each with its change against the same days of the month before."""
+"""The four cards at the top of a month, each compared with the same days of the month before."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from aicost.queries import Baseline, MonthSummary
 
 @dataclass(frozen=True)
 class Change:
-    """How a figure compares. More is neither good nor bad: the sign and the words say it, no colour."""
+    """How a figure compares. It has no colour, because more is neither good nor bad."""
 
     icon: str
     text: str
@@ -24,11 +24,11 @@ class Kpi:
     note: str
     change: Change | None = None
     missing: bool = False
-    """No limit is set, so there is nothing to show but how to set one."""
+    """No limit is set, so the card only links to the form that sets one."""
 
 
 def cards(summary: MonthSummary, base: Baseline | None = None) -> list[Kpi]:
-    """Without `base` the cards say nothing of changes."""
+    """Without `base` the cards show no changes."""
     tokens = f"{text.compact(summary.input_tokens)} input · {text.compact(summary.output_tokens)} output"
     spend = text.credits(summary.cost, settings.CREDITS_PER_DOLLAR)
     changes = _changes(summary, base) if base else (None, None, None, None)
@@ -53,13 +53,13 @@ def _changes(summary: MonthSummary, base: Baseline) -> tuple[Change, Change, Cha
 def _change(now: int, before: int, days: str, before_text: str) -> Change:
     if now == before:
         return Change("equal", "no change", f"vs {days}")
-    if before <= 0:  # of nothing, or of more refunds than spend, there is no percentage
+    if before <= 0:  # nothing, or more refunds than spend, has no percentage
         return Change("plus", "new", f"{before_text} in {days}")
     return _moved((now - before) * 100 / before, "%", days)
 
 
 def _points(summary: MonthSummary, base: Baseline, days: str) -> Change | None:
-    """Each month by its own limit."""
+    """The difference in percentage points, each month measured by its own limit."""
     if summary.budget is None:
         return None
     if base.budget is None:

@@ -12,6 +12,7 @@ from aicost.url_state.dashboard import TABS, DashboardState, Link, link
 from billing import money, periods
 
 LONG = 10_000 * money.NANOS_PER_DOLLAR
+"""Labels above bars abbreviate amounts from here on."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Tabs:
     month: str
     zone: str
     started: bool
-    """Whether the product ever had usage."""
+    """Whether the product has ever had usage."""
     csv: str
     json: str
     ledger: str
@@ -53,7 +54,7 @@ def tabs(state: DashboardState, panel: Panel) -> Tabs:
 
 
 Rendered = tuple[list[Any], dict[str, Any]]
-"""The rows of a panel, and what its template needs besides."""
+"""The rows of a panel, and the other values that its template uses."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _month_bar(state: DashboardState, month: Spend, highest: int) -> MonthBar:
 
 
 def _above_bar(nanos: int) -> str:
-    """To the cent while that fits between its neighbours on a phone."""
+    """To the cent, as long as that fits between the neighbouring labels on a phone."""
     return text.money_short(nanos) if abs(nanos) >= LONG else text.money(nanos)
 
 

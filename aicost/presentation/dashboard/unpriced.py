@@ -1,4 +1,4 @@
-"""The notice about usage without a known price, which is never silently free."""
+"""The notice about usage without a known price, which must not look free."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Notice:
     text: str
     models: list[ModelRow]
     more: str
-    """What the list leaves out."""
+    """How many models the list leaves out; "" for none."""
 
 
 def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
@@ -38,10 +38,12 @@ def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
 
 def _text(number: int) -> str:
     if number == 1:
-        return "1 deduction has no known price. Its cost is in no figure here; its tokens and job are."
+        return (
+            "1 deduction has no known price. The figures here include its tokens and job, but not its cost."
+        )
     return (
         f"{text.count(number)} deductions have no known price. "
-        "Their cost is in no figure here; their tokens and jobs are."
+        "The figures here include their tokens and jobs, but not their cost."
     )
 
 
