@@ -124,13 +124,13 @@ def test_an_axis_without_spend_goes_up_to_a_dollar() -> None:
 
 
 def test_zero_and_negative_bars_have_no_size() -> None:
-    assert axis.from_above(0, 100) == axis.from_above(-5, 100) == "100"
+    assert axis.from_top(0, 100) == axis.from_top(-5, 100) == "100"
     assert axis.width(-5, 100) == axis.width(0, 0) == "0"
     assert axis.percent_class(-5, 100) == 0
 
 
 def test_the_smallest_positive_bar_is_visible() -> None:
-    assert float(axis.from_above(1, 10**12)) < 100
+    assert float(axis.from_top(1, 10**12)) < 100
     assert float(axis.width(1, 10**12)) > 0
     assert axis.percent_class(1, 10**12) == 1
     assert axis.percent_class(7, 7) == 100

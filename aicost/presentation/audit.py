@@ -29,15 +29,15 @@ class EntryRow:
 
 
 def page(project: Project, kind: str, number: int, entries: list[AuditEntry], more: bool) -> dict[str, Any]:
-    """Page `number` of the entries of a kind ("" for all); `more`: there are older ones."""
+    """Page `number` of the entries of a kind, "" for all kinds. `more`: there are older entries."""
     zone = periods.zone(project.time_zone)
     return {
         "entries": [_row(entry, zone) for entry in entries],
         "kind": kind,
         "kinds": Kind.choices,
-        "csv": _address("export-audit", project, kind=kind),
-        "newer": _address("audit", project, kind=kind, page=number - 1) if number > 1 else "",
-        "older": _address("audit", project, kind=kind, page=number + 1) if more else "",
+        "csv": _url("export-audit", project, kind=kind),
+        "newer": _url("audit", project, kind=kind, page=number - 1) if number > 1 else "",
+        "older": _url("audit", project, kind=kind, page=number + 1) if more else "",
     }
 
 
@@ -62,7 +62,7 @@ def _row(entry: AuditEntry, zone: ZoneInfo) -> EntryRow:
 
 
 def _who(entry: AuditEntry) -> str:
-    """An act has an author; a failed sign-in only an account that somebody tried."""
+    """The person who acted; for a failed sign-in, the account that was tried."""
     if entry.who_name:
         return entry.who_name
     if entry.kind in SIGN_INS:
@@ -76,6 +76,6 @@ def _times(entry: AuditEntry, zone: ZoneInfo) -> str:
     return f"{text.count(entry.times)} times, last {text.instant(entry.last_at, zone)}"
 
 
-def _address(name: str, project: Project, **params: Any) -> str:
+def _url(name: str, project: Project, **params: Any) -> str:
     query = urlencode({key: value for key, value in params.items() if value})
     return reverse(name, args=[project.pk]) + (query and f"?{query}")

@@ -1,4 +1,4 @@
-"""The page that says how to send usage to a product, and whether any has arrived."""
+"""The page that shows how to send usage to a product, and whether any has arrived."""
 
 from datetime import date, datetime
 from typing import Any
@@ -24,7 +24,7 @@ def page(
     newest_usage: datetime | None,
     made: tuple[ApiToken, str] | None,
 ) -> dict[str, Any]:
-    """`site` is the address under which the person reached this server, `made` the token just made."""
+    """`site` is the address at which the person reached this server; `made` is a new token and its text."""
     site = site.rstrip("/")
     target = Target(site, project.pk, made[1] if made else setups.PLACEHOLDER)
     return {
@@ -41,7 +41,7 @@ def page(
 
 
 def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
-    """When usage arrived first, and when the newest deduction happened."""
+    """When the first usage arrived, and the time of the newest deduction."""
     zone = periods.zone(project.time_zone)
     return {
         "first_usage": project.first_usage_at and html.moment(project.first_usage_at, zone),

@@ -15,7 +15,7 @@ RUNS = 6
 def overview(
     project: Project, summary: MonthSummary, models: list[UnpricedModel], newest: list[RunCost]
 ) -> dict[str, Any]:
-    """`newest` are the newest runs, `models` the month's unpriced models."""
+    """`models` are the month's unpriced models, `newest` the newest runs."""
     return {
         "month_name": text.month(summary.month),
         "kpis": kpis.cards(summary),

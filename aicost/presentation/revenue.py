@@ -1,4 +1,4 @@
-"""Credits coming in, and how long they last."""
+"""Incoming credits, the balance, and how long it lasts."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -56,13 +56,13 @@ def revenue(found: Revenue, today: date) -> RevenueView:
 
 
 def _lasts(found: Revenue, today: date) -> tuple[str, str]:
-    """How long the balance lasts, cut to whole days, and the day on which it ends."""
+    """How long the balance lasts, in whole days, and until what day."""
     days = found.days_left
     if days is None:
         return text.NONE, "nothing was spent in the last 30 full days"
     if found.balance <= 0:
         return "0 days", "the balance is used up"
     if days >= 3650:
-        return "over 10 years", "at the present rate"
+        return "over 10 years", "at the current rate"
     end = text.day(today + timedelta(days=int(days)))
-    return text.plural(int(days), "day"), f"until about {end}, at the present rate"
+    return text.plural(int(days), "day"), f"until about {end}, at the current rate"

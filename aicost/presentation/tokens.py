@@ -1,4 +1,4 @@
-"""A person's API tokens, newest first: those in use, and those that were."""
+"""A person's API tokens, newest first: the active ones, and those that expired or were revoked."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,14 +30,14 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class MadeToken:
-    """A token just after it was made, the only time when its text is known."""
+    """A token that was just created; its text is never shown again."""
 
     name: str
     text: str
 
 
 def page(tokens: list[ApiToken], now: datetime, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
-    """`tokens` as `products.tokens.tokens_of` returns them; `made` is a token just made, and its text."""
+    """`tokens` as `products.tokens.tokens_of` returns them; `made` is a new token and its text."""
     rows = [_row(token, now) for token in tokens]
     return {
         "tokens": {
@@ -66,8 +66,8 @@ def _row(token: Any, now: datetime) -> TokenRow:
 def _product(token: Any) -> str:
     if token.project_id is None:
         return "every product"
-    # Former members learn nothing more about the product, not even its new name.
-    return token.project.name if ApiToken.project.is_cached(token) else "no longer yours to see"
+    # People who lost access learn nothing more about the product, not even a new name.
+    return token.project.name if ApiToken.project.is_cached(token) else "you no longer have access"
 
 
 def _state(token: ApiToken, now: datetime) -> State:
