@@ -443,10 +443,10 @@ def test_without_a_limit_there_is_only_the_forecast(used: Any, page: str) -> Non
 @pytest.mark.django_db
 def test_the_page_says_that_data_are_missing_instead_of_guessing(project: Any, clock: Any, page: str) -> None:
     limited(project, "100")
-    assert "No forecast yet: it needs 3 days with spend; none so far." in shown(project, page)
+    assert "No forecast yet. A forecast needs 3 days with spend; none so far." in shown(project, page)
     send(project, event(costDollars="1"))
     said = shown(project, page)
-    assert "No forecast yet: it needs 3 days with spend; 1 so far." in said
+    assert "No forecast yet. A forecast needs 3 days with spend; 1 so far." in said
     assert mark(said).keys() == {"spent"}
 
 

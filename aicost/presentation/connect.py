@@ -9,7 +9,7 @@ from django.urls import reverse
 from aicost.formatting import html, text
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
-from aicost.presentation.tokens import MadeToken
+from aicost.presentation.tokens import NewToken
 from billing import periods
 from products.forms import ALREADY_ISSUED
 from products.models import ApiToken, Project
@@ -28,7 +28,7 @@ def page(
     site = site.rstrip("/")
     target = Target(site, project.pk, made[1] if made else setups.PLACEHOLDER)
     return {
-        "made": made and MadeToken(str(made[0]), made[1]),
+        "made": made and NewToken(str(made[0]), made[1]),
         "manages": manages,
         "newest": newest_token,
         "made_already": ALREADY_ISSUED,

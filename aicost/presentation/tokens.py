@@ -22,14 +22,14 @@ class TokenRow:
     name: str
     scope: str
     product: str
-    made: SafeString | str
+    created: SafeString | str
     expires: SafeString | str
     last_used: SafeString | str
     state: State
 
 
 @dataclass(frozen=True)
-class MadeToken:
+class NewToken:
     """A token that was just created; its text is never shown again."""
 
     name: str
@@ -44,7 +44,7 @@ def page(tokens: list[ApiToken], now: datetime, made: tuple[ApiToken, str] | Non
             "active": [row for row in rows if row.state == "active"],
             "ended": [row for row in rows if row.state != "active"],
         },
-        "made": made and MadeToken(str(made[0]), made[1]),
+        "made": made and NewToken(str(made[0]), made[1]),
         "newest": max((row.id for row in rows), default=0),
         "here": "tokens",
     }
@@ -56,7 +56,7 @@ def _row(token: Any, now: datetime) -> TokenRow:
         name=str(token),
         scope=token.scope,
         product=_product(token),
-        made=_moment(token.created_at),
+        created=_moment(token.created_at),
         expires=_moment(token.expires_at),
         last_used=_moment(token.last_used_at),
         state=_state(token, now),

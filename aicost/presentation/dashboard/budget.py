@@ -24,7 +24,7 @@ class BudgetBar:
     spent: str
     limit: str
     percent: str
-    rest: str
+    remaining: str
     width: str
     """Percent of the limit that is spent, at most 100."""
     marks: Marks
@@ -51,7 +51,7 @@ def bar(
         spent=text.money(budget.spent_nanos),
         limit=text.money(budget.limit_nanos),
         percent=text.cut_percent(budget.cut_percent),
-        rest=_rest(budget),
+        remaining=_remaining(budget),
         width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
         marks=marks(budget, forecast),
     )
@@ -68,7 +68,7 @@ def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> 
     return "Within the limit so far" if passes else "On track"
 
 
-def _rest(budget: BudgetStatus) -> str:
+def _remaining(budget: BudgetStatus) -> str:
     left = budget.limit_nanos - budget.spent_nanos
     if left > 0:
         return f"{text.money(left)} left"
@@ -96,7 +96,7 @@ class LimitChange:
     old: str
     new: str
     note: str
-    of: str
+    subject: str
     """What changed: "Policy", or "" for the limit."""
 
 
@@ -137,7 +137,7 @@ def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
         old=old,
         new=new,
         note=change.note,
-        of="Policy" if change.policy else "",
+        subject="Policy" if change.policy else "",
     )
 
 

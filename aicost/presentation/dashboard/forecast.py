@@ -36,7 +36,7 @@ def outlook(found: BudgetForecast, budget: BudgetStatus | None) -> Outlook:
     forecast = found.outlook
     if isinstance(forecast, NotYet):
         so_far = forecast.days_with_spend or "none"
-        headline = f"No forecast yet: it needs {NEEDED} days with spend; {so_far} so far."
+        headline = f"No forecast yet. A forecast needs {NEEDED} days with spend; {so_far} so far."
         return Outlook(False, headline, "", "", _running(found.running))
     end = text.long_day(periods.last_day(found.month))
     return Outlook(

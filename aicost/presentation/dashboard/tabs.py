@@ -105,7 +105,7 @@ class MonthBar:
     cost: str
     tokens: str
     jobs: str
-    words: str
+    jobs_text: str
     current: bool
 
 
@@ -130,7 +130,7 @@ def _month_bar(state: DashboardState, month: Spend, highest: int) -> MonthBar:
         cost=html.money(month.cost),
         tokens=html.tokens(month.tokens),
         jobs=text.count(month.jobs),
-        words=text.plural(month.jobs, "job"),
+        jobs_text=text.plural(month.jobs, "job"),
         current=month.start == state.month,
     )
 
