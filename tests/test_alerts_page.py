@@ -244,7 +244,7 @@ def test_a_channel_that_can_not_be_used_says_why(project: Any, owner: Any, setti
     assert "No URL is set." in page
     assert "Send a test" not in page
     response = signed_in(owner).post(url(project, "alert-test", "email"), follow=True)
-    assert "There is nobody to send to" in text(response)
+    assert "There are no recipients" in text(response)
     assert not AlertDelivery.objects.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_queue_that_nobody_works_off_says_so(project: Any, owner: Any, clock: 
     cross(project)
     assert "send_alerts" not in shown_to(owner, project)
     clock.shift(timedelta(minutes=6))
-    assert "send_alerts does not seem to run" in shown_to(owner, project)
+    assert "send_alerts does not seem to be running" in shown_to(owner, project)
 
 
 def test_the_log_says_what_became_of_each_and_when_it_is_tried_again(

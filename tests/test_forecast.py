@@ -382,7 +382,7 @@ def mark(page: str) -> dict[str, float]:
 def test_a_forecast_within_the_limit_is_marked_on_the_bar(used: Any, page: str) -> None:
     said = shown(limited(used, "620"), page)
     assert "Forecast $310.00 by 31 March" in said
-    assert "At this pace the limit holds." in said
+    assert "At this pace spend stays within the limit." in said
     assert "On track" in said
     marks = mark(said)
     assert marks["month_end"] == pytest.approx(50)
@@ -395,7 +395,7 @@ def test_a_forecast_within_the_limit_is_marked_on_the_bar(used: Any, page: str) 
 @pytest.mark.django_db
 def test_a_limit_that_will_be_passed_is_named_with_its_day_and_marked(used: Any, page: str) -> None:
     said = shown(limited(used, "240"), page)
-    assert "At this pace the limit is passed on 24 March." in said
+    assert "At this pace spend passes the limit on 24 March." in said
     assert "Within the limit so far" in said
     assert "On track" not in said
     marks = mark(said)
@@ -407,7 +407,7 @@ def test_the_page_says_when_a_limit_was_reached(used: Any) -> None:
     said = shown(limited(used, "125"))
     assert "is-red" in said
     assert "The limit was reached on 13 March." in said
-    assert "is passed on" not in said
+    assert "passes the limit on" not in said
 
 
 @pytest.mark.django_db
@@ -424,7 +424,9 @@ def test_the_page_names_a_range_that_exceeds_the_limit(project: Any, clock: Any)
     found = read(project).outlook
     assert isinstance(found, Forecast)
     limit = (found.month_end + found.high) // 2 // DOLLAR
-    assert "the limit holds, but the range reaches beyond it" in shown(limited(project, str(limit)))
+    assert "spend stays within the limit, but the range extends beyond it" in shown(
+        limited(project, str(limit))
+    )
 
 
 @pages
@@ -441,10 +443,10 @@ def test_without_a_limit_there_is_only_the_forecast(used: Any, page: str) -> Non
 @pytest.mark.django_db
 def test_the_page_says_that_data_are_missing_instead_of_guessing(project: Any, clock: Any, page: str) -> None:
     limited(project, "100")
-    assert "No forecast yet: it needs 3 days with spend, none so far." in shown(project, page)
+    assert "No forecast yet. A forecast needs 3 days with spend; none so far." in shown(project, page)
     send(project, event(costDollars="1"))
     said = shown(project, page)
-    assert "No forecast yet: it needs 3 days with spend, 1 so far." in said
+    assert "No forecast yet. A forecast needs 3 days with spend; 1 so far." in said
     assert mark(said).keys() == {"spent"}
 
 
@@ -460,7 +462,7 @@ def test_the_page_describes_the_method(used: Any, page: str) -> None:
 @pytest.mark.django_db
 def test_the_page_names_running_jobs_with_their_usual_cost(used: Any) -> None:
     send(used, _running("a", "research"), _running("b", "research"))
-    assert "2 jobs are running; at the usual cost of their kind that is about $20.00 more." in shown(used)
+    assert "2 jobs are running; at the usual cost of such jobs, that adds about $20.00." in shown(used)
     send(used, event(kind="job", runId="a", jobId="job", jobStatus="succeeded"))
     assert "1 job is running; " in shown(used)
 
@@ -468,7 +470,7 @@ def test_the_page_names_running_jobs_with_their_usual_cost(used: Any) -> None:
 @pytest.mark.django_db
 def test_the_cost_of_unknown_agent_types_is_not_guessed(used: Any) -> None:
     send(used, _running("a", "design"))
-    assert "1 job is running; what such jobs usually cost is not known yet." in shown(used)
+    assert "1 job is running; the usual cost of such jobs is not known yet." in shown(used)
 
 
 @pytest.mark.django_db

@@ -68,7 +68,7 @@ def test_a_saved_limit_comes_back_as_the_month_that_is_shown(project: Project, m
 def test_it_is_cleared_there_too(project: Project, owner: Any) -> None:
     limits.set_limit(project, Decimal(5), by=owner)
     answer = Browser(owner, project).save(clear="1", limit="")
-    assert "The limit is cleared." in answer.content.decode()
+    assert "The limit has been cleared." in answer.content.decode()
     assert limit(project) is None
 
 

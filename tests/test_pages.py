@@ -1,4 +1,4 @@
-"""The pages: who sees them, what they say, and that fragments are parts of them."""
+"""The pages: who can see them, what they show, and that fragments are parts of them."""
 
 import re
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def text(response: Any) -> str:
 
 @pytest.fixture
 def client_of() -> Any:
-    """A browser in which that person is signed in."""
+    """Returns a client that is signed in as the user."""
 
     def sign_in(user: Any) -> Client:
         client = Client()
@@ -82,10 +82,10 @@ def busy(project: Any) -> Any:
 def _busy_events() -> Iterator[Any]:
     for day in range(40):
         at = (NOW - timedelta(days=day, minutes=5)).isoformat()
-        told = {"occurredAt": at, "runId": f"run-{day}", "jobId": "job", "trigger": "push"}
+        fields = {"occurredAt": at, "runId": f"run-{day}", "jobId": "job", "trigger": "push"}
         agent = ("testing", "research", "security")[day % 3]
         status = "failed" if day % 7 == 0 else "succeeded"
-        yield event(**told, agentType=agent, jobStatus=status, costDollars=str(1 + day), inputTokens=1000)
+        yield event(**fields, agentType=agent, jobStatus=status, costDollars=str(1 + day), inputTokens=1000)
     yield event(runId="run-0", jobId="odd", costDollars=None, model="no-such-model", inputTokens=5)
     yield event(kind="refund", runId="run-3", jobId="job", costDollars="0.5")
     yield event(kind="purchase", costDollars="500")
@@ -103,7 +103,7 @@ def test_members_see_every_page_of_their_product(
 
 
 @pytest.mark.parametrize("name", [*NAMES, *FRAGMENTS.values()])
-def test_strangers_and_staff_get_what_a_missing_product_gives(
+def test_strangers_and_staff_get_the_same_404_as_for_a_missing_product(
     client_of: Any, busy: Any, stranger: Any, staff: Any, name: str
 ) -> None:
     for person in (stranger, staff):
@@ -122,13 +122,15 @@ def test_strangers_do_not_see_runs_or_the_product_in_their_portfolio(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_who_is_not_signed_in_is_sent_to_sign_in(client: Client, project: Any, name: str) -> None:
+def test_anonymous_users_are_sent_to_sign_in(client: Client, project: Any, name: str) -> None:
     response = client.get(url(project, name))
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("sign-in"))
 
 
-def test_an_expired_session_loads_the_sign_in_page_whole(client: Client, project: Any) -> None:
+def test_a_fragment_request_with_an_expired_session_loads_the_sign_in_page(
+    client: Client, project: Any
+) -> None:
     page = "http://testserver" + url(project, "ai-cost")
     response = client.get(url(project, "ai-cost-tabs"), HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL=page)
     assert response.status_code == 200
@@ -136,10 +138,10 @@ def test_an_expired_session_loads_the_sign_in_page_whole(client: Client, project
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_cache_keeps_a_page(owners: Client, busy: Any, name: str) -> None:
-    told = owners.get(url(busy, name))["Cache-Control"]
-    assert "private" in told
-    assert "no-store" in told
+def test_caches_may_not_store_a_page(owners: Client, busy: Any, name: str) -> None:
+    header = owners.get(url(busy, name))["Cache-Control"]
+    assert "private" in header
+    assert "no-store" in header
 
 
 def test_the_link_to_the_admin_is_for_staff(client_of: Any, staff: Any, owner: Any) -> None:
@@ -190,7 +192,7 @@ def _assert_contained(client: Client, project: Any, fragment: str, query: str) -
     ],
 )
 @pytest.mark.parametrize("name", ["ai-cost", *FRAGMENTS.values()])
-def test_a_wrong_address_is_told_what_is_wrong(
+def test_the_error_for_an_invalid_url_names_the_parameter(
     owners: Client, project: Any, name: str, query: str, named: str
 ) -> None:
     response = owners.get(f"{url(project, name)}?{query}")
@@ -198,12 +200,12 @@ def test_a_wrong_address_is_told_what_is_wrong(
     assert f"<code>{named}</code>" in text(response)
 
 
-def test_a_wrong_cursor_is_told_what_is_wrong(owners: Client, project: Any) -> None:
+def test_an_invalid_cursor_is_refused(owners: Client, project: Any) -> None:
     for before in ("yesterday", "2026-03-01T00:00:00", ""):
         assert owners.get(url(project, "runs"), {"before": before}).status_code == 400
 
 
-def test_each_state_has_one_address(project: Any) -> None:
+def test_each_state_has_one_url(project: Any) -> None:
     state = DashboardState.read(project, QueryDict("tab=agents&range=30&month=2026-03"))
     assert state.page_url == url(project, "ai-cost")
     other = state.to(tab="trend", days=7, past_month=NOW.date().replace(month=1, day=1))
@@ -212,7 +214,7 @@ def test_each_state_has_one_address(project: Any) -> None:
     assert other.to(past_month=NOW.date().replace(day=1)).past_month is None
 
 
-def test_a_state_that_is_none_is_refused(project: Any) -> None:
+def test_an_invalid_state_is_refused(project: Any) -> None:
     with pytest.raises(ValidationError, match="range"):
         DashboardState.read(project, QueryDict("range=31"))
 
@@ -229,7 +231,7 @@ def test_every_link_of_the_dashboard_works_with_and_without_htmx(
         assert owners.get(fragment).content in owners.get(href).content
 
 
-def test_the_month_stepper_ends_at_the_present(owners: Client, busy: Any) -> None:
+def test_the_month_stepper_ends_at_the_current_month(owners: Client, busy: Any) -> None:
     page = text(owners.get(url(busy, "ai-cost")))
     assert "?month=2026-02" in page
     assert "month=2026-04" not in page
@@ -237,17 +239,17 @@ def test_the_month_stepper_ends_at_the_present(owners: Client, busy: Any) -> Non
     assert '<a id="month-next"' in text(owners.get(url(busy, "ai-cost") + "?month=2026-02"))
 
 
-def test_only_the_open_tab_is_drawn(owners: Client, busy: Any) -> None:
+def test_only_the_open_tab_is_rendered(owners: Client, busy: Any) -> None:
     page = text(owners.get(url(busy, "ai-cost") + "?tab=trend"))
     assert "column-bar" in page
     assert "stack agents" not in page
     assert "stack recent" not in page
 
 
-# ---- What the dashboard says
+# ---- What the dashboard shows
 
 
-def test_the_cards_say_the_month_and_its_change(owners: Client, project: Any) -> None:
+def test_the_cards_show_the_month_and_its_change(owners: Client, project: Any) -> None:
     limits.set_limit(project, Decimal(100), by=project.owner, at=NOW - timedelta(days=60))
     usage(project, costDollars="40", inputTokens=1_200_000, occurredAt="2026-02-17T12:00:00Z")
     usage(project, costDollars="50", inputTokens=600_000, occurredAt="2026-03-01T00:00:00Z")
@@ -273,7 +275,7 @@ def _cards(page: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_without_a_limit_the_fourth_card_leads_to_setting_one(owners: Client, project: Any) -> None:
+def test_without_a_limit_the_fourth_card_links_to_the_budget_page(owners: Client, project: Any) -> None:
     page = text(owners.get(url(project, "ai-cost")))
     card = _cards(page)["Budget Used"]
     assert "—" in card
@@ -305,7 +307,7 @@ def test_the_budget_bar_says_its_state_in_words(
     assert float(value[1]) == min(float(spent), 100)
 
 
-def test_unpriced_usage_is_counted_and_never_free(owners: Client, project: Any) -> None:
+def test_unpriced_usage_is_counted_and_never_shown_as_free(owners: Client, project: Any) -> None:
     usage(project, costDollars=None, model="no-such-model", inputTokens=10)
     page = text(owners.get(url(project, "ai-cost") + "?tab=recent"))
     assert "1 deduction has no known price" in page
@@ -315,7 +317,7 @@ def test_unpriced_usage_is_counted_and_never_free(owners: Client, project: Any) 
     assert '<td class="num at-cost unpriced">unpriced</td>' in run
 
 
-def test_models_without_a_price_are_named_with_their_counts_the_most_frequent_first(
+def test_models_without_a_price_are_listed_with_their_counts_most_frequent_first(
     owners: Client, project: Any
 ) -> None:
     for number in range(9):
@@ -331,7 +333,7 @@ def test_models_without_a_price_are_named_with_their_counts_the_most_frequent_fi
         assert "and 4 more" in notice
 
 
-def test_the_chart_marks_today_and_draws_refunds_at_the_foot(owners: Client, project: Any) -> None:
+def test_the_chart_marks_today_and_draws_refunds_at_the_bottom(owners: Client, project: Any) -> None:
     usage(project, costDollars="2")
     yesterday = (NOW - timedelta(days=1)).isoformat()
     usage(project, kind="refund", occurredAt=yesterday, jobId="job-1", costDollars="3")
@@ -357,7 +359,7 @@ def test_an_empty_product_says_what_to_do_next(owners: Client, project: Any) -> 
         assert url(project, "connect") in page
 
 
-def test_success_rate_is_a_dash_where_no_job_finished(owners: Client, project: Any) -> None:
+def test_success_rate_is_a_dash_if_no_job_finished(owners: Client, project: Any) -> None:
     usage(project, jobStatus="running", agentType="testing")
     tab = text(owners.get(url(project, "ai-cost-tabs")))
     row = re.search(r"<tr class=\"c-green\">.*?</tr>", tab, re.DOTALL)
@@ -432,7 +434,7 @@ def test_a_run_with_an_odd_id_has_a_page(owners: Client, project: Any, run_id: s
 
 
 @pytest.mark.parametrize("run_id", ODD_RUN_IDS)
-def test_no_address_of_a_run_has_segments_that_browsers_resolve(project: Any, run_id: str) -> None:
+def test_no_url_of_a_run_has_segments_that_browsers_resolve(project: Any, run_id: str) -> None:
     path = run_urls.run_url(project, run_id).partition("?")[0]
     assert not {".", "..", "%2E", "%2E%2E"} & set(path.split("/"))
 
@@ -442,7 +444,7 @@ def test_an_unknown_run_is_not_found(owners: Client, busy: Any) -> None:
     assert owners.get(run_urls.run_url(busy, "../no-such-run")).status_code == 404
 
 
-def test_the_pages_of_runs_together_hold_each_run_once(owners: Client, project: Any) -> None:
+def test_the_pages_of_the_run_list_show_each_run_once(owners: Client, project: Any) -> None:
     starts = [(NOW - timedelta(minutes=n // 2)).isoformat() for n in range(130)]  # ties across pages
     send(project, *[event(runId=f"run/{n:03}", occurredAt=at) for n, at in enumerate(starts)])
     seen, address = [], url(project, "runs")
@@ -460,7 +462,7 @@ def test_a_run_shows_its_jobs_deductions_and_refunds(owners: Client, busy: Any) 
     assert "$0.50</data> in refunds" in page
 
 
-def test_revenue_says_the_balance_and_how_long_it_lasts(owners: Client, project: Any) -> None:
+def test_revenue_shows_the_balance_and_how_long_it_lasts(owners: Client, project: Any) -> None:
     usage(project, kind="purchase", costDollars="100")
     usage(project, costDollars="30", occurredAt="2026-03-10T00:00:00Z")
     page = text(owners.get(url(project, "revenue")))
@@ -485,7 +487,7 @@ def test_owner_and_manager_set_the_limit(
     assert person in page
 
 
-def test_a_viewer_sees_the_history_and_changes_nothing(
+def test_a_viewer_sees_the_history_but_cannot_change_the_limit(
     client_of: Any, project: Any, owner: Any, viewer: Any
 ) -> None:
     limits.set_limit(project, Decimal(5), by=owner)
@@ -501,7 +503,9 @@ def test_a_viewer_sees_the_history_and_changes_nothing(
 @pytest.mark.parametrize(
     "typed", ["0", "-1", "ten", "NaN", "1e400", "0.001", "1000000001", "", "<b>", "9" * 41]
 )
-def test_a_wrong_limit_is_explained_and_kept(owners: Client, project: Any, typed: str) -> None:
+def test_an_invalid_limit_is_explained_and_stays_in_the_form(
+    owners: Client, project: Any, typed: str
+) -> None:
     response = owners.post(url(project, "budget"), {"limit": typed, "note": "a note"})
     assert response.status_code == 422
     field = re.search(r'<input [^>]*name="limit"[^>]*>', response.content.decode())
@@ -512,11 +516,11 @@ def test_a_wrong_limit_is_explained_and_kept(owners: Client, project: Any, typed
     assert limits.limits_now([project]) == {}
 
 
-def test_the_limit_is_cleared_and_the_history_says_so(owners: Client, project: Any) -> None:
+def test_the_limit_can_be_cleared_and_the_history_shows_it(owners: Client, project: Any) -> None:
     limits.set_limit(project, Decimal(5), by=project.owner)
     page = text(owners.post(url(project, "budget"), {"clear": "1", "limit": "5"}, follow=True))
     assert limits.limits_now([project]) == {}
-    assert "The limit is cleared." in page
+    assert "The limit has been cleared." in page
     assert "no limit" in page
 
 
@@ -528,11 +532,11 @@ def test_the_form_needs_its_csrf_token(owner: Any, project: Any) -> None:
     assert "reload" in text(response)
 
 
-# ---- Cost of a page
+# ---- Number of queries
 
 
 @pytest.mark.parametrize("query", ["", "?tab=trend", "?tab=runs&range=90", "?tab=recent&month=2026-02"])
-def test_the_dashboard_asks_the_database_a_fixed_number_of_times(
+def test_the_dashboard_needs_a_fixed_number_of_queries(
     client_of: Any, busy: Any, viewer: Any, query: str
 ) -> None:
     # session, user, product; limits, month, days, the open tab (two where rows share jobs), what changed;
@@ -556,7 +560,7 @@ def test_other_pages_do_too(client_of: Any, busy: Any, viewer: Any, address: str
     assert _queries(client_of(viewer), url(busy, address)) <= most
 
 
-def test_the_portfolio_asks_as_often_for_many_products(owners: Client, busy: Any, owner: Any) -> None:
+def test_the_portfolio_needs_no_more_queries_for_many_products(owners: Client, busy: Any, owner: Any) -> None:
     from tests.factories import ProjectFactory
 
     before = _queries(owners, "/")
@@ -575,7 +579,9 @@ def _queries(client: Client, address: str) -> int:
 # ---- Signing in and out, errors
 
 
-def test_signing_in_leads_back_and_signing_out_is_a_post(client: Client, owner: Any, project: Any) -> None:
+def test_signing_in_returns_to_the_page_and_signing_out_is_a_post(
+    client: Client, owner: Any, project: Any
+) -> None:
     from tests.factories import PASSWORD
 
     wanted = url(project, "ai-cost")
@@ -586,12 +592,12 @@ def test_signing_in_leads_back_and_signing_out_is_a_post(client: Client, owner: 
     assert client.get(wanted).status_code == 302
 
 
-def test_a_wrong_password_is_told_in_words(client: Client, owner: Any) -> None:
+def test_a_wrong_password_gives_an_alert(client: Client, owner: Any) -> None:
     page = text(client.post(reverse("sign-in"), {"username": owner.username, "password": "wrong"}))
     assert 'role="alert"' in page
 
 
-def test_the_error_pages_are_ours(owners: Client) -> None:
+def test_the_error_pages_are_the_products_own(owners: Client) -> None:
     assert "Page not found" in text(owners.get("/no/such/page"))
     assert "Something went wrong" in render_to_string("500.html")  # as Django does it: without a request
 

@@ -92,7 +92,7 @@ def test_owner_and_manager_choose_the_policy(
 ) -> None:
     page = unescape(choose(request.getfixturevalue(person), project).content.decode())
     assert policies.policy_of(project) == "warn"
-    assert "Callers who ask before spending are now only warned." in page
+    assert "Callers who ask before spending now only get a warning." in page
     assert "Policy: deny" in page
     assert person in page
     radio = re.search(r'<input [^>]*value="warn"[^>]*>', page)
@@ -101,13 +101,13 @@ def test_owner_and_manager_choose_the_policy(
 
 
 def test_choosing_the_current_policy_changes_nothing(project: Project, owner: Any) -> None:
-    assert "that is the policy already" in choose(owner, project, "deny").content.decode()
+    assert "this is already the policy" in choose(owner, project, "deny").content.decode()
     assert not BudgetChange.objects.exists()
 
 
 def test_the_policy_can_be_set_back_to_denying(project: Project, owner: Any) -> None:
     choose(owner, project)
-    assert "now denied" in choose(owner, project, "deny").content.decode()
+    assert "now refused" in choose(owner, project, "deny").content.decode()
     assert policies.policy_of(project) == "deny"
 
 
@@ -161,7 +161,9 @@ def test_the_budget_page_says_what_is_reserved(
     assert text in page_of(owner)
     clock.shift(timedelta(minutes=5))
     checks.reserve(project, 10 * DOLLAR, by=owner)
-    two = '$12.00 reserved by 2 reservations, the last ends at <time datetime="2026-03-17T12:20:00Z">'
+    two = (
+        '$12.00 reserved by 2 reservations, the last of which ends at <time datetime="2026-03-17T12:20:00Z">'
+    )
     assert two in page_of(owner)
     clock.shift(timedelta(minutes=15))
     assert "reserved by" not in page_of(owner)

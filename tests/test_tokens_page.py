@@ -215,7 +215,7 @@ def test_who_left_a_product_is_not_told_its_new_name(viewer: Any, project: Any) 
     project.save()
     page = text(signed_in(viewer).get(PAGE))
     assert "Secret Plan" not in page
-    assert "no longer yours to see" in row(page, "Reader")
+    assert "you no longer have access" in row(page, "Reader")
 
 
 def test_a_hostile_name_is_only_text(owner: Any) -> None:

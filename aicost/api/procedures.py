@@ -16,7 +16,7 @@ from aicost import queries
 from aicost.api import schemas, serializers
 from aicost.api.registry import PROCEDURES, procedure
 from aicost.cache import Span, get_or_make, key_of
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from billing import clock, periods
 from billing.budgets import checks, limits
 from billing.money import dollars, nanos_from_dollars
@@ -155,7 +155,7 @@ def reserve_budget(caller: Caller, params: schemas.ToReserve) -> schemas.Reserva
     return schemas.ReservationAnswer(
         **_budget_answer(result),
         reservationId=reservation.reservation_id if reservation else None,
-        expiresAt=formats.utc(reservation.expires_at) if reservation else None,
+        expiresAt=text.utc(reservation.expires_at) if reservation else None,
     )
 
 
@@ -177,7 +177,7 @@ def get_recent_transactions(project: Project, params: schemas.OfMonth) -> list[s
             outputTokens=row.output_tokens,
             cost=dollars(row.cost),
             unpriced=row.unpriced,
-            createdAt=formats.utc(row.occurred_at),
+            createdAt=text.utc(row.occurred_at),
         )
         for row in queries.recent(project, month)
     ]

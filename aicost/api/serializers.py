@@ -4,7 +4,7 @@ from typing import Any
 
 from aicost import queries
 from aicost.api import schemas
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from billing import clock
 from billing.budgets.forecast import Forecast, NotYet
 from billing.budgets.limits import BudgetStatus
@@ -57,7 +57,7 @@ def run(run: queries.RunCost) -> schemas.RunFigures:
         runId=run.run_id,
         status=run.status,
         trigger=run.trigger,
-        startedAt=formats.utc(run.started_at) if run.started_at else None,
+        startedAt=text.utc(run.started_at) if run.started_at else None,
         jobCount=run.job_count,
         totalTokens=run.tokens,
         cost=dollars(run.cost),

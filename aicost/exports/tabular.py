@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from billing import money
 
 Cell = str | int | float | None
@@ -59,7 +59,7 @@ def _named(table: Table, row: Sequence[Cell]) -> str:
 
 
 def instant(at: datetime | None) -> str | None:
-    return None if at is None else formats.utc(at)
+    return None if at is None else text.utc(at)
 
 
 class Lines:

@@ -6,24 +6,24 @@ from zoneinfo import ZoneInfo
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 
 
 def tokens(number: int) -> SafeString:
     """A compact count, with the full count as its value and tooltip."""
     return format_html(
-        '<data value="{}" title="{} tokens">{}</data>', number, formats.count(number), formats.compact(number)
+        '<data value="{}" title="{} tokens">{}</data>', number, text.count(number), text.compact(number)
     )
 
 
-def money(nanos: int, text: str = "") -> SafeString:
-    """The amount, or `text` in its place, for example the amount with a sign."""
-    exact = formats.exact_dollars(nanos)
-    return format_html('<data value="{}">{}</data>', exact, text or formats.money(nanos))
+def money(nanos: int, label: str = "") -> SafeString:
+    """The amount, or `label` in its place, for example the amount with a sign."""
+    exact = text.exact_dollars(nanos)
+    return format_html('<data value="{}">{}</data>', exact, label or text.money(nanos))
 
 
 def moment(value: datetime | None, zone: ZoneInfo) -> SafeString | str:
     """An instant in the given time zone, or a dash for None."""
     if value is None:
-        return formats.NONE
-    return format_html('<time datetime="{}">{}</time>', formats.utc(value), formats.instant(value, zone))
+        return text.NONE
+    return format_html('<time datetime="{}">{}</time>', text.utc(value), text.instant(value, zone))

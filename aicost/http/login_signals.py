@@ -21,7 +21,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.http.client_ip import client_ip, client_ip_or_none
 from aicost.http.sessions import SIGNED_IN_AT
 from products import audit
@@ -83,8 +83,8 @@ def lockout_response(
     until = _last_failure(request, credentials or {}) + settings.AXES_COOLOFF_TIME
     seconds = max(1, math.ceil((until - timezone.now()).total_seconds()))
     context = {
-        "until": formats.instant(until, ZoneInfo("UTC")),
-        "wait": formats.plural(math.ceil(seconds / 60), "minute"),
+        "until": text.instant(until, ZoneInfo("UTC")),
+        "wait": text.plural(math.ceil(seconds / 60), "minute"),
     }
     response = render(request, "registration/paused.html", context, status=429)
     response["Retry-After"] = str(seconds)

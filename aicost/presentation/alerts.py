@@ -1,4 +1,4 @@
-"""The page of a product's alerts: thresholds, channels, and the log of deliveries."""
+"""The page of a product's alerts: thresholds, channels and the log of deliveries."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,15 +11,14 @@ from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries.alerts import AlertsPage
 from billing import periods
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from products.models import Project
 
 OVERDUE = timedelta(minutes=5)
-"""A message untouched for longer than this says that nothing sends messages."""
+"""If a message waits longer than this, no sender seems to be running."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,14 @@ class DeliveryRow:
     about: str
     channel: str
     target: str
-    """Empty if it is another person's address and this person may not see it."""
+    """Empty if it is another person's address, which this person may not see."""
     state: str
-    word: str
+    state_label: str
     when: SafeString | str
     attempts: int
     note: SafeString | str
-    act: str
-    """The label of its button; empty if it has none."""
+    action: str
+    """The label of its button; "" if it has none."""
 
 
 def page(
@@ -63,7 +62,7 @@ def page(
     """Page `number` of the deliveries, and the channels and thresholds above it."""
     zone = periods.zone(project.time_zone)
     return {
-        "month_name": formats.month(found.month),
+        "month_name": text.month(found.month),
         "has_limit": found.has_limit,
         "thresholds": _thresholds(found.settings.percents, found.passed, zone),
         "channels": [_email(found, may_change), _webhook(found.settings)],
@@ -87,27 +86,27 @@ def _threshold(percent: int, alert: BudgetAlert | None, zone: ZoneInfo) -> Thres
         percent=f"{percent}\u00a0%",
         passed=True,
         when=html.moment(alert.crossed_at, zone),
-        figures=f"at {formats.money(alert.spent_nanos)} of {formats.money(alert.limit_nanos)}",
+        figures=f"at {text.money(alert.spent_nanos)} of {text.money(alert.limit_nanos)}",
         crossing=f"crossing {alert.crossing} of this month" if alert.crossing > 1 else "",
     )
 
 
 def _email(found: AlertsPage, may_change: bool) -> ChannelRow:
     if not found.email_works:
-        detail = "This server knows no mail server. Who runs it sets EMAIL_URL."
+        detail = "No mail server is configured. Set EMAIL_URL on the server to send email."
         return ChannelRow("email", "mail", "Email", "not configured", detail, False)
     addresses = found.recipients
     if not addresses:
-        return ChannelRow("email", "mail", "Email", "off", "Nobody is told by email.", False)
-    # Other people's addresses are for those who choose them.
-    detail = ", ".join(addresses) if may_change else formats.plural(len(addresses), "address", "addresses")
+        return ChannelRow("email", "mail", "Email", "off", "No one is notified by email.", False)
+    # Only those who can change the recipients may see their addresses.
+    detail = ", ".join(addresses) if may_change else text.plural(len(addresses), "address", "addresses")
     return ChannelRow("email", "mail", "Email", "on", detail, True)
 
 
-def _webhook(choice: AlertSettings) -> ChannelRow:
-    if not choice.webhook_url:
+def _webhook(settings: AlertSettings) -> ChannelRow:
+    if not settings.webhook_url:
         return ChannelRow("webhook", "webhook", "Webhook", "off", "No URL is set.", False)
-    return ChannelRow("webhook", "webhook", "Webhook", "on", _host(choice.webhook_url), True)
+    return ChannelRow("webhook", "webhook", "Webhook", "on", _host(settings.webhook_url), True)
 
 
 def _host(url: str) -> str:
@@ -115,12 +114,12 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-_WORDS = {
+_STATE_LABELS = {
     "pending": "queued",
     "retrying": "retrying",
     "sending": "sending",
     "sent": "sent",
-    "failed": "given up",
+    "failed": "failed",
     "dropped": "dropped",
 }
 
@@ -133,19 +132,19 @@ def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool, n
         channel=delivery.channel,
         target=_target(delivery, user, may_change),
         state=state,
-        word=_WORDS[state],
+        state_label=_STATE_LABELS[state],
         when=html.moment(delivery.sent_at or delivery.attempted_at or delivery.created_at, zone),
         attempts=delivery.attempts,
         note=_note(delivery, state, zone, now),
-        act=_act(state) if may_change else "",
+        action=_action(state) if may_change else "",
     )
 
 
 def _about(alert: BudgetAlert | None) -> str:
     if alert is None:
         return "Test"
-    again = f", crossing {alert.crossing}" if alert.crossing > 1 else ""
-    return f"{alert.threshold}\u00a0% of {formats.month(alert.month)}{again}"
+    crossing = f", crossing {alert.crossing}" if alert.crossing > 1 else ""
+    return f"{alert.threshold}\u00a0% of {text.month(alert.month)}{crossing}"
 
 
 def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
@@ -157,28 +156,28 @@ def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
 
 def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo, now: datetime) -> str:
     if state == "retrying":
-        return f"{delivery.error} Next attempt: {formats.instant(delivery.due_at, zone)}.".strip()
+        return f"{delivery.error} Next attempt: {text.instant(delivery.due_at, zone)}.".strip()
     if state == "pending" and delivery.due_at < now - OVERDUE:
-        return "Nobody has sent it: send_alerts does not seem to run on this server."
+        return "Not sent yet: send_alerts does not seem to be running on this server."
     return delivery.error
 
 
-def _act(state: str) -> str:
+def _action(state: str) -> str:
     if state == "sending":
         return ""
     return "Send now" if state in ("pending", "retrying") else "Send again"
 
 
 def outcome(deliveries: Sequence[AlertDelivery]) -> tuple[bool, str]:
-    """Whether all were sent, and what the person who asked for it reads."""
+    """Whether all were sent, and the message for the person who sent them."""
     states = Counter(delivery.state for delivery in deliveries)
     if not deliveries:
-        return False, "There is nobody to send to: this channel is off or not configured."
+        return False, "There are no recipients: this channel is off or not configured."
     if states["sent"] == len(deliveries):
         return True, "Sent." if len(deliveries) == 1 else f"Sent to {len(deliveries)} addresses."
-    wrong = next(
-        (delivery.error for delivery in deliveries if delivery.error), "The rest is sent in a moment."
+    problem = next(
+        (delivery.error for delivery in deliveries if delivery.error), "The rest will be sent shortly."
     )
     if states["sent"]:
-        return False, f"{states['sent']} of {len(deliveries)} sent. {wrong}"
-    return False, f"Not sent. {wrong}"
+        return False, f"{states['sent']} of {len(deliveries)} sent. {problem}"
+    return False, f"Not sent. {problem}"

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation.tokens import ZONE
 from billing import periods
 from products.models import Project
@@ -30,15 +29,15 @@ class EntryRow:
 
 
 def page(project: Project, kind: str, number: int, entries: list[AuditEntry], more: bool) -> dict[str, Any]:
-    """Page `number` of the entries of a kind ("" for all); `more`: there are older ones."""
+    """Page `number` of the entries of a kind, "" for all kinds. `more`: there are older entries."""
     zone = periods.zone(project.time_zone)
     return {
         "entries": [_row(entry, zone) for entry in entries],
         "kind": kind,
         "kinds": Kind.choices,
-        "csv": _address("export-audit", project, kind=kind),
-        "newer": _address("audit", project, kind=kind, page=number - 1) if number > 1 else "",
-        "older": _address("audit", project, kind=kind, page=number + 1) if more else "",
+        "csv": _url("export-audit", project, kind=kind),
+        "newer": _url("audit", project, kind=kind, page=number - 1) if number > 1 else "",
+        "older": _url("audit", project, kind=kind, page=number + 1) if more else "",
     }
 
 
@@ -56,27 +55,27 @@ def _row(entry: AuditEntry, zone: ZoneInfo) -> EntryRow:
         what=Kind(entry.kind).label,
         alarming=entry.kind in ALARMING,
         who=_who(entry),
-        address=entry.address or formats.NONE,
+        address=entry.address or text.NONE,
         detail=entry.detail,
         times=_times(entry, zone),
     )
 
 
 def _who(entry: AuditEntry) -> str:
-    """An act has an author; a failed sign-in only an account that somebody tried."""
+    """The person who acted; for a failed sign-in, the account that was tried."""
     if entry.who_name:
         return entry.who_name
     if entry.kind in SIGN_INS:
-        return str(entry.about or formats.NONE)
+        return str(entry.about or text.NONE)
     return "on the server"
 
 
 def _times(entry: AuditEntry, zone: ZoneInfo) -> str:
     if entry.times < 2 or entry.last_at is None:
         return ""
-    return f"{formats.count(entry.times)} times, last {formats.instant(entry.last_at, zone)}"
+    return f"{text.count(entry.times)} times, last {text.instant(entry.last_at, zone)}"
 
 
-def _address(name: str, project: Project, **params: Any) -> str:
+def _url(name: str, project: Project, **params: Any) -> str:
     query = urlencode({key: value for key, value in params.items() if value})
     return reverse(name, args=[project.pk]) + (query and f"?{query}")

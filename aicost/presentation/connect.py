@@ -1,4 +1,4 @@
-"""The page that says how to send usage to a product, and whether any has arrived."""
+"""The page that shows how to send usage to a product, and whether any has arrived."""
 
 from datetime import date, datetime
 from typing import Any
@@ -6,11 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import setups
 from aicost.presentation.setups import Machine, Target
-from aicost.presentation.tokens import MadeToken
+from aicost.presentation.tokens import NewToken
 from billing import periods
 from products.forms import ALREADY_ISSUED
 from products.models import ApiToken, Project
@@ -26,24 +25,24 @@ def page(
     made: tuple[ApiToken, str] | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """`site` is the address under which the person reached this server, `made` the token just made."""
+    """`site` is the address at which the person reached this server; `made` is a new token and its text."""
     site = site.rstrip("/")
     target = Target(site, project.pk, made[1] if made else setups.PLACEHOLDER)
     return {
-        "made": made and MadeToken(str(made[0]), made[1]),
+        "made": made and NewToken(str(made[0]), made[1]),
         "manages": manages,
         "newest": newest_token,
         "made_already": ALREADY_ISSUED,
         "placeholder": setups.PLACEHOLDER,
         "setups": setups.setups(target, Machine.current() if manages else Machine(), now=now),
         "address": site + reverse("product", args=[project.pk]),
-        "credits_per_dollar": formats.count(settings.CREDITS_PER_DOLLAR),
+        "credits_per_dollar": text.count(settings.CREDITS_PER_DOLLAR),
         **arrival(project, newest_usage),
     }
 
 
 def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
-    """When usage arrived first, and when the newest deduction happened."""
+    """When the first usage arrived, and the time of the newest deduction."""
     zone = periods.zone(project.time_zone)
     return {
         "first_usage": project.first_usage_at and html.moment(project.first_usage_at, zone),
@@ -52,4 +51,4 @@ def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
 
 
 def token_name(today: date) -> str:
-    return f"Connect, {formats.day(today)}"
+    return f"Connect, {text.day(today)}"

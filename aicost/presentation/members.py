@@ -19,14 +19,17 @@ class PersonRow:
     since: SafeString | str
     own: bool
     other_role: str
-    """The role that the button gives; "" for the owner, whose role can't be changed here."""
+    """The role that the row's button assigns; "" for the owner, whose role can't be changed here."""
 
 
-OTHER = {Membership.Role.VIEWER: Membership.Role.MANAGER, Membership.Role.MANAGER: Membership.Role.VIEWER}
+_OTHER_ROLE = {
+    Membership.Role.VIEWER: Membership.Role.MANAGER,
+    Membership.Role.MANAGER: Membership.Role.VIEWER,
+}
 
 
 def page(project: Project, members: Iterable[Membership], user: Any, may_change: bool) -> dict[str, Any]:
-    """`user` is the one who looks."""
+    """`user` is the person who views the page."""
     zone = periods.zone(project.time_zone)
     owner = PersonRow(project.owner.pk, str(project.owner), "owner", "—", project.owner == user, "")
     rows = [
@@ -36,7 +39,7 @@ def page(project: Project, members: Iterable[Membership], user: Any, may_change:
             role=member.role,
             since=html.moment(member.joined_at, zone),
             own=member.user == user,
-            other_role=OTHER[Membership.Role(member.role)].value,
+            other_role=_OTHER_ROLE[Membership.Role(member.role)].value,
         )
         for member in members
     ]

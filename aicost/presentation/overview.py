@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.presentation.dashboard import budget, kpis, tabs, unpriced
 from aicost.presentation.runs import run_row
 from aicost.queries import MonthSummary, RunCost, UnpricedModel
@@ -15,9 +15,9 @@ RUNS = 6
 def overview(
     project: Project, summary: MonthSummary, models: list[UnpricedModel], newest: list[RunCost]
 ) -> dict[str, Any]:
-    """`newest` are the newest runs, `models` the month's unpriced models."""
+    """`models` are the month's unpriced models, `newest` the newest runs."""
     return {
-        "month_name": formats.month(summary.month),
+        "month_name": text.month(summary.month),
         "kpis": kpis.cards(summary),
         "budget": budget.bar(summary.budget, summary.month),
         "unpriced": unpriced.notice(summary, models),

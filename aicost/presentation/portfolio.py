@@ -1,12 +1,11 @@
-"""The products that a person may see, or those of a budget state, with totals."""
+"""The portfolio: the products that a person may see, filtered and sorted, with totals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.urls import reverse
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis, sorting
 from aicost.presentation.dashboard import budget
 from aicost.queries import Portfolio, ProjectSpend, Spend
@@ -20,7 +19,7 @@ from billing.budgets.limits import BudgetStatus
 class Bar:
     x: int
     y: str
-    """From above, of 20."""
+    """The top of the bar: 0 is the top of the chart, 20 its bottom."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """How a month will end; where there is no forecast, `missing` says why."""
+class ForecastCell:
+    """How the month is expected to end. Without a forecast, `missing` says why."""
 
     month_end: str
     range: str = ""
@@ -56,13 +55,13 @@ class ProductRow:
     tokens: str
     jobs: str
     budget: Limit | None
-    ahead: Ahead
+    forecast: ForecastCell
     trend: list[Bar]
     trend_words: str
 
 
 def portfolio(found: Portfolio, state: PortfolioState) -> dict[str, Any]:
-    """What `_products.html` prints."""
+    """The context of `_products.html`."""
     listed = state.of(found)
     highest = max((row.cost for row in listed.projects), default=0)
     return {
@@ -84,14 +83,14 @@ def _product_row(found: Portfolio, row: ProjectSpend, highest: int) -> ProductRo
         dashboard_url=reverse("ai-cost", args=[row.project.pk]),
         owner=row.project.owner.get_username(),
         cost=html.money(row.cost),
-        share=formats.percent(found.share(row)),
+        share=text.percent(found.share(row)),
         width=axis.width(row.cost, highest),
         tokens=html.tokens(row.tokens),
-        jobs=formats.count(row.jobs),
+        jobs=text.count(row.jobs),
         budget=_limit(row.budget, row.will_pass) if row.budget else None,
-        ahead=_ahead(row),
+        forecast=_forecast(row),
         trend=sparkline(row.trend),
-        trend_words="; ".join(f"{formats.short_month(m.start)} {formats.money(m.cost)}" for m in row.trend),
+        trend_words="; ".join(f"{text.short_month(m.start)} {text.money(m.cost)}" for m in row.trend),
     )
 
 
@@ -100,44 +99,43 @@ def _limit(status: BudgetStatus, passes: bool) -> Limit:
         state=status.state,
         icon=budget.ICONS[status.state],
         title=budget.title(status, passes=passes),
-        percent=formats.cut_percent(status.cut_percent),
-        limit=formats.money(status.limit_nanos),
+        percent=text.cut_percent(status.cut_percent),
+        limit=text.money(status.limit_nanos),
     )
 
 
-def _ahead(row: ProjectSpend) -> Ahead:
-    if isinstance(row.outlook, NotYet):
-        so_far = row.outlook.days_with_spend or "none"
-        return Ahead("", missing=f"It needs {NEEDED} days with spend, {so_far} so far.")
-    ahead = row.outlook
-    plain = Ahead(html.money(ahead.month_end), _range(ahead))
+def _forecast(row: ProjectSpend) -> ForecastCell:
+    forecast = row.outlook
+    if isinstance(forecast, NotYet):
+        so_far = forecast.days_with_spend or "none"
+        return ForecastCell("", missing=f"A forecast needs {NEEDED} days with spend; {so_far} so far.")
+    cell = ForecastCell(html.money(forecast.month_end), _range(forecast))
     if row.budget is None:
-        return plain
-    of_limit = money.cut_percent(ahead.month_end, row.budget.limit_nanos)
-    return Ahead(
-        plain.month_end,
-        plain.range,
-        of_limit=formats.cut_percent(of_limit),
-        passing=_passing(ahead, row),
+        return cell
+    of_limit = money.cut_percent(forecast.month_end, row.budget.limit_nanos)
+    return replace(
+        cell,
+        of_limit=text.cut_percent(of_limit),
+        passing=_passing(forecast, row),
         passes=row.will_pass or row.reached,
     )
 
 
-def _range(ahead: Forecast) -> str:
-    """ "" where its ends read the same."""
-    low, high = formats.money_short(ahead.low), formats.money_short(ahead.high)
+def _range(forecast: Forecast) -> str:
+    """ "" if both ends read the same."""
+    low, high = text.money_short(forecast.low), text.money_short(forecast.high)
     return f"{low} to {high}" if low != high else ""
 
 
-def _passing(ahead: Forecast, row: ProjectSpend) -> str:
-    if ahead.limit_passed_on is None:
-        return "the limit holds"
-    day = formats.short_day(ahead.limit_passed_on)
+def _passing(forecast: Forecast, row: ProjectSpend) -> str:
+    if forecast.limit_passed_on is None:
+        return "within the limit"
+    day = text.short_day(forecast.limit_passed_on)
     return f"reached on {day}" if row.reached else f"passes it on {day}"
 
 
 def sparkline(trend: list[Spend]) -> list[Bar]:
-    """Six small bars, 20 high, 12 apart."""
+    """Six bars, at most 20 high and 12 apart."""
     highest = max(month.cost for month in trend)
     return [
         Bar(index * 12, f"{20 - 20 * month.cost / highest:.3g}" if month.cost > 0 else "20")
@@ -148,17 +146,17 @@ def sparkline(trend: list[Spend]) -> list[Bar]:
 def _totals(found: Portfolio) -> dict[str, Any]:
     limited = [row for row in found.projects if row.budget]
     known, month_end = len(found.forecasts), found.month_end
-    every = known == len(found.projects)
+    complete = known == len(found.projects)
     return {
         "cost": html.money(found.cost),
         "tokens": html.tokens(found.tokens),
-        "jobs": formats.count(found.jobs),
-        "products": formats.plural(len(found.projects), "product"),
+        "jobs": text.count(found.jobs),
+        "products": text.plural(len(found.projects), "product"),
         "limited": f"{len(limited)} of {len(found.projects)}",
-        "share": formats.percent(100.0 if found.cost > 0 else 0.0),
+        "share": text.percent(100.0 if found.cost > 0 else 0.0),
         "attention": _attention(limited),
-        "month_end": formats.NONE if month_end is None else html.money(month_end),
-        "forecast_of": "" if every else f"of {known} of {formats.plural(len(found.projects), 'product')}",
+        "month_end": text.NONE if month_end is None else html.money(month_end),
+        "forecast_of": "" if complete else f"for {known} of {text.plural(len(found.projects), 'product')}",
     }
 
 
@@ -168,5 +166,5 @@ def _attention(limited: list[ProjectSpend]) -> str:
         "over 80\u00a0%": sum(row.budget.state == "yellow" for row in limited if row.budget),
         "will pass it": sum(row.will_pass for row in limited),
     }
-    said = [f"{number} {words}" for words, number in counts.items() if number]
-    return ", ".join(said) or ("all on track" if limited else "no limits set")
+    parts = [f"{number} {label}" for label, number in counts.items() if number]
+    return ", ".join(parts) or ("all on track" if limited else "no limits set")

@@ -1,12 +1,11 @@
-"""Credits coming in, and how long they last."""
+"""Incoming credits, the balance, and how long it lasts."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.conf import settings
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis
 from aicost.queries import Revenue
 
@@ -37,15 +36,15 @@ def revenue(found: Revenue, today: date) -> RevenueView:
     lasts, note = _lasts(found, today)
     return RevenueView(
         balance=html.money(found.balance),
-        balance_credits=formats.credits(found.balance, settings.CREDITS_PER_DOLLAR),
+        balance_credits=text.credits(found.balance, settings.CREDITS_PER_DOLLAR),
         negative=found.balance < 0,
         lasts=lasts,
         lasts_note=note,
         spent=html.money(found.spent_in_30_days),
-        spent_a_day=f"{formats.money(round(found.spent_in_30_days / 30))} a day, last 30 full days",
+        spent_a_day=f"{text.money(round(found.spent_in_30_days / 30))} a day, last 30 full days",
         rows=[
             CreditsRow(
-                month=formats.month(row.month),
+                month=text.month(row.month),
                 purchased=html.money(row.purchased),
                 granted=html.money(row.granted),
                 total=html.money(row.purchased + row.granted),
@@ -57,13 +56,13 @@ def revenue(found: Revenue, today: date) -> RevenueView:
 
 
 def _lasts(found: Revenue, today: date) -> tuple[str, str]:
-    """How long the balance lasts, cut to whole days, and the day on which it ends."""
+    """How long the balance lasts, in whole days, and until what day."""
     days = found.days_left
     if days is None:
-        return formats.NONE, "nothing was spent in the last 30 full days"
+        return text.NONE, "nothing was spent in the last 30 full days"
     if found.balance <= 0:
         return "0 days", "the balance is used up"
     if days >= 3650:
-        return "over 10 years", "at the present rate"
-    end = formats.day(today + timedelta(days=int(days)))
-    return formats.plural(int(days), "day"), f"until about {end}, at the present rate"
+        return "over 10 years", "at the current rate"
+    end = text.day(today + timedelta(days=int(days)))
+    return text.plural(int(days), "day"), f"until about {end}, at the current rate"

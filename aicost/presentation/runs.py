@@ -6,8 +6,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import senders
 from aicost.queries import Deduction, RunCost
 from aicost.queries.runs import DEDUCTIONS_SHOWN, JOBS_SHOWN, JobCost, RunDetail, RunPage
@@ -23,8 +22,7 @@ class RunRow:
     status: str
     trigger: str
     started: str
-    finished: str
-    took: str
+    duration: str
     jobs: str
     job_word: str
     tokens: str
@@ -32,26 +30,24 @@ class RunRow:
 
 
 def run_row(project: Project, run: RunCost) -> RunRow:
-    zone = periods.zone(project.time_zone)
     return RunRow(
         run_id=run.run_id,
         url=run_urls.run_url(project, run.run_id),
         status=run.status,
         trigger=run.trigger,
-        started=html.moment(run.started_at, zone),
-        finished=html.moment(run.finished_at, zone),
-        took=_took(run.started_at, run.finished_at),
-        jobs=formats.count(run.job_count),
+        started=html.moment(run.started_at, periods.zone(project.time_zone)),
+        duration=_duration(run.started_at, run.finished_at),
+        jobs=text.count(run.job_count),
         job_word="job" if run.job_count == 1 else "jobs",
         tokens=html.tokens(run.tokens),
         cost=html.money(run.cost),
     )
 
 
-def _took(start: datetime | None, finish: datetime | None) -> str:
+def _duration(start: datetime | None, finish: datetime | None) -> str:
     if start is None or finish is None or finish < start:
-        return formats.NONE
-    return formats.duration((finish - start).total_seconds())
+        return text.NONE
+    return text.duration((finish - start).total_seconds())
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class JobRow:
     color: str
     status: str
     started: str
-    took: str
+    duration: str
     input: str
     output: str
     lines: str
@@ -75,10 +71,10 @@ def job_row(project: Project, job: JobCost) -> JobRow:
         color=job.color,
         status=job.status,
         started=html.moment(job.started_at, periods.zone(project.time_zone)),
-        took=_took(job.started_at, job.finished_at),
+        duration=_duration(job.started_at, job.finished_at),
         input=html.tokens(job.input_tokens),
         output=html.tokens(job.output_tokens),
-        lines=formats.count(job.transactions),
+        lines=text.count(job.transactions),
         cost=html.money(job.cost),
     )
 
@@ -140,7 +136,7 @@ def one_run(project: Project, detail: RunDetail) -> dict[str, Any]:
 
 
 def _cut_jobs(detail: RunDetail) -> str:
-    """What to say where a run has more jobs than its page shows."""
+    """A note if the run has more jobs than its page shows; otherwise ""."""
     if detail.run.job_count <= len(detail.jobs):
         return ""
-    return f"The {JOBS_SHOWN} costliest of {formats.count(detail.run.job_count)} jobs."
+    return f"The {JOBS_SHOWN} costliest of {text.count(detail.run.job_count)} jobs."

@@ -1,8 +1,8 @@
-"""The links that sort and filter the portfolio, and what is said of the choice."""
+"""The links that sort and filter the portfolio, and the current choice in words."""
 
 from dataclasses import dataclass
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.queries import Portfolio
 from aicost.url_state.dashboard import Link
 from aicost.url_state.portfolio import PortfolioState
@@ -18,9 +18,9 @@ COLUMNS = {
     "tokens": "Tokens",
     "jobs": "Jobs",
 }
-"""As the table's head has them."""
-_WORDS = {**COLUMNS, "name": "Name", "forecast-budget": "Forecast of limit"}
-"""As a list of them has to name them."""
+"""The headings of the table."""
+_SORT_NAMES = {**COLUMNS, "name": "Name", "forecast-budget": "Forecast of limit"}
+"""The names of the same columns outside the table."""
 _FILTERS = {
     "all": ("All", ""),
     "green": ("Under 80\u00a0%", "under 80\u00a0% of their limit"),
@@ -29,7 +29,7 @@ _FILTERS = {
     "passing": ("Will pass the limit", "forecast to pass their limit"),
     "none": ("No limit", "without a limit"),
 }
-"""The link, and what the products behind it are."""
+"""The text of the link, and a description of its products."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Column:
     link: Link
     words: str
     sorted: str
-    """`ascending` or `descending`, where the table is sorted by it; else ""."""
+    """`ascending` or `descending` if the table is sorted by this column; otherwise ""."""
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """Says which part of the portfolio is listed, and links back to all of it."""
+    """How many of the products are shown, and a link that shows all of them."""
 
     text: str
     empty: str
@@ -59,15 +59,13 @@ class Filtered:
 def filters(state: PortfolioState, found: Portfolio) -> list[Filter]:
     counts = count_by_state(found)
     return [
-        Filter(
-            _link(state.only(name), f"state-{name}", text, name == state.state), formats.count(counts[name])
-        )
-        for name, (text, _) in _FILTERS.items()
+        Filter(_link(state.only(name), f"state-{name}", label, name == state.state), text.count(counts[name]))
+        for name, (label, _) in _FILTERS.items()
     ]
 
 
 def columns(state: PortfolioState) -> dict[str, Column]:
-    """By their names, with an underscore for the template's sake."""
+    """By name, with underscores, because templates can't use hyphens."""
     return {order.replace("-", "_"): _column(state, order) for order in COLUMNS}
 
 
@@ -75,29 +73,31 @@ def _column(state: PortfolioState, order: str) -> Column:
     current = order == state.order
     direction = "descending" if state.descending else "ascending"
     link = _link(state.sorted_by(order), f"sort-{order}", COLUMNS[order], current)
-    return Column(link, _WORDS[order], direction if current else "")
+    return Column(link, _SORT_NAMES[order], direction if current else "")
 
 
 def order_words(state: PortfolioState) -> str:
     """`Spend, highest first`."""
     if state.order == "name":
         return f"Name, {'Z to A' if state.descending else 'A to Z'}"
-    return f"{_WORDS[state.order]}, {'highest' if state.descending else 'lowest'} first"
+    return f"{_SORT_NAMES[state.order]}, {'highest' if state.descending else 'lowest'} first"
 
 
 def filtered(state: PortfolioState, listed: Portfolio, found: Portfolio) -> Filtered | None:
-    """None if nothing is filtered out."""
+    """None if every product is shown."""
     if state.state == "all":
         return None
-    number, every = len(listed.projects), formats.plural(len(found.projects), "product")
-    _, chosen = _FILTERS[state.state]
+    number, total = len(listed.projects), text.plural(len(found.projects), "product")
+    _, description = _FILTERS[state.state]
     return Filtered(
-        text=f"Products {chosen}: {number} of {len(found.projects)}. Sums and shares are of these.",
-        empty=f"There are no products {chosen}.",
-        count=f"{number} of {every}",
-        everything=_link(state.only("all"), "show-all", f"Show all {every}", False),
+        text=(
+            f"Products {description}: {number} of {len(found.projects)}. Totals and shares cover only these."
+        ),
+        empty=f"There are no products {description}.",
+        count=f"{number} of {total}",
+        everything=_link(state.only("all"), "show-all", f"Show all {total}", False),
     )
 
 
-def _link(state: PortfolioState, id: str, text: str, current: bool) -> Link:
-    return Link(id, text, state.page_url, state.fragment_url, current)
+def _link(state: PortfolioState, id: str, label: str, current: bool) -> Link:
+    return Link(id, label, state.page_url, state.fragment_url, current)

@@ -1,4 +1,4 @@
-"""A person's API tokens, newest first: those in use, and those that were."""
+"""A person's API tokens, newest first: the active ones, and those that expired or were revoked."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,29 +22,29 @@ class TokenRow:
     name: str
     scope: str
     product: str
-    made: SafeString | str
+    created: SafeString | str
     expires: SafeString | str
     last_used: SafeString | str
     state: State
 
 
 @dataclass(frozen=True)
-class MadeToken:
-    """A token just after it was made, the only time when its text is known."""
+class NewToken:
+    """A token that was just created; its text is never shown again."""
 
     name: str
     text: str
 
 
 def page(tokens: list[ApiToken], now: datetime, made: tuple[ApiToken, str] | None = None) -> dict[str, Any]:
-    """`tokens` as `products.tokens.tokens_of` returns them; `made` is a token just made, and its text."""
+    """`tokens` as `products.tokens.tokens_of` returns them; `made` is a new token and its text."""
     rows = [_row(token, now) for token in tokens]
     return {
         "tokens": {
             "active": [row for row in rows if row.state == "active"],
             "ended": [row for row in rows if row.state != "active"],
         },
-        "made": made and MadeToken(str(made[0]), made[1]),
+        "made": made and NewToken(str(made[0]), made[1]),
         "newest": max((row.id for row in rows), default=0),
         "here": "tokens",
     }
@@ -56,7 +56,7 @@ def _row(token: Any, now: datetime) -> TokenRow:
         name=str(token),
         scope=token.scope,
         product=_product(token),
-        made=_moment(token.created_at),
+        created=_moment(token.created_at),
         expires=_moment(token.expires_at),
         last_used=_moment(token.last_used_at),
         state=_state(token, now),
@@ -66,8 +66,8 @@ def _row(token: Any, now: datetime) -> TokenRow:
 def _product(token: Any) -> str:
     if token.project_id is None:
         return "every product"
-    # Former members learn nothing more about the product, not even its new name.
-    return token.project.name if ApiToken.project.is_cached(token) else "no longer yours to see"
+    # People who lost access learn nothing more about the product, not even a new name.
+    return token.project.name if ApiToken.project.is_cached(token) else "you no longer have access"
 
 
 def _state(token: ApiToken, now: datetime) -> State:

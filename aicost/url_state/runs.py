@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.queries.runs import Cursor
 from products.models import Project
 
@@ -40,7 +40,7 @@ def older_url(project: Project, cursor: Cursor | None) -> str:
     if cursor is None:
         return ""
     at = cursor.started_at
-    started = formats.utc(at) if at else NO_START
+    started = text.utc(at) if at else NO_START
     return f"{runs_url(project)}?{urlencode({'before': started, 'after': cursor.run_id})}"
 
 
@@ -58,19 +58,19 @@ def read_cursor(params: QueryDict) -> Cursor | None:
     return Cursor(started, after)
 
 
-def _instant(text: str) -> datetime | None:
-    """In UTC. None if the text is no time with an offset, or out of range in UTC."""
+def _instant(value: str) -> datetime | None:
+    """In UTC. None if the value is not a time with an offset, or out of range in UTC."""
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(value)
         return time.astimezone(UTC) if time.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
 
-def page_from(text: str | None) -> int:
+def page_from(value: str | None) -> int:
     """The page number, 1 by default. Raises `ValidationError` naming `page` if it is not a number from 1."""
-    if text is None:
+    if value is None:
         return 1
-    if not (text.isascii() and text.isdecimal() and not text.startswith("0") and len(text) <= 6):
+    if not (value.isascii() and value.isdecimal() and not value.startswith("0") and len(value) <= 6):
         raise ValidationError({"page": "must be a number from 1"})
-    return int(text)
+    return int(value)

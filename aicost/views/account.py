@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.http import login_signals, sessions
 from aicost.http.decorators import page
 from aicost.presentation import audit as audit_page
@@ -61,8 +61,8 @@ def security(request: HttpRequest) -> HttpResponse:
 def end_sessions(request: HttpRequest) -> HttpResponse:
     ended = sessions.end_others(request.user, keep=request.session.session_key)
     audit.record(audit.Kind.SESSIONS_ENDED, by=request.user, about=request.user, detail=f"{ended} ended")
-    text = f"{formats.plural(ended, 'other session')} ended." if ended else "There was no other session."
-    messages.success(request, text)
+    message = f"{text.plural(ended, 'other session')} ended." if ended else "There was no other session."
+    messages.success(request, message)
     return redirect("security")
 
 

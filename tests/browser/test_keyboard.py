@@ -1,4 +1,4 @@
-"""With the keyboard alone, and as a screen reader is told it."""
+"""Using the pages with the keyboard alone, and with a screen reader."""
 
 from typing import Any
 
@@ -41,30 +41,30 @@ STOPS = """() => {
   const all = [...document.querySelectorAll("*")];
   const kinds = "a[href], button, input, select, textarea, summary, [tabindex='0']";
   return [...document.querySelectorAll(kinds)]
-    .filter((one) => one.tabIndex >= 0 && one.checkVisibility({ visibilityProperty: true }))
-    .filter((one) => one.type !== "hidden" && (one.type !== "radio" || one.checked))
-    .map((one) => all.indexOf(one));
+    .filter((element) => element.tabIndex >= 0 && element.checkVisibility({ visibilityProperty: true }))
+    .filter(({ type, checked }) => type !== "hidden" && (type !== "radio" || checked))
+    .map((element) => all.indexOf(element));
 }"""
 
 
-OF_A_PRODUCT = ("ai-cost", "budget", "alerts", "connect", "members", "audit", "runs", "product")
+PRODUCT_PAGES = ("ai-cost", "budget", "alerts", "connect", "members", "audit", "runs", "product")
 
 
-@pytest.mark.parametrize("name", [*OF_A_PRODUCT, "portfolio", "tokens", "security"])
-def test_the_tab_key_reaches_everything_in_order_and_what_has_the_focus_is_seen(
+@pytest.mark.parametrize("name", [*PRODUCT_PAGES, "portfolio", "tokens", "security"])
+def test_the_tab_key_reaches_everything_in_order_and_the_focus_is_visible(
     page: Any, busy: Any, name: str
 ) -> None:
-    page.goto(scenes.url(busy, name) if name in OF_A_PRODUCT else reverse(name))
+    page.goto(scenes.url(busy, name) if name in PRODUCT_PAGES else reverse(name))
     expected = page.evaluate(STOPS)
     assert len(expected) > 7
-    walked = []
+    stops = []
     for _ in expected:
         page.keyboard.press("Tab")
-        walked.append(page.evaluate(STOP))
-    assert [stop["id"] for stop in walked] == expected
-    for what in ("marked", "inside", "uncovered"):
-        assert [stop["name"] for stop in walked if not stop[what]] == [], what
-    assert walked[0]["name"] == "Skip to content"
+        stops.append(page.evaluate(STOP))
+    assert [stop["id"] for stop in stops] == expected
+    for flag in ("marked", "inside", "uncovered"):
+        assert [stop["name"] for stop in stops if not stop[flag]] == [], flag
+    assert stops[0]["name"] == "Skip to content"
 
 
 def test_the_first_stop_skips_the_sidebar(dashboard: Any) -> None:
@@ -74,11 +74,11 @@ def test_the_first_stop_skips_the_sidebar(dashboard: Any) -> None:
     expect(dashboard.get_by_role("link", name="February 2026")).to_be_focused()
 
 
-def test_enter_swaps_and_keeps_the_focus_where_it_was(dashboard: Any) -> None:
-    for name, sign in (("Top Pipelines", ".runs"), ("Monthly Trend", ".bars")):
+def test_enter_swaps_the_content_and_keeps_the_focus(dashboard: Any) -> None:
+    for name, content in (("Top Pipelines", ".runs"), ("Monthly Trend", ".bars")):
         dashboard.get_by_role("link", name=name).focus()
         dashboard.keyboard.press("Enter")
-        expect(dashboard.locator(sign)).to_be_visible()
+        expect(dashboard.locator(content)).to_be_visible()
         expect(dashboard.get_by_role("link", name=name)).to_be_focused()
     dashboard.locator("#month-previous").focus()
     dashboard.keyboard.press("Enter")
@@ -90,7 +90,7 @@ def test_enter_swaps_and_keeps_the_focus_where_it_was(dashboard: Any) -> None:
     expect(dashboard.locator("#month-previous")).to_be_focused()
 
 
-def test_the_budget_is_set_without_a_mouse(page: Any, busy: Any) -> None:
+def test_the_limit_can_be_set_without_a_mouse(page: Any, busy: Any) -> None:
     page.goto(scenes.url(busy, "budget"))
     page.get_by_label("Monthly limit").focus()
     page.keyboard.press("ControlOrMeta+a")
@@ -103,8 +103,8 @@ def test_the_budget_is_set_without_a_mouse(page: Any, busy: Any) -> None:
     expect(page.locator(".history")).to_contain_text("By the keyboard")
 
 
-def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> None:
-    told = [(axe.role(node), axe.name(node)) for node in axe.tree(dashboard) if not node.get("ignored")]
+def test_a_screen_reader_finds_the_parts_of_the_dashboard(dashboard: Any) -> None:
+    parts = [(axe.role(node), axe.name(node)) for node in axe.tree(dashboard) if not node.get("ignored")]
     for part in (
         ("heading 1", "AI Cost & Budget"),
         ("navigation", "Product"),
@@ -122,12 +122,12 @@ def test_a_screen_reader_is_told_the_parts_of_the_dashboard(dashboard: Any) -> N
         ("table", "Spend on failed and cancelled jobs, and cost per job, by agent type, March 2026"),
         ("link", "February 2026"),
     ):
-        assert part in told, part
+        assert part in parts, part
 
 
-def test_a_screen_reader_is_told_the_parts_of_the_portfolio(page: Any, busy: Any) -> None:
+def test_a_screen_reader_finds_the_parts_of_the_portfolio(page: Any, busy: Any) -> None:
     page.goto("/")
-    told = [(axe.role(node), axe.name(node)) for node in axe.tree(page) if not node.get("ignored")]
+    parts = [(axe.role(node), axe.name(node)) for node in axe.tree(page) if not node.get("ignored")]
     for part in (
         ("heading 1", "All products"),
         ("navigation", "Main"),
@@ -136,13 +136,13 @@ def test_a_screen_reader_is_told_the_parts_of_the_portfolio(page: Any, busy: Any
         ("table", "Products. Spend, highest first"),
         ("rowheader", "Lighthouse owner"),
     ):
-        assert part in told, [one for one in told if one[0] == part[0]]
+        assert part in parts, [one for one in parts if one[0] == part[0]]
     assert page.locator("[aria-sort]").all_inner_texts() == ["Spend"]
     expect(page.locator("[aria-sort]")).to_have_attribute("aria-sort", "descending")
     expect(page.locator(".filters [aria-current]")).to_have_accessible_name("All 1")
 
 
-def test_a_screen_reader_is_told_which_link_is_the_current_one(dashboard: Any) -> None:
+def test_a_screen_reader_is_told_the_current_link(dashboard: Any) -> None:
     expect(dashboard.locator(".side [aria-current=page]")).to_have_accessible_name("AI Cost & Budget")
     expect(dashboard.locator(".segments [aria-current]")).to_have_accessible_name("30d")
     expect(dashboard.locator(".tabs [aria-current=page]")).to_have_accessible_name("By Agent Type")
@@ -150,7 +150,7 @@ def test_a_screen_reader_is_told_which_link_is_the_current_one(dashboard: Any) -
     expect(dashboard.locator(".segments [aria-current]")).to_have_accessible_name("7d")
 
 
-def test_a_wrong_amount_is_tied_to_its_field(page: Any, busy: Any) -> None:
+def test_an_invalid_limit_has_its_error_as_description(page: Any, busy: Any) -> None:
     page.goto(scenes.url(busy, "budget"))
     page.get_by_label("Monthly limit").fill("0.001")
     page.get_by_role("button", name="Save limit").click()

@@ -1,4 +1,4 @@
-"""The budget bar, and the history of limits."""
+"""The budget bar, and the page with the history of the limit and the policy."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,9 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aicost import queries
-from aicost.formatting import html
-from aicost.formatting import text as formats
-from aicost.presentation.dashboard import forecast, reservations
+from aicost.formatting import html, text
+from aicost.presentation.dashboard import reservations
+from aicost.presentation.dashboard.forecast import Marks, marks, outlook
 from billing import periods
 from billing.budgets.limits import BudgetStatus
 from billing.models import BudgetChange
@@ -24,10 +24,10 @@ class BudgetBar:
     spent: str
     limit: str
     percent: str
-    rest: str
+    remaining: str
     width: str
-    """Percent of the limit that is spent; never above 100."""
-    marks: forecast.Marks
+    """Percent of the limit that is spent, at most 100."""
+    marks: Marks
 
 
 ICONS = {"green": "circle-check", "yellow": "triangle-alert", "red": "octagon-alert"}
@@ -38,27 +38,27 @@ def bar(
     month: date,
     *,
     past: bool = False,
-    ahead: queries.BudgetForecast | None = None,
+    forecast: queries.BudgetForecast | None = None,
 ) -> BudgetBar | None:
-    """None without a limit."""
+    """None if there is no limit."""
     if budget is None:
         return None
     return BudgetBar(
         state=budget.state,
         icon=ICONS[budget.state],
-        title=title(budget, past=past, passes=ahead is not None and ahead.passes_limit),
+        title=title(budget, past=past, passes=forecast is not None and forecast.passes_limit),
         advice=_advice(budget, month, past),
-        spent=formats.money(budget.spent_nanos),
-        limit=formats.money(budget.limit_nanos),
-        percent=formats.cut_percent(budget.cut_percent),
-        rest=_rest(budget),
+        spent=text.money(budget.spent_nanos),
+        limit=text.money(budget.limit_nanos),
+        percent=text.cut_percent(budget.cut_percent),
+        remaining=_remaining(budget),
         width=f"{min(max(budget.percent, 0.0), 100.0):.9g}",
-        marks=forecast.marks(budget, ahead),
+        marks=marks(budget, forecast),
     )
 
 
 def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> str:
-    """`passes`: at the present pace the limit will not hold."""
+    """`passes`: the forecast for the month passes the limit."""
     if budget.state == "yellow":
         return "Over 80\u00a0%"
     if budget.state == "red":
@@ -68,24 +68,24 @@ def title(budget: BudgetStatus, *, past: bool = False, passes: bool = False) -> 
     return "Within the limit so far" if passes else "On track"
 
 
-def _rest(budget: BudgetStatus) -> str:
+def _remaining(budget: BudgetStatus) -> str:
     left = budget.limit_nanos - budget.spent_nanos
     if left > 0:
-        return f"{formats.money(left)} left"
-    return f"{formats.money(-left)} over" if left else "nothing left"
+        return f"{text.money(left)} left"
+    return f"{text.money(-left)} over" if left else "nothing left"
 
 
 def _advice(budget: BudgetStatus, month: date, past: bool) -> str:
     if past:
-        return f"The limit in force at the end of {formats.month(month)}."
-    fresh = formats.short_day(periods.shift(month, 1))
+        return f"This limit was in force at the end of {text.month(month)}."
+    next_month = text.short_day(periods.shift(month, 1))
     if budget.state == "green":
-        return f"The next budget month begins on {fresh}."
+        return f"The next budget month begins on {next_month}."
     if budget.state == "yellow":
-        return f"Review high-cost agents and top pipelines: the budget has to last until {fresh}."
+        return f"Review high-cost agents and top pipelines: the budget has to last until {next_month}."
     return (
         "Pause or slow down the costliest agents, look for outlier runs under Top Pipelines, "
-        f"or raise the limit. The next budget month begins on {fresh}."
+        f"or raise the limit. The next budget month begins on {next_month}."
     )
 
 
@@ -96,36 +96,36 @@ class LimitChange:
     old: str
     new: str
     note: str
-    of: str
-    """What changed."""
+    subject: str
+    """What changed: "Policy", or "" for the limit."""
 
 
 def page(project: Project, found: queries.BudgetPage) -> dict[str, Any]:
-    """This month against its limit, what is reserved, and who changed the limit or the policy when."""
-    summary, ahead = found.summary, found.forecast
+    """This month's budget with what is reserved, and the changes of the limit and the policy."""
+    summary, forecast = found.summary, found.forecast
     zone = periods.zone(project.time_zone)
     return {
-        "month_name": formats.month(summary.month),
-        "budget": bar(summary.budget, summary.month, ahead=ahead),
-        "outlook": forecast.outlook(ahead, summary.budget),
-        "spent": formats.money(summary.cost),
+        "month_name": text.month(summary.month),
+        "budget": bar(summary.budget, summary.month, forecast=forecast),
+        "outlook": outlook(forecast, summary.budget),
+        "spent": text.money(summary.cost),
         "reserved": reservations.reserved(project, found.reserved),
         "history": [_change(change, zone) for change in found.history],
     }
 
 
 def typed_limit(nanos: int | None) -> str:
-    """A limit as one would type it; "" for none."""
-    return "" if nanos is None else formats.exact_dollars(nanos)
+    """A limit as a person would type it; "" for none."""
+    return "" if nanos is None else text.exact_dollars(nanos)
 
 
 def confirmation(change: BudgetChange | None) -> str:
-    """What the person who changed the limit reads; `change` is None if nothing changed."""
+    """The message after a change of the limit. `change` is None if nothing changed."""
     if change is None:
-        return "Nothing changed: that is the limit already."
+        return "Nothing changed: this is already the limit."
     if change.new_limit_nanos is None:
-        return "The limit is cleared."
-    return f"The limit is now {formats.money(change.new_limit_nanos)} a month."
+        return "The limit has been cleared."
+    return f"The limit is now {text.money(change.new_limit_nanos)} a month."
 
 
 def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
@@ -137,9 +137,9 @@ def _change(change: BudgetChange, zone: ZoneInfo) -> LimitChange:
         old=old,
         new=new,
         note=change.note,
-        of="Policy" if change.policy else "",
+        subject="Policy" if change.policy else "",
     )
 
 
 def _limit(nanos: int | None) -> str:
-    return "no limit" if nanos is None else formats.money(nanos)
+    return "no limit" if nanos is None else text.money(nanos)

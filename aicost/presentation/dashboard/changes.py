@@ -1,11 +1,10 @@
-"""What changed: each agent type's cost against the same days before, and why it moved."""
+"""What changed: each agent type's cost compared with the same days of the month before, and why."""
 
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import AgentTypeChange, Changes
 from billing.decomposition import Parts
 
@@ -24,7 +23,7 @@ class ChangeRow:
     price: str
     x: str
     width: str
-    """Of a bar to the left (less) or right (more) of the middle, in percent."""
+    """In percent. The bar extends from the middle to the left (less) or to the right (more)."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,16 @@ class WhatChanged:
     rows: list[ChangeRow]
     total: ChangeRow
     more: str
-    """What the list leaves out."""
+    """How many agent types the list leaves out; "" for none."""
 
 
 def what_changed(found: Changes) -> WhatChanged:
-    widest = max((abs(one.parts.whole) for one in found.agents), default=0)
+    widest = max((abs(agent.parts.whole) for agent in found.agents), default=0)
     return WhatChanged(
-        days=formats.day_span(*found.days),
-        days_before=formats.day_span(*found.days_before),
+        days=text.day_span(*found.days),
+        days_before=text.day_span(*found.days_before),
         words=_words(found),
-        rows=[_row(one, widest) for one in found.agents[:SHOWN]],
+        rows=[_row(agent, widest) for agent in found.agents[:SHOWN]],
         total=ChangeRow(
             label="Total",
             color="",
@@ -60,7 +59,7 @@ def what_changed(found: Changes) -> WhatChanged:
 
 def _more(number: int) -> str:
     return (
-        f"and {formats.plural(number, 'agent type')} more, in the total and the downloads"
+        f"and {text.plural(number, 'more agent type')}, included in the total and the downloads"
         if number > 0
         else ""
     )
@@ -73,25 +72,28 @@ def _words(found: Changes) -> str:
     reasons = [
         (parts.jobs, "more jobs", "fewer jobs"),
         (parts.tokens_per_job, "more tokens per job", "fewer tokens per job"),
-        (parts.price_per_token, "dearer tokens", "cheaper tokens"),
+        (parts.price_per_token, "more expensive tokens", "cheaper tokens"),
     ]
     largest, more, less = max(reasons, key=lambda reason: abs(reason[0]))
     why = more if largest > 0 else less
     direction = "more" if parts.whole > 0 else "less"
-    size = formats.cents(abs(parts.whole))
-    return f"{size} {direction} than in the same days before, most of all by {why} ({_signed_text(largest)})."
+    size = text.cents(abs(parts.whole))
+    return (
+        f"{size} {direction} than in the same days of the month before, "
+        f"mainly because of {why} ({_signed_text(largest)})."
+    )
 
 
-def _row(one: AgentTypeChange, widest: int) -> ChangeRow:
-    size = abs(one.parts.whole) * 50 / widest if widest else 0.0
+def _row(agent: AgentTypeChange, widest: int) -> ChangeRow:
+    size = abs(agent.parts.whole) * 50 / widest if widest else 0.0
     return ChangeRow(
-        label=one.label,
-        color=one.color,
-        before=_cents(one.before.cost),
-        after=_cents(one.after.cost),
-        x=f"{50 - size if one.parts.whole < 0 else 50:.5g}",
+        label=agent.label,
+        color=agent.color,
+        before=_cents(agent.before.cost),
+        after=_cents(agent.after.cost),
+        x=f"{50 - size if agent.parts.whole < 0 else 50:.5g}",
         width=f"{size:.5g}",
-        **_parts(one.parts),
+        **_parts(agent.parts),
     )
 
 
@@ -105,7 +107,7 @@ def _parts(parts: Parts) -> dict[str, SafeString]:
 
 
 def _cents(nanos: int) -> SafeString:
-    return html.money(nanos, formats.cents(nanos))
+    return html.money(nanos, text.cents(nanos))
 
 
 def _signed(nanos: int) -> SafeString:
@@ -113,4 +115,4 @@ def _signed(nanos: int) -> SafeString:
 
 
 def _signed_text(nanos: int) -> str:
-    return f"+{formats.cents(nanos)}" if nanos > 0 else formats.cents(nanos)
+    return f"+{text.cents(nanos)}" if nanos > 0 else text.cents(nanos)

@@ -1,9 +1,9 @@
-"""The dashboard as a whole: one month with its chart and open tab."""
+"""The whole dashboard: a month with its chart and open tab."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from aicost.formatting import text as formats
+from aicost.formatting import text
 from aicost.presentation.dashboard import (
     budget,
     changes,
@@ -26,13 +26,13 @@ class Month:
     previous: Link | None
     next: Link | None
     present: Link | None
-    """The way back, while a past month is shown."""
+    """The way back from a past month."""
     kpis: list[kpis.Kpi]
     budget: budget.BudgetBar | None
     outlook: forecast.Outlook | None
-    """Of the present month, where there was usage or is a limit."""
+    """Only for the present month, if the product has had usage or has a limit."""
     reserved: str
-    """Of the present month's budget; in a past one nothing is reserved."""
+    """Only for the present month: in a past month nothing is reserved."""
     unpriced: unpriced.Notice | None
     waste_csv: str
     waste_json: str
@@ -45,13 +45,13 @@ def month(state: DashboardState, found: Dashboard) -> dict[str, Any]:
     page, summary = found.page, found.page.summary
     return {
         "month": Month(
-            name=formats.month(state.month),
+            name=text.month(state.month),
             previous=_neighbour(state, -1, "month-previous"),
             next=_neighbour(state, +1, "month-next"),
             present=_present(state),
             kpis=kpis.cards(summary, page.baseline),
             budget=budget.bar(
-                summary.budget, state.month, past=state.past_month is not None, ahead=page.forecast
+                summary.budget, state.month, past=state.past_month is not None, forecast=page.forecast
             ),
             outlook=_outlook(state, page),
             reserved=reservations.reserved(state.project, found.reserved),
@@ -76,11 +76,11 @@ def _outlook(state: DashboardState, page: MonthPage) -> forecast.Outlook | None:
 
 
 def _neighbour(state: DashboardState, months: int, id: str) -> Link | None:
-    """The month before or after; None beyond the first and the present one."""
+    """A link to a month before or after; None before the first month and after the present one."""
     target = periods.shift(state.month, months)
     if not periods.EARLIEST_MONTH <= target <= state.present_month:
         return None
-    return link(state.to(past_month=target), "month", id, formats.month(target))
+    return link(state.to(past_month=target), "month", id, text.month(target))
 
 
 def _present(state: DashboardState) -> Link | None:

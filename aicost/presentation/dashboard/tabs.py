@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis
 from aicost.presentation.runs import RunRow, deduction_rows, run_row
 from aicost.queries import AgentTypeSpend, Deduction, MonthSummary, Panel, RunCost, Spend
@@ -13,6 +12,7 @@ from aicost.url_state.dashboard import TABS, DashboardState, Link, link
 from billing import money, periods
 
 LONG = 10_000 * money.NANOS_PER_DOLLAR
+"""Labels above bars abbreviate amounts from here on."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Tabs:
     month: str
     zone: str
     started: bool
-    """Whether the product ever had usage."""
+    """Whether the product has ever had usage."""
     csv: str
     json: str
     ledger: str
@@ -34,8 +34,8 @@ class Tabs:
 def tabs(state: DashboardState, panel: Panel) -> Tabs:
     """`panel` is what `queries.panel` found for the open tab."""
     links = [
-        link(state.to(tab=name), "tabs", f"tab-{name}", text, name == state.tab)
-        for name, text in TABS.items()
+        link(state.to(tab=name), "tabs", f"tab-{name}", label, name == state.tab)
+        for name, label in TABS.items()
     ]
     rows, extra = _PANELS[state.tab](state, panel)
     return Tabs(
@@ -43,7 +43,7 @@ def tabs(state: DashboardState, panel: Panel) -> Tabs:
         links=links,
         template=f"aicost/_{state.tab}.html",
         rows=rows,
-        month=formats.month(state.month),
+        month=text.month(state.month),
         zone=state.project.time_zone,
         started=state.project.first_usage_at is not None,
         csv=state.export_url(state.tab, "csv"),
@@ -54,7 +54,7 @@ def tabs(state: DashboardState, panel: Panel) -> Tabs:
 
 
 Rendered = tuple[list[Any], dict[str, Any]]
-"""The rows of a panel, and what its template needs besides."""
+"""The rows of a panel, and the other values that its template uses."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def _agent_row(summary: MonthSummary, agent: AgentTypeSpend, highest: int) -> Ag
         label=agent.label,
         color=agent.color,
         width=axis.width(agent.cost, highest),
-        runs=formats.count(agent.jobs),
-        success=formats.percent(agent.success_rate * 100) if agent.jobs else formats.NONE,
+        runs=text.count(agent.jobs),
+        success=text.percent(agent.success_rate * 100) if agent.jobs else text.NONE,
         input=html.tokens(agent.input_tokens),
         output=html.tokens(agent.output_tokens),
         cost=html.money(agent.cost),
-        share=formats.percent(summary.share(agent)),
-        unpriced=f"{formats.count(agent.unpriced)} unpriced" if agent.unpriced else "",
+        share=text.percent(summary.share(agent)),
+        unpriced=f"{text.count(agent.unpriced)} unpriced" if agent.unpriced else "",
     )
 
 
@@ -105,7 +105,7 @@ class MonthBar:
     cost: str
     tokens: str
     jobs: str
-    words: str
+    jobs_text: str
     current: bool
 
 
@@ -114,30 +114,30 @@ def _trend(state: DashboardState, months: list[Spend]) -> Rendered:
     if not any(month.cost or month.tokens or month.jobs for month in months):
         return [], {}
     total = sum(month.cost for month in months)
-    note = f"{formats.money(total)} in six months, {formats.money(round(total / 6))} a month on average."
+    note = f"{text.money(total)} in six months, {text.money(round(total / 6))} a month on average."
     return [_month_bar(state, month, highest) for month in months], {"note": note}
 
 
 def _month_bar(state: DashboardState, month: Spend, highest: int) -> MonthBar:
-    name = formats.short_month(month.start)
+    name = text.short_month(month.start)
     target = state.to(past_month=month.start)
     return MonthBar(
         name=name,
-        full_name=formats.month(month.start),
+        full_name=text.month(month.start),
         link=link(target, "month", f"trend-{periods.month_text(month.start)}", name),
         height=axis.percent_class(month.cost, highest),
         value=_above_bar(month.cost),
         cost=html.money(month.cost),
         tokens=html.tokens(month.tokens),
-        jobs=formats.count(month.jobs),
-        words=formats.plural(month.jobs, "job"),
+        jobs=text.count(month.jobs),
+        jobs_text=text.plural(month.jobs, "job"),
         current=month.start == state.month,
     )
 
 
 def _above_bar(nanos: int) -> str:
-    """To the cent while that fits between its neighbours on a phone."""
-    return formats.money_short(nanos) if abs(nanos) >= LONG else formats.money(nanos)
+    """To the cent, as long as that fits between the neighbouring labels on a phone."""
+    return text.money_short(nanos) if abs(nanos) >= LONG else text.money(nanos)
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ def _runs(state: DashboardState, found: list[RunCost]) -> Rendered:
 
 
 def _recent(state: DashboardState, found: list[Deduction]) -> Rendered:
-    until = f" up to the end of {formats.month(state.past_month)}" if state.past_month else ""
-    note = f"The newest {formats.plural(len(found), 'deduction')}{until}."
+    until = f" up to the end of {text.month(state.past_month)}" if state.past_month else ""
+    note = f"The newest {text.plural(len(found), 'deduction')}{until}."
     return list(deduction_rows(state.project, found)), {"note": note}
 
 

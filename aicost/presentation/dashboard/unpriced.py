@@ -1,9 +1,8 @@
-"""The notice about usage without a known price, which is never silently free."""
+"""The notice about usage without a known price, which must not look free."""
 
 from dataclasses import dataclass
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.queries import MonthSummary, UnpricedModel
 
 LISTED = 6
@@ -22,7 +21,7 @@ class Notice:
     text: str
     models: list[ModelRow]
     more: str
-    """What the list leaves out."""
+    """How many models the list leaves out; "" for none."""
 
 
 def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
@@ -33,16 +32,18 @@ def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
     return Notice(
         text=_text(summary.unpriced),
         models=[_row(model) for model in models[:LISTED]],
-        more=f"and {formats.count(more)} more" if more > 0 else "",
+        more=f"and {text.count(more)} more" if more > 0 else "",
     )
 
 
 def _text(number: int) -> str:
     if number == 1:
-        return "1 deduction has no known price. Its cost is in no figure here; its tokens and job are."
+        return (
+            "1 deduction has no known price. The figures here include its tokens and job, but not its cost."
+        )
     return (
-        f"{formats.count(number)} deductions have no known price. "
-        "Their cost is in no figure here; their tokens and jobs are."
+        f"{text.count(number)} deductions have no known price. "
+        "The figures here include their tokens and jobs, but not their cost."
     )
 
 
@@ -50,6 +51,6 @@ def _row(model: UnpricedModel) -> ModelRow:
     return ModelRow(
         name=model.model or "no model given",
         named=bool(model.model),
-        count=formats.count(model.transactions),
+        count=text.count(model.transactions),
         tokens=html.tokens(model.input_tokens + model.output_tokens),
     )

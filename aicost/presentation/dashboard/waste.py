@@ -1,9 +1,8 @@
-"""Where the money is wasted: spend on failed and cancelled jobs, and what a job that succeeded costs."""
+"""Waste: spend on failed and cancelled jobs, and the cost of a successful job."""
 
 from dataclasses import dataclass
 
-from aicost.formatting import html
-from aicost.formatting import text as formats
+from aicost.formatting import html, text
 from aicost.presentation import axis
 from aicost.queries import AgentTypeSpend, MonthSummary
 from billing import money
@@ -26,22 +25,22 @@ class WasteRow:
 class Waste:
     month: str
     before: str
-    """The month that it is compared with."""
+    """The month before, which it is compared with."""
     words: str
     rows: list[WasteRow]
     total: WasteRow
 
 
 def waste(summary: MonthSummary) -> Waste:
-    """`summary` has the month before it."""
+    """`summary` must include the month before."""
     before = summary.before
     assert before
     known = {agent.agent_type: agent for agent in before.agents}
-    agents = sorted(summary.agents, key=lambda one: (-one.wasted, -one.cost, one.label))
+    agents = sorted(summary.agents, key=lambda agent: (-agent.wasted, -agent.cost, agent.label))
     highest = max((agent.wasted for agent in agents), default=0)
     return Waste(
-        month=formats.month(summary.month),
-        before=formats.short_month(before.month),
+        month=text.month(summary.month),
+        before=text.short_month(before.month),
         words=_words(summary, before),
         rows=[_row(agent, known.get(agent.agent_type), highest) for agent in agents],
         total=_total(summary, before),
@@ -50,18 +49,18 @@ def waste(summary: MonthSummary) -> Waste:
 
 def _words(summary: MonthSummary, before: MonthSummary) -> str:
     if not summary.wasted:
-        return "Nothing went into jobs that failed or were cancelled."
+        return "Nothing was spent on failed or cancelled jobs."
     share = _share(summary)
-    moved = share - _share(before)
-    told = f"{formats.cents(summary.wasted)}, {formats.percent(share)} of the spend, came to nothing"
+    difference = share - _share(before)
+    wasted = f"{text.cents(summary.wasted)}, {text.percent(share)} of the spend, was wasted"
     if before.cost <= 0:
-        return f"{told}."
-    return f"{told}; {formats.change(moved, 'pts')} against {formats.short_month(before.month)}."
+        return f"{wasted}."
+    return f"{wasted}; {text.change(difference, 'pts')} compared with {text.short_month(before.month)}."
 
 
-def _share(of: MonthSummary | AgentTypeSpend) -> float:
+def _share(spend: MonthSummary | AgentTypeSpend) -> float:
     """Percent of the cost that was wasted."""
-    return money.percent(of.wasted, of.cost)
+    return money.percent(spend.wasted, spend.cost)
 
 
 def _row(agent: AgentTypeSpend, before: AgentTypeSpend | None, highest: int) -> WasteRow:
@@ -82,22 +81,22 @@ Figures = MonthSummary | AgentTypeSpend
 
 def _figures(now: Figures, before: Figures | None) -> dict[str, str]:
     return {
-        "failed": html.money(now.failed_cost, formats.cents(now.failed_cost)),
-        "cancelled": html.money(now.cancelled_cost, formats.cents(now.cancelled_cost)),
-        "share": formats.percent(_share(now)),
+        "failed": html.money(now.failed_cost, text.cents(now.failed_cost)),
+        "cancelled": html.money(now.cancelled_cost, text.cents(now.cancelled_cost)),
+        "share": text.percent(_share(now)),
         "per_succeeded": _per(now.cost, now.succeeded_jobs),
         "per_run": _per(now.cost, now.jobs),
-        "change": _moved(now, before),
+        "change": _change(now, before),
     }
 
 
 def _per(cost: int, jobs: int) -> str:
-    return html.money(round(cost / jobs)) if jobs else formats.NONE
+    return html.money(round(cost / jobs)) if jobs else text.NONE
 
 
-def _moved(now: Figures, before: Figures | None) -> str:
-    """How the cost of a job that succeeded moved."""
+def _change(now: Figures, before: Figures | None) -> str:
+    """The change in the cost of a successful job."""
     if before is None or not (now.succeeded_jobs and before.succeeded_jobs) or before.cost <= 0:
-        return formats.NONE
-    was, is_now = before.cost / before.succeeded_jobs, now.cost / now.succeeded_jobs
-    return formats.change((is_now - was) * 100 / was)
+        return text.NONE
+    old, new = before.cost / before.succeeded_jobs, now.cost / now.succeeded_jobs
+    return text.change((new - old) * 100 / old)

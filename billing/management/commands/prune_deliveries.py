@@ -9,9 +9,7 @@ from billing.alerts import outbox
 
 
 class Command(BaseCommand):
-    help = (
-        "Delete alert messages that were sent, dropped or given up and are older than AUDIT_RETENTION_DAYS."
-    )
+    help = "Delete sent, failed and dropped alert messages older than AUDIT_RETENTION_DAYS days."
 
     def handle(self, **_: Any) -> str:
         deleted = outbox.prune(timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS))
