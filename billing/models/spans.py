@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from billing.events.usage_event import ID_LENGTH
 from products.db.fields import CodePointCharField
 from products.models import Project
 
@@ -25,6 +26,8 @@ class TraceSpan(models.Model):
     finished_at = models.DateTimeField(null=True)
     failed = models.BooleanField()
     calls_model = models.BooleanField()
+    session_id = CodePointCharField(max_length=ID_LENGTH, blank=True, default="")
+    agent_id = CodePointCharField(max_length=ID_LENGTH, blank=True, default="")
     remembered_on = models.DateField()
 
     class Meta:

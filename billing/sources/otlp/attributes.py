@@ -1,39 +1,39 @@
-"""What a span's attributes say about a model call, under the names of several conventions.
+"""Attributes of spans: the names under which the dialects write what is read, and how values are read.
 
-These are OpenTelemetry's GenAI conventions (older names too, and OpenLIT's additions) and OpenInference's.
-If a span has several names for one thing, the first listed counts.
+If a span has several names for one thing, the first that is listed counts; of counts, the first above 0.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from billing.events.usage_event import MAX_TOKENS, EventError, Tokens
-from products.agent_types import slug_of
+from billing.events.usage_event import MAX_TOKENS, EventError
+from billing.json_decoding import InvalidJSON, decode
 from products.printable import printable
 
 Attributes = Mapping[str, Any]
 
-OPERATION = "gen_ai.operation.name"
-REQUEST_TYPE = "llm.request.type"  # OpenLLMetry, before it named operations
-SPAN_KIND = "openinference.span.kind"
-
-# Agents and workflows (`invoke_agent`, `create_agent`, `invoke_workflow`; OpenInference's AGENT and
-# CHAIN) repeat the sums of the calls below them: only spans that call a model themselves are billed.
-MODEL_CALLS = {
-    OPERATION: {"chat", "generate_content", "text_completion", "embeddings", "call_llm"},
-    SPAN_KIND: {"LLM", "EMBEDDING"},
-    REQUEST_TYPE: {"chat", "completion", "embedding"},
-}
-
-MODEL = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "embedding.model_name")
-INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
-OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+MODEL = (
+    *("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "embedding.model_name"),
+    *("ai.response.model", "langfuse.observation.model.name", "mlflow.llm.model", "ai.model.id"),
+)
+INPUT = (
+    *("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    *("llm.usage.prompt_tokens", "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"),
+)
+OUTPUT = (
+    *("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+    *("llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens"),
+)
 CACHE_READ = (
     "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.cache.read_input_tokens",
     "gen_ai.usage.cache_read_input_tokens",
+    "gen_ai.usage.details.cache_read_tokens",
+    "gen_ai.usage.details.cache_read_input_tokens",
+    "gen_ai.usage.input_cached_tokens",
     "llm.token_count.prompt_details.cache_read",
+    "ai.usage.inputTokenDetails.cacheReadTokens",
+    "ai.usage.cachedInputTokens",
 )
 CACHE_WRITE = (
     "gen_ai.usage.cache_write.input_tokens",
@@ -41,88 +41,92 @@ CACHE_WRITE = (
     "gen_ai.usage.cache.creation_input_tokens",
     "gen_ai.usage.cache_creation_input_tokens",
     "gen_ai.usage.cache_write_input_tokens",
+    "gen_ai.usage.details.cache_write_tokens",
+    "gen_ai.usage.details.cache_creation_input_tokens",
+    "gen_ai.usage.input_cache_creation",
     "llm.token_count.prompt_details.cache_write",
+    "ai.usage.inputTokenDetails.cacheWriteTokens",
 )
-OPENLIT_COST = "gen_ai.usage.cost"
-COST = (OPENLIT_COST, "llm.cost.total")
-COST_PARTS = (
-    ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),
-    ("llm.cost.prompt", "llm.cost.completion"),
+CACHE_WRITE_1H = (
+    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+    "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens",
+    "gen_ai.usage.details.ephemeral_1h_input_tokens",
 )
-AGENT = "gen_ai.agent.name"
-OPENINFERENCE_AGENT = "agent.name"
+CACHES = frozenset({*CACHE_READ, *CACHE_WRITE, *CACHE_WRITE_1H})
+TOTAL = (
+    *("gen_ai.usage.total_tokens", "llm.token_count.total"),
+    *("llm.usage.total_tokens", "ai.usage.totalTokens"),
+)
+REASONING = ("gen_ai.usage.reasoning_tokens", "thoughts_token_count")
+"""Read only where a dialect leaves them out of the output."""
+SESSION = ("session.id", "gen_ai.conversation.id", "langfuse.session.id", "mlflow.trace.session")
+RESPONSE_ID = ("gen_ai.response.id", "ai.response.id")
+LITELLM_CALL_ID = "litellm.call_id"
 
-READ = frozenset(
+ATTRIBUTES = frozenset(
     {
-        *MODEL_CALLS,
-        *(*MODEL, *INPUT, *OUTPUT, *CACHE_READ, *CACHE_WRITE),
-        *(*COST, *COST_PARTS[0], *COST_PARTS[1]),
-        *(AGENT, OPENINFERENCE_AGENT),
+        *(*MODEL, *INPUT, *OUTPUT, *CACHE_READ, *CACHE_WRITE, *CACHE_WRITE_1H, *TOTAL, *REASONING),
+        *(*SESSION, *RESPONSE_ID, LITELLM_CALL_ID),
     }
 )
-"""All names that are read. The others may hold whole conversations and are never stored."""
 
 
-def calls_model(attributes: Attributes) -> bool:
-    """Whether the span is a model call, by the first convention that it uses."""
-    for name, calls in MODEL_CALLS.items():
+def first_name(attributes: Attributes, names: tuple[str, ...]) -> str:
+    """The first of the names that has a value, "" for none."""
+    for name in names:
         value = attributes.get(name)
-        if value is not None:
-            return value in calls
-    return any(name.startswith("llm.token_count.") for name in attributes)
+        if value is not None and value != "":
+            return name
+    return ""
 
 
-def agent_name(attributes: Attributes) -> str:
-    """The agent that the span names, "" for none."""
-    name = AGENT
-    # In other spans `agent.name` may be a monitoring agent.
-    if AGENT not in attributes and SPAN_KIND in attributes:
-        name = OPENINFERENCE_AGENT
-    value = attributes.get(name, "")
-    if not isinstance(value, str) or "\0" in value:
-        raise EventError(name, f"must be text without NUL, not {printable(value)}")
-    return slug_of(value)
+def text(attributes: Attributes, name: str) -> str:
+    """The attribute's text, without the quotes of JSON that MLflow writes; "" for anything else."""
+    value = attributes.get(name)
+    if not isinstance(value, str):
+        return ""
+    return unquoted(value) if value[:1] == '"' else value
+
+
+def unquoted(value: str) -> str:
+    try:
+        plain = decode(value)
+    except InvalidJSON:
+        return value
+    return plain if isinstance(plain, str) else value
+
+
+def first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
+    """The first text that is there. Python's callbacks write the word None for what is not."""
+    for name in names:
+        if name in attributes:
+            value = text(attributes, name)
+            if value not in ("", "None"):
+                return value
+    return ""
 
 
 def model(attributes: Attributes) -> str:
-    name = _first(attributes, MODEL)
-    value = attributes[name] if name else ""
-    if not isinstance(value, str):
-        raise EventError(name, f"must be text, not {printable(value)}")
-    return value
+    name = first_name(attributes, MODEL)
+    if name and not isinstance(attributes[name], str):
+        raise EventError(name, f"must be text, not {printable(attributes[name])}")
+    return text(attributes, name)
 
 
-def tokens(attributes: Attributes) -> Tokens | None:
-    """The span's token counts, or None if it has none. Its input count includes cache reads and writes."""
-    names = [_first(attributes, one) for one in (INPUT, CACHE_READ, CACHE_WRITE, OUTPUT)]
-    if not any(names):
-        return None
-    whole, read, write, output = (_count(attributes, name) for name in names)
-    # Less than its parts: this SDK passes on Anthropic's counts, whose input excludes the caches.
-    uncached = whole - read - write if whole >= read + write else whole
-    return Tokens(input=uncached, cache_read=read, cache_write=write, output=output)
+def count(attributes: Attributes, names: tuple[str, ...]) -> int | None:
+    """The first count above 0; None if there is none at all."""
+    found = None
+    for name in names:
+        value = attributes.get(name)
+        if value is not None and value != "":
+            found = whole_number(name, value)
+            if found:
+                break
+    return found
 
 
-def cost(attributes: Attributes) -> Decimal | None:
-    """The dollars that the span states, or None."""
-    whole = _first(attributes, COST)
-    if whole:
-        dollars = _dollars(attributes, whole)
-        # OpenLIT writes 0 for a model whose price it doesn't know.
-        return dollars if dollars or whole != OPENLIT_COST else None
-    for parts in COST_PARTS:
-        stated = [_dollars(attributes, name) for name in parts if name in attributes]
-        if stated:
-            return sum(stated, Decimal(0))
-    return None
-
-
-def _first(attributes: Attributes, names: tuple[str, ...]) -> str:
-    return next((name for name in names if attributes.get(name) not in (None, "")), "")
-
-
-def _count(attributes: Attributes, name: str) -> int:
-    value = attributes[name] if name else 0
+def whole_number(name: str, value: Any) -> int:
+    """A count of tokens, which some senders write as text or as a float."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
@@ -130,14 +134,3 @@ def _count(attributes: Attributes, name: str) -> int:
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
         raise EventError(name, f"must be a whole number from 0 to 10¹², not {printable(value)}")
     return value
-
-
-def _dollars(attributes: Attributes, name: str) -> Decimal:
-    """A float in its shortest decimal form, which is what the sender meant."""
-    value = attributes[name]
-    if type(value) not in (int, float):
-        raise EventError(name, f"must be a number, not {printable(value)}")
-    dollars = Decimal(repr(value))
-    if not dollars.is_finite() or dollars < 0:
-        raise EventError(name, f"must be a number from 0, not {printable(value)}")
-    return dollars
