@@ -16,6 +16,7 @@ from billing.models import CreditTransaction, MonthlySpend, TraceSpan
 from billing.rollups import verification
 from billing.sources import Context, otlp
 from billing.sources.otlp import bodies
+from billing.sources.otlp.claude_code import LLM_REQUEST
 from billing.sources.otlp.read_attributes import READ
 from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import AgentJob, PipelineRun
@@ -24,6 +25,7 @@ from tests.factories import ProjectFactory, UserFactory
 from tests.otlp import (
     CHAT,
     CHAT_NANOS,
+    SUMS,
     agent,
     as_json,
     chat,
@@ -98,7 +100,6 @@ NEVER_BILLED = [
     {"gen_ai.operation.name": 7},
     {},
 ]
-SUMS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
 
 
 @pytest.mark.parametrize("attributes", BILLED, ids=str)
@@ -491,6 +492,40 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(project, django_asse
         record(project, *spans)
 
 
+def test_the_traces_of_a_session_are_one_run(project):
+    for number, trace in ((1, 1), (2, 2)):
+        record(project, chat(number, {"session.id": "a session"}, parent=9, trace=trace))
+    record(project, agent(9, "planner", seconds=60, error=True, trace=2))
+    run = PipelineRun.objects.get()
+    assert (run.run_id, run.job_count, run.status) == ("a session", 2, "failed")
+    assert run.started_at == NOW - timedelta(seconds=60)
+    assert {job.agent_type.slug for job in AgentJob.objects.all()} == {"other", "planner"}
+    assert not list(verification.differences(project))
+
+
+def test_late_reports_reach_every_run_of_a_trace(project):
+    calls = [chat(n, {"session.id": f"session {n}"}, parent=9) for n in (1, 2)]
+    record(project, *calls, chat(3, parent=8))
+    record(project, span(7, error=True))
+    assert set(PipelineRun.objects.values_list("run_id", "status")) == {
+        *(("session 1", "failed"), ("session 2", "failed"), (trace_id(1), "failed"))
+    }
+    record(project, agent(9, "planner"))
+    assert {(job.run.run_id, job.agent_type.slug) for job in AgentJob.objects.all()} == {
+        *(("session 1", "planner"), ("session 2", "planner"), (trace_id(1), "other"))
+    }
+
+
+def test_the_calls_of_one_agent_of_claude_code_are_one_job_under_any_span(project):
+    session = {"session.id": "a session", "span.type": "llm_request", "agent_id": "a1"}
+    record(project, *(chat(n, session, parent=n + 10, trace=n, name=LLM_REQUEST) for n in (1, 2)))
+    assert AgentJob.objects.values_list("run__run_id", "job_id", "status").get() == (
+        *("a session", "a1", "succeeded"),
+    )
+    record(project, span(12, trace=2, error=True))
+    assert AgentJob.objects.get().status == "failed"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_parts_of_a_trace_that_arrive_at_the_same_moment_find_each_other(project, other_project):
     spans = [*(chat(n, parent=4) for n in (1, 2)), agent(9, "planner"), span(4, parent=9, error=True)]
@@ -521,6 +556,8 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
         attributes["gen_ai.operation.name"] = kind.removeprefix("bare ")
     if draw(st.booleans()):
         attributes["gen_ai.agent.name"] = draw(NAMES)
+    if draw(st.booleans()):
+        attributes["session.id"] = draw(st.sampled_from(["a session", "another"]))
     return span(
         number,
         attributes,
@@ -529,6 +566,7 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
         ended=draw(ENDS),
         seconds=draw(st.sampled_from([0, 1, 90_000])),
         error=draw(st.integers(0, 5)) == 0,
+        name=draw(st.sampled_from(["a span", LLM_REQUEST])),
     )
 
 

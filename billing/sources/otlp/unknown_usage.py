@@ -1,4 +1,4 @@
-"""Spans that look like usage in a dialect that is not known: nothing is dropped without a word."""
+"""Spans that look like usage but can't be read: the sender is warned of them."""
 
 import re
 from functools import lru_cache
@@ -21,7 +21,7 @@ class NotUnderstood(msgspec.Struct, frozen=True):
     """The instrumentation, with its `version`."""
     version: str
     detail: str
-    """The attribute that tells."""
+    """The attribute that shows it."""
 
     @property
     def kind(self) -> str:
@@ -38,8 +38,16 @@ _SUMS = frozenset({"mlflow.trace.tokenUsage"})
 _LIMITS = re.compile(r"request|limit|max|per_second", re.I)
 
 
-@lru_cache(maxsize=4096)
+_LONGEST_KEY = 200
+
+
 def looks_like_usage(key: str) -> bool:
+    """Whether an attribute of this name may hold token counts."""
+    return len(key) <= _LONGEST_KEY and _looks_like_usage(key)
+
+
+@lru_cache(maxsize=4096)
+def _looks_like_usage(key: str) -> bool:
     if key in usage_objects.ATTRIBUTES:
         return True
     return bool(_COUNT.search(key)) and key not in _SUMS and not _LIMITS.search(key)
@@ -54,7 +62,7 @@ def unread_call(wire: trace_pb2.Span, scope: tuple[str, str]) -> NotUnderstood |
 def unknown_span(
     wire: trace_pb2.Span, attributes: Attributes, scope: tuple[str, str]
 ) -> NotUnderstood | None:
-    """A span with token counts of which no attribute says what it is."""
+    """A span with token counts, but no attribute that says what it is."""
     key = _usage_in(wire)
     return NotUnderstood(*_reason(attributes, key, scope)) if key else None
 
