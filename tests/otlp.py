@@ -23,6 +23,7 @@ CHAT = {
 }
 CHAT_NANOS = 3_500_000
 """What `CHAT` costs."""
+SUMS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
 
 
 def trace_id(number: int) -> str:
@@ -50,12 +51,13 @@ def span(
     ended: datetime = NOW,
     seconds: float = 2,
     error: bool = False,
+    name: str = "a span",
 ) -> Span:
     return Span(
         trace_id=trace.to_bytes(16),
         span_id=number.to_bytes(8),
         parent_span_id=parent.to_bytes(8) if parent else b"",
-        name="a span",
+        name=name,
         start_time_unix_nano=nanos(ended - timedelta(seconds=seconds)),
         end_time_unix_nano=nanos(ended),
         attributes=[KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()],
@@ -77,9 +79,14 @@ def agent(number: int, name: str, more: Mapping[str, Any] = {}, **options: Any) 
     return span(number, {**attributes, **more}, **options)
 
 
-def request(*spans: Span) -> ExportTraceServiceRequest:
+def request(*spans: Span, scope: str = "", version: str = "", service: str = "") -> ExportTraceServiceRequest:
     message = ExportTraceServiceRequest()
-    message.resource_spans.add().scope_spans.add().spans.extend(spans)
+    resource = message.resource_spans.add()
+    if service:
+        resource.resource.attributes.add(key="service.name", value=any_value(service))
+    scoped = resource.scope_spans.add()
+    scoped.scope.name, scoped.scope.version = scope, version
+    scoped.spans.extend(spans)
     return message
 
 

@@ -14,13 +14,18 @@ from billing import verification
 from billing.events.usage_event import Rejection, Tokens
 from billing.ledger import traces
 from billing.models import CreditTransaction, MonthlySpend, TraceSpan
-from billing.sources import Context, otlp, span_attributes
+from billing.sources import Context, otlp
+from billing.sources.otlp import bodies
+from billing.sources.otlp.claude_code import LLM_REQUEST
+from billing.sources.otlp.read_attributes import READ
+from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import AgentJob, PipelineRun
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, UserFactory
 from tests.otlp import (
     CHAT,
     CHAT_NANOS,
+    SUMS,
     agent,
     as_json,
     chat,
@@ -38,7 +43,9 @@ CONTEXT = Context(now=NOW, credits_per_dollar=100)
 
 
 def found(*spans: Any) -> list[Any]:
-    return list(otlp.spans(request(*spans), CONTEXT))
+    """What spans become, without the remarks on those that are not understood."""
+    items = otlp.spans(request(*spans), CONTEXT)
+    return [item for item in items if not isinstance(item, NotUnderstood)]
 
 
 def only(wire: Any) -> Any:
@@ -93,7 +100,6 @@ NEVER_BILLED = [
     {"gen_ai.operation.name": 7},
     {},
 ]
-SUMS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
 
 
 @pytest.mark.parametrize("attributes", BILLED, ids=str)
@@ -155,7 +161,7 @@ def test_every_convention_describes_the_same_call(name):
     event = only(span(1, VOCABULARIES[name])).event
     assert event.model == "the-model"
     assert event.tokens == Tokens(input=10, cache_read=60, cache_write=30, output=5)
-    assert set(VOCABULARIES[name]) <= span_attributes.READ
+    assert set(VOCABULARIES[name]) <= READ
 
 
 def test_the_model_that_answered_wins_over_the_requested_one():
@@ -246,7 +252,7 @@ def test_json_says_the_same_as_protobuf():
     message = request(
         chat(1, {"gen_ai.usage.cost": 0.25}, parent=3, error=True), agent(3, "🤖"), span(2**63, parent=3)
     )
-    read = otlp.from_json(json.dumps(as_json(message)).encode())
+    read = bodies.from_json(json.dumps(as_json(message)).encode())
     assert list(otlp.spans(read, CONTEXT)) == list(otlp.spans(message, CONTEXT))
 
 
@@ -260,14 +266,14 @@ def test_json_ids_are_hex_of_any_case_and_numbers_text_or_not():
     for attribute in wire["attributes"]:
         if "intValue" in attribute["value"]:
             attribute["value"]["intValue"] = int(attribute["value"]["intValue"])
-    [read] = otlp.spans(otlp.from_json(json.dumps(value).encode()), CONTEXT)
+    [read] = otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT)
     assert read == only(chat(0xABCDEF, parent=3))
 
 
 def test_an_id_that_is_not_hex_loses_only_its_span():
     value = as_json(request(chat(1), chat(2)))
     value["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = "zz" * 16
-    first, second = otlp.spans(otlp.from_json(json.dumps(value).encode()), CONTEXT)
+    first, second = otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT)
     assert (type(first), first.field, second.event.event_id) == (Rejection, "trace_id", event_id(2))
 
 
@@ -293,8 +299,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: str(body[:80]))
 def test_json_that_is_not_a_request_is_malformed(body):
-    with pytest.raises(otlp.Malformed):
-        otlp.from_json(body)
+    with pytest.raises(bodies.Malformed):
+        bodies.from_json(body)
 
 
 @given(st.data())
@@ -313,8 +319,8 @@ def test_no_json_breaks_the_reader(data):
         at[data.draw(st.sampled_from([*at, "new"]))] = data.draw(anything)
     elif at:
         at[0] = data.draw(anything)
-    with contextlib.suppress(otlp.Malformed):
-        list(otlp.spans(otlp.from_json(json.dumps(value).encode()), CONTEXT))
+    with contextlib.suppress(bodies.Malformed):
+        list(otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT))
 
 
 anything = st.recursive(
@@ -327,8 +333,8 @@ anything = st.recursive(
 @given(st.binary(max_size=200))
 @hypothesis_settings(QUICK, max_examples=120)
 def test_no_bytes_break_the_reader(body):
-    for reader in (otlp.from_protobuf, otlp.from_json):
-        with contextlib.suppress(otlp.Malformed):
+    for reader in (bodies.from_protobuf, bodies.from_json):
+        with contextlib.suppress(bodies.Malformed):
             list(otlp.spans(reader(body), CONTEXT))
 
 
@@ -486,6 +492,40 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(project, django_asse
         record(project, *spans)
 
 
+def test_the_traces_of_a_session_are_one_run(project):
+    for number, trace in ((1, 1), (2, 2)):
+        record(project, chat(number, {"session.id": "a session"}, parent=9, trace=trace))
+    record(project, agent(9, "planner", seconds=60, error=True, trace=2))
+    run = PipelineRun.objects.get()
+    assert (run.run_id, run.job_count, run.status) == ("a session", 2, "failed")
+    assert run.started_at == NOW - timedelta(seconds=60)
+    assert {job.agent_type.slug for job in AgentJob.objects.all()} == {"other", "planner"}
+    assert not list(verification.differences(project))
+
+
+def test_late_reports_reach_every_run_of_a_trace(project):
+    calls = [chat(n, {"session.id": f"session {n}"}, parent=9) for n in (1, 2)]
+    record(project, *calls, chat(3, parent=8))
+    record(project, span(7, error=True))
+    assert set(PipelineRun.objects.values_list("run_id", "status")) == {
+        *(("session 1", "failed"), ("session 2", "failed"), (trace_id(1), "failed"))
+    }
+    record(project, agent(9, "planner"))
+    assert {(job.run.run_id, job.agent_type.slug) for job in AgentJob.objects.all()} == {
+        *(("session 1", "planner"), ("session 2", "planner"), (trace_id(1), "other"))
+    }
+
+
+def test_the_calls_of_one_agent_of_claude_code_are_one_job_under_any_span(project):
+    session = {"session.id": "a session", "span.type": "llm_request", "agent_id": "a1"}
+    record(project, *(chat(n, session, parent=n + 10, trace=n, name=LLM_REQUEST) for n in (1, 2)))
+    assert AgentJob.objects.values_list("run__run_id", "job_id", "status").get() == (
+        *("a session", "a1", "succeeded"),
+    )
+    record(project, span(12, trace=2, error=True))
+    assert AgentJob.objects.get().status == "failed"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_parts_of_a_trace_that_arrive_at_the_same_moment_find_each_other(project, other_project):
     spans = [*(chat(n, parent=4) for n in (1, 2)), agent(9, "planner"), span(4, parent=9, error=True)]
@@ -516,6 +556,8 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
         attributes["gen_ai.operation.name"] = kind.removeprefix("bare ")
     if draw(st.booleans()):
         attributes["gen_ai.agent.name"] = draw(NAMES)
+    if draw(st.booleans()):
+        attributes["session.id"] = draw(st.sampled_from(["a session", "another"]))
     return span(
         number,
         attributes,
@@ -524,6 +566,7 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
         ended=draw(ENDS),
         seconds=draw(st.sampled_from([0, 1, 90_000])),
         error=draw(st.integers(0, 5)) == 0,
+        name=draw(st.sampled_from(["a span", LLM_REQUEST])),
     )
 
 

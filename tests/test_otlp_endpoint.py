@@ -32,6 +32,7 @@ from tests.otlp import (
     CHAT_NANOS,
     JSON,
     PROTOBUF,
+    SUMS,
     agent,
     any_value,
     chat,
@@ -142,6 +143,31 @@ def test_only_a_few_of_many_invalid_spans_are_named(post):
     partial = answer(response).partial_success
     assert partial.rejected_spans == 20
     assert partial.error_message.endswith("; 15 more")
+
+
+@BOTH
+def test_usage_that_is_not_understood_is_a_warning(post, kind):
+    unknown = [span(n, {**SUMS, "gen_ai.operation.name": "rerank"}) for n in (2, 3)]
+    body = encoded(request(*unknown, chat(1), span(4, SUMS), scope="x", version="1.2"), kind)
+    partial = answer(post(body, kind=kind)).partial_success
+    assert partial.rejected_spans == 0
+    assert partial.error_message == (
+        "not recorded: 2 × x 1.2: unknown gen_ai.operation.name rerank; not recorded: 1 × x 1.2: no model"
+    )
+    assert recorded_ids() == {event_id(1)}
+
+
+def test_the_warning_follows_the_rejections(post):
+    partial = answer(post(chat(1, {"gen_ai.usage.cost": -1.0}), span(2, SUMS))).partial_success
+    assert partial.rejected_spans == 1
+    assert partial.error_message.startswith(f"{event_id(1)}: gen_ai.usage.cost must be")
+    assert partial.error_message.endswith("; not recorded: 1 × (no scope): no model")
+
+
+def test_only_a_few_of_many_kinds_are_named(post):
+    unknown = [span(n, {**SUMS, "gen_ai.operation.name": f"operation {n}"}) for n in range(1, 21)]
+    message = answer(post(*unknown)).partial_success.error_message
+    assert message.endswith("; not recorded: 15 of other kinds")
 
 
 def status_of(response: Any, kind: str) -> tuple[int, str]:

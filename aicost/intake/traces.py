@@ -6,6 +6,7 @@ reported in `partial_success`, in the encoding of the request.
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from django.http import HttpRequest, HttpResponse
@@ -24,12 +25,14 @@ from aicost.intake.metrics import count
 from billing.ledger import traces as billing_traces
 from billing.ledger.recording import Outcome
 from billing.sources import otlp
+from billing.sources.otlp import bodies
+from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import Project
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-READERS = {PROTOBUF: otlp.from_protobuf, JSON: otlp.from_json}
+READERS = {PROTOBUF: bodies.from_protobuf, JSON: bodies.from_json}
 NAMED_SPANS = 5
-"""How many rejected spans the response names."""
+"""How many rejected spans the response names, and how many kinds of spans that are not understood."""
 
 
 def with_otlp_errors(endpoint: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -56,7 +59,8 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
     media_type = str(request.content_type)
     if media_type not in READERS:
         raise RequestRefused(415, f"Send {PROTOBUF} or {JSON}.")
-    spans = list(otlp.spans(_read(media_type, read_body(request)), parsing_context()))
+    items = list(otlp.spans(_read(media_type, read_body(request)), parsing_context()))
+    spans = [item for item in items if not isinstance(item, NotUnderstood)]
     calls = sum(not isinstance(span, otlp.Found) or span.event is not None for span in spans)
     if calls > MAX_EVENTS:
         raise RequestRefused(
@@ -64,22 +68,26 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
         )
     outcomes = billing_traces.record(project, spans)
     count("traces", (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
-    return _response(media_type, outcomes)
+    not_understood = [item for item in items if isinstance(item, NotUnderstood)]
+    return _response(media_type, outcomes, not_understood)
 
 
 def _read(media_type: str, body: bytes) -> ExportTraceServiceRequest:
     try:
         return READERS[media_type](body)
-    except otlp.Malformed as malformed:
+    except bodies.Malformed as malformed:
         raise RequestRefused(400, str(malformed)) from None
 
 
-def _response(media_type: str, outcomes: Sequence[Outcome]) -> HttpResponse:
+def _response(
+    media_type: str, outcomes: Sequence[Outcome], not_understood: Sequence[NotUnderstood]
+) -> HttpResponse:
     message = ExportTraceServiceResponse()
     rejected = [outcome for outcome in outcomes if outcome.status not in ("recorded", "duplicate")]
-    if rejected:
+    if rejected or not_understood:
+        # With no rejected spans, the message is a warning.
         message.partial_success.rejected_spans = len(rejected)
-        message.partial_success.error_message = _reasons(rejected)
+        message.partial_success.error_message = "; ".join([*_reasons(rejected), *_kinds(not_understood)])
     response = HttpResponse(_encoded(message, media_type), content_type=media_type)
     response["Cache-Control"] = "no-store"
     return response
@@ -91,13 +99,21 @@ def _encoded(message: Message, media_type: str) -> bytes:
     return MessageToJson(message, indent=None).encode()
 
 
-def _reasons(rejected: Sequence[Outcome]) -> str:
+def _reasons(rejected: Sequence[Outcome]) -> list[str]:
     named = [
         f"{outcome.event_id}: {outcome.field and outcome.field + ' '}{outcome.reason}"
         for outcome in rejected[:NAMED_SPANS]
     ]
     more = [f"{len(rejected) - NAMED_SPANS:,} more"] if len(rejected) > NAMED_SPANS else []
-    return "; ".join([*named, *more])
+    return [*named, *more]
+
+
+def _kinds(not_understood: Sequence[NotUnderstood]) -> list[str]:
+    """The kinds of spans that look like usage but are not recorded, the most frequent first."""
+    kinds = Counter(item.kind for item in not_understood).most_common()
+    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[:NAMED_SPANS]]
+    rest = sum(number for _, number in kinds[NAMED_SPANS:])
+    return [*named, *([f"not recorded: {rest:,} of other kinds"] if rest else [])]
 
 
 _CODES = {

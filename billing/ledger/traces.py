@@ -22,6 +22,7 @@ from billing.ledger import recording, sqlite_lock
 from billing.ledger.batch_calls import Nested
 from billing.ledger.recording import Outcome
 from billing.models import TraceSpan
+from billing.sources.json_lines import MAIN
 from billing.sources.otlp import Found, Span
 from products.models import Project
 from products.statuses import FAILED, SUCCEEDED
@@ -51,6 +52,7 @@ class JobReport(msgspec.Struct, frozen=True):
 
 
 NOTHING_REPORTED = JobReport()
+RunAndJob = tuple[str, str]
 
 
 class Trace:
@@ -72,25 +74,25 @@ class Trace:
         return RunReport(FAILED if failed else "", *_extent(spans))
 
     @cached_property
-    def calls(self) -> dict[str, list[Span]]:
+    def calls(self) -> dict[RunAndJob, list[Span]]:
         """The model calls of each job."""
         calls = defaultdict(list)
         for span in self.spans.values():
             if span.calls_model:
-                calls[span.job_id].append(span)
+                calls[span.run_id, span.job_id].append(span)
         return dict(calls)
 
     @cached_property
-    def job_reports(self) -> dict[str, JobReport]:
-        return {job_id: self._job_report(calls) for job_id, calls in self.calls.items()}
+    def job_reports(self) -> dict[RunAndJob, JobReport]:
+        return {job: self._job_report(calls) for job, calls in self.calls.items()}
 
     def _job_report(self, calls: list[Span]) -> JobReport:
-        """From the job's model calls and the span directly above them, which is the job's own span."""
-        parent = self.spans.get(calls[0].parent_id)
-        spans = [*calls, parent] if parent else calls
+        """From the job's model calls and the spans directly above them, in most jobs one: the job's own."""
+        parents = {call.parent_id for call in calls}
+        spans = [*calls, *(self.spans[parent] for parent in parents if parent in self.spans)]
         return JobReport(
             reduce(better_name, map(self.agent_of, calls), ""),
-            FAILED if any(span.failed for span in spans) else SUCCEEDED,
+            _job_status(calls, spans),
             *_extent(spans),
         )
 
@@ -127,20 +129,30 @@ class Trace:
 
     def with_reports(self, event: UsageEvent) -> UsageEvent:
         """The event with everything that the spans report on its run and job."""
-        job = self.job_reports.get(event.job_id, NOTHING_REPORTED)
+        job = self.job_reports.get((event.run_id, event.job_id), NOTHING_REPORTED)
         return replace(event, **asdict(self.run_report), **asdict(job))
 
     def job_events_since(self, before: "Trace") -> Iterator[UsageEvent]:
         """`job` events for the reports that changed since `before`, on jobs that it had already."""
-        changed = [job_id for job_id, job in before.job_reports.items() if job != self.job_reports[job_id]]
-        if not changed and self.run_report != before.run_report:
-            changed = list(before.job_reports)[:1]  # any job's event can report on the run
-        for job_id in changed:
-            call = before.calls[job_id][0]
+        changed = [job for job, report in before.job_reports.items() if report != self.job_reports[job]]
+        if self.run_report != before.run_report:
+            # Any job's event can report on its run.
+            reported = {run_id for run_id, _ in changed}
+            of_each_run = {run_id: (run_id, job_id) for run_id, job_id in before.calls}
+            changed += [job for run_id, job in of_each_run.items() if run_id not in reported]
+        for run_id, job_id in changed:
+            call = before.calls[run_id, job_id][0]
             # The job has this instant already, so the event changes nothing but what it reports.
             at = call.finished_at or call.started_at
             assert at
-            yield self.with_reports(UsageEvent(kind=JOB, occurred_at=at, run_id=call.trace_id, job_id=job_id))
+            yield self.with_reports(UsageEvent(kind=JOB, occurred_at=at, run_id=run_id, job_id=job_id))
+
+
+def _job_status(calls: list[Span], spans: list[Span]) -> str:
+    """Spans say nothing of a session's main job: its user goes on after a call has failed."""
+    if calls[0].agent_id == MAIN:
+        return ""
+    return FAILED if any(span.failed for span in spans) else SUCCEEDED
 
 
 def _totals(span: Span) -> tuple[int | None, int | None]:

@@ -131,4 +131,14 @@ class Migration(migrations.Migration):
             name='output_tokens',
             field=models.BigIntegerField(null=True),
         ),
+        migrations.AddField(
+            model_name='tracespan',
+            name='agent_id',
+            field=products.db.fields.CodePointCharField(blank=True, default='', max_length=200),
+        ),
+        migrations.AddField(
+            model_name='tracespan',
+            name='session_id',
+            field=products.db.fields.CodePointCharField(blank=True, default='', max_length=200),
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from billing.events.usage_event import ID_LENGTH
 from products.db.fields import CodePointCharField
 from products.models import Project
 
@@ -27,6 +28,8 @@ class TraceSpan(models.Model):
     calls_model = models.BooleanField()
     input_tokens = models.BigIntegerField(null=True)
     output_tokens = models.BigIntegerField(null=True)
+    session_id = CodePointCharField(max_length=ID_LENGTH, blank=True, default="")
+    agent_id = CodePointCharField(max_length=ID_LENGTH, blank=True, default="")
     remembered_on = models.DateField()
 
     class Meta:
