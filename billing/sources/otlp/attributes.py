@@ -13,8 +13,8 @@ from products.printable import printable
 Attributes = Mapping[str, Any]
 
 MODEL = (
-    *("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "embedding.model_name"),
-    *("ai.response.model", "langfuse.observation.model.name", "mlflow.llm.model", "ai.model.id"),
+    *("gen_ai.response.model", "ai.response.model", "gen_ai.request.model", "ai.model.id"),
+    *("llm.model_name", "embedding.model_name", "langfuse.observation.model.name", "mlflow.llm.model"),
 )
 INPUT = (
     *("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),

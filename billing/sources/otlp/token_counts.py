@@ -7,7 +7,10 @@ from billing.sources.otlp.attributes import Attributes, count
 from billing.sources.otlp.counts import Counts
 
 OPENLIT = "openlit."
-OPENLIT_ANTHROPIC = "openlit.instrumentation.anthropic"
+CACHES_BESIDE_INPUT = frozenset(
+    {"openlit.instrumentation.anthropic", "openinference.instrumentation.bedrock"}
+)
+"""Instrumentations that pass on the input of APIs which leave the caches out of it."""
 QWEN_CODE = "qwen-code."
 
 
@@ -16,9 +19,10 @@ def tokens(name: str, scope: str, attributes: Attributes) -> Tokens | None:
     counts = _counts(attributes)
     if counts is None:
         return None
+    if scope in CACHES_BESIDE_INPUT:
+        counts.excludes_caches = True
     if scope.startswith(OPENLIT):
         counts.total = None  # OpenLIT's own sum of the two counts beside it: it proves nothing
-        counts.excludes_caches = scope == OPENLIT_ANTHROPIC
     leaves_thinking_out = scope.startswith(OPENLIT) or name.startswith(QWEN_CODE)
     if leaves_thinking_out or (counts.total or 0) > counts.input + counts.output:
         _add_thinking(counts, attributes, leaves_thinking_out)
