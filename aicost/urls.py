@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from aicost.intake.litellm import litellm_callback
+from aicost.intake.logs import logs
 from aicost.intake.traces import traces
 from aicost.intake.usage import usage
 from aicost.rpc.jsonrpc import jsonrpc
@@ -70,6 +71,7 @@ urlpatterns = [
     path("api/v1/usage", usage, name="usage"),
     # The path that OpenTelemetry exporters append to a server's address.
     path("v1/traces", traces, name="traces"),
+    path("v1/logs", logs, name="logs"),
     path("api/v1/litellm", litellm_callback, name="litellm"),
     path("api/", api_docs.api, name="api"),
     path("account/tokens", account.own_tokens, name="tokens"),

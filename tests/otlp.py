@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -11,9 +12,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from billing.sources.otlp import bodies
 from tests.conftest import NOW
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+
+from_protobuf = partial(bodies.from_protobuf, kind=ExportTraceServiceRequest)
+from_json = partial(bodies.from_json, kind=ExportTraceServiceRequest)
 
 CHAT = {
     "gen_ai.operation.name": "chat",

@@ -369,7 +369,7 @@ class TestRealSessions:
 
     def test_each_response_has_the_billed_tokens_of_its_request(self, spent):
         calls = billed()
-        responses = [event for event in spent if event.call_ids]
+        responses = [event for event in spent if not event.part]
         assert len(responses) == 28
         for event in responses:
             call = calls[event.call_ids[0]]
@@ -379,7 +379,7 @@ class TestRealSessions:
             assert (event.run_id, event.job_id) == (call["session"], call["agentId"] or "main")
 
     def test_parts_of_a_response_are_deductions_of_their_own(self, spent):
-        parts = [event for event in spent if not event.call_ids]
+        parts = [event for event in spent if event.part]
         found = {e.event_id: (e.model, e.tokens.input, e.tokens.output, e.job_id) for e in parts}
         assert found == {
             "msg_fake00017:req_fake00017+advisor1": ("claude-opus-4-6", 823, 1612, "main"),

@@ -185,7 +185,8 @@ def test_advice_and_compaction_are_deductions_of_their_own():
         "m1:r1+advisor2": ("claude-opus-4-6", 50, "one", "main"),
         "m1:r1+compaction1": (OPUS, 44, "one", "main"),
     }
-    assert events["m1:r1+advisor1"].call_ids == ()
+    advice = events["m1:r1+advisor1"]
+    assert (advice.call_ids, advice.part) == (events["m1:r1"].call_ids, "advisor1")
     assert not skipped(log)
 
 

@@ -30,6 +30,8 @@ from tests.otlp import (
     as_json,
     chat,
     event_id,
+    from_json,
+    from_protobuf,
     request,
     span,
     span_id,
@@ -252,7 +254,7 @@ def test_json_says_the_same_as_protobuf():
     message = request(
         chat(1, {"gen_ai.usage.cost": 0.25}, parent=3, error=True), agent(3, "🤖"), span(2**63, parent=3)
     )
-    read = bodies.from_json(json.dumps(as_json(message)).encode())
+    read = from_json(json.dumps(as_json(message)).encode())
     assert list(otlp.spans(read, CONTEXT)) == list(otlp.spans(message, CONTEXT))
 
 
@@ -266,14 +268,14 @@ def test_json_ids_are_hex_of_any_case_and_numbers_text_or_not():
     for attribute in wire["attributes"]:
         if "intValue" in attribute["value"]:
             attribute["value"]["intValue"] = int(attribute["value"]["intValue"])
-    [read] = otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT)
+    [read] = otlp.spans(from_json(json.dumps(value).encode()), CONTEXT)
     assert read == only(chat(0xABCDEF, parent=3))
 
 
 def test_an_id_that_is_not_hex_loses_only_its_span():
     value = as_json(request(chat(1), chat(2)))
     value["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = "zz" * 16
-    first, second = otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT)
+    first, second = otlp.spans(from_json(json.dumps(value).encode()), CONTEXT)
     assert (type(first), first.field, second.event.event_id) == (Rejection, "trace_id", event_id(2))
 
 
@@ -300,7 +302,7 @@ MALFORMED = [
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: str(body[:80]))
 def test_json_that_is_not_a_request_is_malformed(body):
     with pytest.raises(bodies.Malformed):
-        bodies.from_json(body)
+        from_json(body)
 
 
 @given(st.data())
@@ -320,7 +322,7 @@ def test_no_json_breaks_the_reader(data):
     elif at:
         at[0] = data.draw(anything)
     with contextlib.suppress(bodies.Malformed):
-        list(otlp.spans(bodies.from_json(json.dumps(value).encode()), CONTEXT))
+        list(otlp.spans(from_json(json.dumps(value).encode()), CONTEXT))
 
 
 anything = st.recursive(
@@ -333,7 +335,7 @@ anything = st.recursive(
 @given(st.binary(max_size=200))
 @hypothesis_settings(QUICK, max_examples=120)
 def test_no_bytes_break_the_reader(body):
-    for reader in (bodies.from_protobuf, bodies.from_json):
+    for reader in (from_protobuf, from_json):
         with contextlib.suppress(bodies.Malformed):
             list(otlp.spans(reader(body), CONTEXT))
 

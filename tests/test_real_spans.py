@@ -17,8 +17,8 @@ from billing.ledger.traces import record
 from billing.models import CreditTransaction
 from billing.money import dollars
 from billing.sources import otlp
-from billing.sources.otlp import bodies
 from billing.sources.otlp.unknown_usage import NotUnderstood
+from tests.otlp import from_json
 from tests.span_calls import Call, calls, events, read
 from tests.test_real_data import DATA, same_cost
 
@@ -34,7 +34,7 @@ def items_in(path: Path) -> Iterator[Any]:
     text = path.read_text()
     documents = [text] if path.suffix == ".json" else text.splitlines()
     for document in documents:
-        yield from read(bodies.from_json(document.encode()), datetime(2026, 11, 30, tzinfo=UTC))
+        yield from read(from_json(document.encode()), datetime(2026, 11, 30, tzinfo=UTC))
 
 
 SONNET, MINI, GPT_5 = "claude-sonnet-4-5-20250929", "gpt-4o-mini-2024-07-18", "gpt-5-mini-2025-08-07"

@@ -8,10 +8,9 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
 
 from billing.sources import otlp
-from billing.sources.otlp import bodies
 from billing.sources.otlp.read_attributes import READ
 from billing.sources.otlp.unknown_usage import NotUnderstood, looks_like_usage
-from tests.otlp import SUMS, any_value, as_json, chat, event_id, request, span, trace_id
+from tests.otlp import SUMS, any_value, as_json, chat, event_id, from_json, request, span, trace_id
 from tests.span_calls import Call, calls, only, read
 
 
@@ -274,7 +273,7 @@ def test_a_call_is_read_in_every_dialect(sample):
     message = request(wire, scope=sample.scope)
     assert calls(read(message)) == [sample.call]
     assert set(sample.attributes) <= READ
-    in_json = bodies.from_json(json.dumps(as_json(message)).encode())
+    in_json = from_json(json.dumps(as_json(message)).encode())
     assert read(in_json) == read(message)
 
 

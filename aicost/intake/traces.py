@@ -1,65 +1,31 @@
-"""`POST /v1/traces`: OpenTelemetry traces in OTLP over HTTP, as protobuf or JSON.
+"""`POST /v1/traces`: OpenTelemetry traces in OTLP over HTTP, as protobuf or JSON."""
 
-As OTLP specifies, a refused request is answered with a `google.rpc.Status`, and rejected spans are
-reported in `partial_success`, in the encoding of the request.
-"""
-
-import functools
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
-from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import Message
-from google.rpc.code_pb2 import Code
-from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
-from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
+from aicost.intake import otlp_http
+from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count
 from billing.ledger import traces as billing_traces
 from billing.ledger.recording import Outcome
 from billing.sources import otlp
-from billing.sources.otlp import bodies
 from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import Project
 
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
-READERS = {PROTOBUF: bodies.from_protobuf, JSON: bodies.from_json}
-NAMED_SPANS = 5
-"""How many rejected spans the response names, and how many kinds of spans that are not understood."""
 
-
-def with_otlp_errors(endpoint: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Turn the endpoint's JSON errors into `google.rpc.Status` messages."""
-
-    @functools.wraps(endpoint)
-    def wrapped(request: HttpRequest) -> HttpResponse:
-        response = endpoint(request)
-        if response.status_code != 200:
-            code = _CODES.get(response.status_code, Code.UNKNOWN)
-            status = Status(code=code, message=json.loads(response.content)["error"])
-            media_type = PROTOBUF if request.content_type == PROTOBUF else JSON
-            response.content = _encoded(status, media_type)
-            response["Content-Type"] = media_type
-        return response
-
-    return wrapped
-
-
-@with_otlp_errors
+@otlp_http.with_otlp_errors
 @usage_endpoint
 def traces(request: HttpRequest, project: Project) -> HttpResponse:
     """The status is 200 even if spans were rejected: after an error, exporters send all of them again."""
-    media_type = str(request.content_type)
-    if media_type not in READERS:
-        raise RequestRefused(415, f"Send {PROTOBUF} or {JSON}.")
-    items = list(otlp.spans(_read(media_type, read_body(request)), parsing_context()))
+    message = otlp_http.read_request(request, ExportTraceServiceRequest)
+    items = list(otlp.spans(message, parsing_context()))
     spans = [item for item in items if not isinstance(item, NotUnderstood)]
     calls = sum(not isinstance(span, otlp.Found) or span.event is not None for span in spans)
     if calls > MAX_EVENTS:
@@ -69,61 +35,25 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
     outcomes = billing_traces.record(project, spans)
     count("traces", (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
     not_understood = [item for item in items if isinstance(item, NotUnderstood)]
-    return _response(media_type, outcomes, not_understood)
-
-
-def _read(media_type: str, body: bytes) -> ExportTraceServiceRequest:
-    try:
-        return READERS[media_type](body)
-    except bodies.Malformed as malformed:
-        raise RequestRefused(400, str(malformed)) from None
+    return otlp_http.answer(request, _response(outcomes, not_understood))
 
 
 def _response(
-    media_type: str, outcomes: Sequence[Outcome], not_understood: Sequence[NotUnderstood]
-) -> HttpResponse:
-    message = ExportTraceServiceResponse()
-    rejected = [outcome for outcome in outcomes if outcome.status not in ("recorded", "duplicate")]
+    outcomes: Sequence[Outcome], not_understood: Sequence[NotUnderstood]
+) -> ExportTraceServiceResponse:
+    response = ExportTraceServiceResponse()
+    rejected = otlp_http.rejected(outcomes)
     if rejected or not_understood:
         # With no rejected spans, the message is a warning.
-        message.partial_success.rejected_spans = len(rejected)
-        message.partial_success.error_message = "; ".join([*_reasons(rejected), *_kinds(not_understood)])
-    response = HttpResponse(_encoded(message, media_type), content_type=media_type)
-    response["Cache-Control"] = "no-store"
+        response.partial_success.rejected_spans = len(rejected)
+        reasons = [*otlp_http.reasons(rejected), *_kinds(not_understood)]
+        response.partial_success.error_message = "; ".join(reasons)
     return response
-
-
-def _encoded(message: Message, media_type: str) -> bytes:
-    if media_type == PROTOBUF:
-        return message.SerializeToString()
-    return MessageToJson(message, indent=None).encode()
-
-
-def _reasons(rejected: Sequence[Outcome]) -> list[str]:
-    named = [
-        f"{outcome.event_id}: {outcome.field and outcome.field + ' '}{outcome.reason}"
-        for outcome in rejected[:NAMED_SPANS]
-    ]
-    more = [f"{len(rejected) - NAMED_SPANS:,} more"] if len(rejected) > NAMED_SPANS else []
-    return [*named, *more]
 
 
 def _kinds(not_understood: Sequence[NotUnderstood]) -> list[str]:
     """The kinds of spans that look like usage but are not recorded, the most frequent first."""
     kinds = Counter(item.kind for item in not_understood).most_common()
-    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[:NAMED_SPANS]]
-    rest = sum(number for _, number in kinds[NAMED_SPANS:])
+    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[: otlp_http.NAMED]]
+    rest = sum(number for _, number in kinds[otlp_http.NAMED :])
     return [*named, *([f"not recorded: {rest:,} of other kinds"] if rest else [])]
-
-
-_CODES = {
-    **dict.fromkeys((400, 411, 413, 415, 422), Code.INVALID_ARGUMENT),
-    401: Code.UNAUTHENTICATED,
-    403: Code.PERMISSION_DENIED,
-    404: Code.NOT_FOUND,
-    405: Code.UNIMPLEMENTED,
-    429: Code.RESOURCE_EXHAUSTED,
-    500: Code.INTERNAL,
-    503: Code.UNAVAILABLE,
-}
-"""HTTP status → code of the `Status`."""

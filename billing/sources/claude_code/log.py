@@ -160,7 +160,7 @@ class _Log:
         }
         event = read_row(row, context)
         if isinstance(event, UsageEvent):
-            event = msgspec.structs.replace(event, call_ids=call.call_ids, sender=NAME)
+            event = msgspec.structs.replace(event, call_ids=call.call_ids, sender=NAME, part=call.part)
         yield Item(origin, event)
         if found.warning:
             yield Item(origin, Note(text=found.warning))

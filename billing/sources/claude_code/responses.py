@@ -61,6 +61,7 @@ class Call(msgspec.Struct):
     call_ids: tuple[str, ...]
     first: Spot
     largest: Figures
+    part: str = ""
 
 
 class Responses:
@@ -150,14 +151,14 @@ def event_ids(responses: list[list[Report]]) -> list[str]:
 
 def _calls(response: list[Report], event_id: str, *, is_unique: bool) -> Iterator[Call]:
     first, largest = _summary(response)
-    yield Call(_short(event_id), _call_ids(response, is_unique=is_unique), first, largest)
+    call_ids = _call_ids(response, is_unique=is_unique)
+    yield Call(_short(event_id), call_ids, first, largest)
     parts: dict[str, Figures] = {}
     for report in response:
         for name, found in report.parts.items():
             parts[name] = max(parts.get(name, found), found)
     for name, found in sorted(parts.items()):
-        # Without call ids: what shares one is taken for another report of the same call.
-        yield Call(_short(f"{event_id}+{name}"), (), first, found)
+        yield Call(_short(f"{event_id}+{name}"), call_ids, first, found, part=name)
 
 
 def _call_ids(response: list[Report], *, is_unique: bool) -> tuple[str, ...]:

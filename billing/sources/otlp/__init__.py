@@ -161,8 +161,8 @@ def _span(
         span_id=_id("span_id", wire.span_id, 8),
         parent_id=_id("parent_span_id", wire.parent_span_id, 8) if any(wire.parent_span_id) else "",
         agent_name=agent_name(wire.name, attributes, origin.service),
-        started_at=_plausible(_at(wire.start_time_unix_nano), latest),
-        finished_at=_plausible(_at(wire.end_time_unix_nano), latest),
+        started_at=_plausible(at(wire.start_time_unix_nano), latest),
+        finished_at=_plausible(at(wire.end_time_unix_nano), latest),
         failed=wire.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
         calls_model=calls_model,
         session_id=session_id,
@@ -184,7 +184,7 @@ def _id(field: str, raw: bytes, length: int) -> str:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _at(nanos: int) -> datetime | None:
+def at(nanos: int) -> datetime | None:
     """Cut to microseconds; None for 0, which means unknown."""
     return _EPOCH + timedelta(microseconds=nanos // 1000) if nanos else None
 
@@ -201,7 +201,7 @@ def _event(
     dollars = cost(attributes, counts)
     fields: dict[str, Any] = {
         "kind": JOB,
-        "occurredAt": span.finished_at or _at(wire.end_time_unix_nano or wire.start_time_unix_nano),
+        "occurredAt": span.finished_at or at(wire.end_time_unix_nano or wire.start_time_unix_nano),
         "runId": span.run_id,
         "jobId": span.job_id,
     }

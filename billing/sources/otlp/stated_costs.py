@@ -31,11 +31,11 @@ def cost(attributes: Attributes, tokens: Tokens | None) -> Decimal | None:
 
 
 def _stated(attributes: Attributes) -> Decimal | None:
-    wholes = [_dollars(name, attributes[name]) for name in COST if attributes.get(name) not in (None, "")]
+    wholes = [dollars_of(name, attributes[name]) for name in COST if attributes.get(name) not in (None, "")]
     if wholes:
         return next((dollars for dollars in wholes if dollars), wholes[0])
     for parts in COST_PARTS:
-        stated = [_dollars(name, attributes[name]) for name in parts if name in attributes]
+        stated = [dollars_of(name, attributes[name]) for name in parts if name in attributes]
         if stated:
             return sum(stated, Decimal(0))
     return _langfuse(attributes.get(LANGFUSE))
@@ -52,10 +52,10 @@ def _langfuse(details: Any) -> Decimal | None:
     if not isinstance(value, dict) or not value:
         return None
     parts = {"total": value["total"]} if "total" in value else value
-    return sum((_dollars(f"{LANGFUSE}.{name}", part) for name, part in parts.items()), Decimal(0))
+    return sum((dollars_of(f"{LANGFUSE}.{name}", part) for name, part in parts.items()), Decimal(0))
 
 
-def _dollars(name: str, value: Any) -> Decimal:
+def dollars_of(name: str, value: Any) -> Decimal:
     """A float in its shortest decimal form, which is what the sender meant."""
     if type(value) not in (int, float, Decimal):
         raise EventError(printable(name), f"must be a number, not {printable(value)}")

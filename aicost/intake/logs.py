@@ -1,0 +1,34 @@
+"""`POST /v1/logs`: OpenTelemetry log records in OTLP over HTTP. Those of model calls are recorded."""
+
+from django.http import HttpRequest, HttpResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+
+from aicost.intake import otlp_http
+from aicost.intake.body import MAX_EVENTS, RequestRefused
+from aicost.intake.endpoint import parsing_context, usage_endpoint
+from aicost.intake.metrics import count
+from billing import ledger
+from billing.sources.otlp import log_records
+from products.models import Project
+
+
+@otlp_http.with_otlp_errors
+@usage_endpoint
+def logs(request: HttpRequest, project: Project) -> HttpResponse:
+    """The status is 200 even if records were rejected: after an error, exporters send all of them again."""
+    message = otlp_http.read_request(request, ExportLogsServiceRequest)
+    events = list(log_records.events(message, parsing_context()))
+    if len(events) > MAX_EVENTS:
+        raise RequestRefused(
+            413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {len(events):,}."
+        )
+    outcomes = ledger.record(project, events)
+    count("logs", outcomes)
+    response = ExportLogsServiceResponse()
+    if rejected := otlp_http.rejected(outcomes):
+        response.partial_success.rejected_log_records = len(rejected)
+        response.partial_success.error_message = "; ".join(otlp_http.reasons(rejected))
+    return otlp_http.answer(request, response)
