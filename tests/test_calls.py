@@ -1,6 +1,7 @@
 """A model call that several senders report is booked once, as its reports say together."""
 
 from datetime import timedelta
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -12,11 +13,13 @@ from msgspec import structs
 from aicost import queries
 from aicost.queries import runs
 from billing import ledger, verification
+from billing.budgets import limits
 from billing.events.usage_event import Tokens
-from billing.ledger import corrections, running_totals
+from billing.ledger import corrections, reservations, running_totals
 from billing.ledger.batch_calls import Nested
 from billing.ledger.identity import Place, Report, agree, family
-from billing.models import CallReport, CreditTransaction
+from billing.models import BudgetAlert, CallReport, CreditTransaction
+from billing.rollups import rebuilding
 from products.models import AgentJob, Project
 from tests.conftest import NOW
 from tests.damage import guards_lifted, sql
@@ -453,3 +456,36 @@ def test_reports_are_stored_once(project):
     for _ in range(3):
         send(project, reported("a", "id", "id2"), reported("b", "id"))
     assert CallReport.objects.count() == 2
+
+
+# What else reads the ledger
+
+
+def test_rebuilt_rollups_are_those_that_adjustments_left(project):
+    send(project, reported("a", "id", runId="r1"), reported("b", "other", model="no-such-model"))
+    send(project, reported("c", "id", runId="r2", jobId="j", agentType="testing", costDollars="2"))
+    before = stored(project)
+    rebuilding.rebuild(project)
+    assert stored(project) == before
+
+
+def test_an_adjustment_that_passes_the_limit_alerts(project):
+    limits.set_limit(project, Decimal(1), by=project.owner)
+    send(project, reported("a", "id"))
+    assert not BudgetAlert.objects.exists()
+    send(project, reported("b", "id", costDollars="2"))
+    assert BudgetAlert.objects.filter(project=project, threshold=100).count() == 1
+
+
+def test_a_call_that_is_booked_elsewhere_is_no_waste_of_its_first_job(project):
+    send(project, reported("a", "id", runId="r1", jobStatus="failed"))
+    assert sum(agent.wasted for agent in queries.month_summary(project).agents) == 600_000
+    send(project, reported("b", "id", runId="r2", agentType="testing", jobStatus="succeeded"))
+    assert sum(agent.wasted for agent in queries.month_summary(project).agents) == 0
+
+
+def test_a_report_that_changes_nothing_still_ends_its_reservation(project):
+    reservations.hold(project, "res-1", 10**9, by=project.owner)
+    send(project, reported("a", "id", costDollars="1"))
+    assert send(project, reported("b", "id", reservationId="res-1")) == ["duplicate"]
+    assert reservations.held(project).count == 0
