@@ -13,6 +13,7 @@ from msgspec import structs
 from aicost import queries
 from aicost.queries import runs
 from billing import ledger, verification
+from billing.alerts import crossings
 from billing.budgets import limits
 from billing.events.usage_event import Tokens
 from billing.ledger import corrections, reservations, running_totals
@@ -472,8 +473,10 @@ def test_rebuilt_rollups_are_those_that_adjustments_left(project):
 def test_an_adjustment_that_passes_the_limit_alerts(project):
     limits.set_limit(project, Decimal(1), by=project.owner)
     send(project, reported("a", "id"))
+    crossings.evaluate(project)
     assert not BudgetAlert.objects.exists()
     send(project, reported("b", "id", costDollars="2"))
+    crossings.evaluate(project)
     assert BudgetAlert.objects.filter(project=project, threshold=100).count() == 1
 
 
