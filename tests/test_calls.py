@@ -17,8 +17,8 @@ from billing.alerts import crossings
 from billing.budgets import limits
 from billing.events.usage_event import Tokens
 from billing.ledger import corrections, reservations, running_totals
-from billing.ledger.batch_calls import Nested
-from billing.ledger.identity import Place, Report, agree, family
+from billing.ledger.calls.batch import Nested
+from billing.ledger.calls.identity import Place, Report, agree, family
 from billing.models import BudgetAlert, CallReport, CreditTransaction
 from billing.rollups import rebuilding
 from products.models import AgentJob, Project

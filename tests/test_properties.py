@@ -20,8 +20,8 @@ from billing import ledger, verification
 from billing.events.parsing import read
 from billing.events.usage_event import Tokens, UsageEvent
 from billing.ledger import corrections
-from billing.ledger.adjustments import sent_id
-from billing.ledger.batch_calls import Nested
+from billing.ledger.calls.adjustments import sent_id
+from billing.ledger.calls.batch import Nested
 from billing.prices import price_list
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content

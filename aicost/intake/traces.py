@@ -14,7 +14,7 @@ from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count
 from billing.ledger import traces as billing_traces
-from billing.ledger.recording import Outcome
+from billing.ledger.outcomes import Outcome
 from billing.sources import otlp
 from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import Project

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Case, Subquery, When
 
 from billing import periods
-from billing.ledger.adjustments import sent_id
+from billing.ledger.calls.adjustments import sent_id
 from billing.models import CallReport, CostSource, CreditTransaction, LedgerQuerySet, corrections
 from products.models import AgentJob, Project
 

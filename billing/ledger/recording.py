@@ -4,8 +4,7 @@ Every event that it reports as recorded is in the ledger and in the rollups; aft
 the batch is. Recording an event again changes nothing, even if several senders do so at the same time.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
@@ -20,30 +19,17 @@ from billing import periods, signals
 from billing.db import bulk
 from billing.events.run_state import JobState
 from billing.events.usage_event import DEDUCTION, JOB, REVERSAL, Rejection, UsageEvent
-from billing.ledger import adjustments, batch_calls, call_reports, costs, lookup, reservations, sqlite_lock
-from billing.ledger.adjustments import Adjustments, NewLine
-from billing.ledger.batch_calls import Nested
+from billing.ledger import costs, lookup, reservations, sqlite_lock
+from billing.ledger.calls import adjustments, batch, store
+from billing.ledger.calls.adjustments import Adjustments, NewLine
+from billing.ledger.calls.batch import Nested
+from billing.ledger.calls.identity import Calls
 from billing.ledger.costs import Cost
-from billing.ledger.identity import Calls
+from billing.ledger.outcomes import Outcome, compare, withheld
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
 from billing.models import CreditTransaction
 from billing.rollups import updates
 from products.models import Project
-
-OutcomeStatus = Literal["recorded", "duplicate", "conflict", "rejected", "withheld"]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The result for one event. `withheld`: valid, but another event made its atomic batch fail."""
-
-    status: OutcomeStatus
-    event_id: str = ""
-    field: str = ""
-    reason: str = ""
-    unpriced_model: str | None = None
-    """The model without a known price, if the event was recorded as unpriced."""
-    recorded_as_other: str | None = None
-    """The reported agent type, if it was recorded as `other` because the project has too many."""
 
 
 def record(
@@ -114,9 +100,9 @@ class _Batch:
         self.costs = costs
 
     def record(self, atomic: bool) -> list[Outcome]:
-        outcomes = self.compare_with_ledger()
+        outcomes = compare(self.project, self.events)
         if atomic and any(outcome.status in ("rejected", "conflict") for outcome in outcomes):
-            return [_withheld(outcome) for outcome in outcomes]
+            return [withheld(outcome) for outcome in outcomes]
         accepted = [
             (position, event)
             for position, (event, outcome) in enumerate(zip(self.events, outcomes, strict=True))
@@ -128,24 +114,6 @@ class _Batch:
         changed = self.write(outcomes, accepted)
         if changed or ended:
             self.project.renew_version()
-        return outcomes
-
-    def compare_with_ledger(self) -> list[Outcome]:
-        """Outcomes by what the ledger holds. A job event is a duplicate here until `apply` finds a change."""
-        known = _recorded_content(self.project, self.events)
-        first: dict[str, UsageEvent] = {}
-        outcomes = []
-        for event in self.events:
-            if isinstance(event, Rejection):
-                outcomes.append(
-                    Outcome(
-                        status="rejected", event_id=event.event_id, field=event.field, reason=event.reason
-                    )
-                )
-            elif event.kind == JOB:
-                outcomes.append(Outcome(status="duplicate", event_id=event.event_id))
-            else:
-                outcomes.append(_compared(event, known.get(event.event_id), first))
         return outcomes
 
     def write(self, outcomes: list[Outcome], accepted: list[tuple[int, UsageEvent]]) -> bool:
@@ -174,7 +142,7 @@ class _Batch:
         changed = runs.write() + jobs.write() + len(new) + len(adjusted.lines)
         self.write_ledger(new, job_of, changes)
         self.write_adjustments(adjusted, jobs, changes)
-        call_reports.write(self.project, calls, jobs)
+        store.write(self.project, calls, jobs)
         updates.add(self.project, agent_types, changes)
         signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()
@@ -196,8 +164,8 @@ class _Batch:
                 others.append(position)
         if not named and not self.nested and not jobs.newly_named():
             return Calls(), others
-        reports = [batch_calls.Named(event, *self.costs[position]) for position, event in named]
-        calls, changed = batch_calls.collect(self.project, reports, self.nested, runs, jobs)
+        reports = [batch.Named(event, *self.costs[position]) for position, event in named]
+        calls, changed = batch.collect(self.project, reports, self.nested, runs, jobs)
         for (position, event), has_changed in zip(named, changed, strict=True):
             outcomes[position] = Outcome(
                 status="recorded" if has_changed else "duplicate", event_id=event.event_id
@@ -330,56 +298,3 @@ COLUMNS = (
     ),
     *("occurred_at", "billed_on", "recorded_at"),
 )
-
-
-def _withheld(outcome: Outcome) -> Outcome:
-    if outcome.status in ("rejected", "conflict"):
-        return outcome
-    return Outcome(status="withheld", event_id=outcome.event_id)
-
-
-def _compared(event: UsageEvent, known: tuple[object, ...] | None, first: dict[str, UsageEvent]) -> Outcome:
-    """Compare an event with what its id already means: `known` in the ledger, or `first` in this batch."""
-    if known is None:
-        if event.event_id not in first:
-            first[event.event_id] = event
-            return Outcome(status="recorded", event_id=event.event_id)
-        known = first[event.event_id].content
-    content = event.content
-    if known == content:
-        return Outcome(status="duplicate", event_id=event.event_id)
-    return Outcome(
-        status="conflict",
-        event_id=event.event_id,
-        reason=f"this id is already recorded with a different {_difference(known, content)}",
-    )
-
-
-_CONTENT_NAMES = (
-    *("kind", "occurredAt", "runId", "jobId", "model"),
-    *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens", "cost"),
-)
-
-
-def _difference(known: tuple[object, ...], sent: tuple[object, ...]) -> str:
-    names = [name for name, a, b in zip(_CONTENT_NAMES, known, sent, strict=True) if a != b]
-    return ", ".join(names)
-
-
-def _recorded_content(
-    project: Project, events: Sequence[UsageEvent | Rejection]
-) -> dict[str, tuple[object, ...]]:
-    """The content that the ledger holds under the events' ids.
-
-    That of a call's report is what was sent; its transaction may be on another report's job.
-    """
-    ids = {event.event_id for event in events if isinstance(event, UsageEvent) and event.kind != JOB}
-    known = {line.event_id: line for line in lookup.lines(project, ids)}
-    if project.has_call_ids:
-        known |= {line.event_id: line for line in call_reports.as_lines(project, ids)}
-    return {event_id: line.content for event_id, line in known.items()}
-
-
-def count(outcomes: Iterable[Outcome]) -> Counter[str]:
-    """The number of events by status."""
-    return Counter(outcome.status for outcome in outcomes)

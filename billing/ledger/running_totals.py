@@ -13,9 +13,10 @@ import msgspec
 from django.db import transaction
 
 from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent
-from billing.ledger import call_reports, recording, reused_ids
+from billing.ledger import recording, reused_ids
+from billing.ledger.calls import store
 from billing.ledger.lookup import Line, combine, growth_of, lines
-from billing.ledger.recording import Outcome
+from billing.ledger.outcomes import Outcome
 from products.models import Project
 
 
@@ -99,7 +100,7 @@ def _recorded(project: Project, events: Sequence[UsageEvent | Rejection]) -> dic
         return {}
     found = {line.event_id: line for line in lines(project, sorted(wanted)) if line.kind == DEDUCTION}
     if project.has_call_ids:
-        found |= {line.event_id: line for line in call_reports.as_lines(project, wanted)}
+        found |= {line.event_id: line for line in store.as_lines(project, wanted)}
     recorded = {event_id: Recorded(line, line.tokens, line.tokens.total) for event_id, line in found.items()}
     grown = [event_id for event_id, known in recorded.items() if known.total < wanted[event_id].tokens.total]
     for growth in growth_of(project, grown):

@@ -19,8 +19,8 @@ from billing.db import bulk
 from billing.events.run_state import better_name, earlier, later
 from billing.events.usage_event import DEDUCTION, JOB, Rejection, UsageEvent
 from billing.ledger import recording, sqlite_lock
-from billing.ledger.batch_calls import Nested
-from billing.ledger.recording import Outcome
+from billing.ledger.calls.batch import Nested
+from billing.ledger.outcomes import Outcome
 from billing.models import TraceSpan
 from billing.sources.json_lines import MAIN
 from billing.sources.otlp import Found, Span

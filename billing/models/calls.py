@@ -9,10 +9,10 @@ from products.models import AgentJob, Project
 
 
 class CallReport(models.Model):
-    """What one deduction reports of a call. Only `billing.ledger.call_reports` writes it.
+    """What one deduction reports of a call. Only `billing.ledger.calls.store` writes it.
 
-    A call may have many reports; a transaction books the one that stands. `billing.ledger.identity` says
-    which one that is. The project is locked while rows are written, and jobs are never deleted, so the
+    A call may have many reports; a transaction books the one that stands. `billing.ledger.calls.identity`
+    says which one that is. The project is locked while rows are written, and jobs are never deleted, so the
     database need not check the foreign keys of each row.
     """
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby, islice
 
-from billing.ledger import call_reports
-from billing.ledger.identity import WINDOW, Call, Report, agree
+from billing.ledger.calls import store
+from billing.ledger.calls.identity import WINDOW, Call, Report, agree
 from billing.models import CallId, CallReport, CreditTransaction
 from products.models import Project
 
@@ -14,7 +14,7 @@ _CHUNK = 2_000
 
 def differences(project: Project) -> Iterator[str]:
     """A line of text for each wrong call of a project."""
-    reports = call_reports.stream(project, _CHUNK)
+    reports = store.stream(project, _CHUNK)
     for _, members in groupby(reports, key=lambda report: report.call_pk):
         yield from _wrong_call(Call(members))
     yield from _wrong_lines(project)
@@ -75,9 +75,7 @@ def _missed(project: Project) -> Iterator[str]:
 
 
 def _disagreements(project: Project, report: int, near: list[int]) -> Iterator[str]:
-    found: dict[int | None, Report] = {
-        found.pk: found for found in call_reports.by_pk(project, [report, *near])
-    }
+    found: dict[int | None, Report] = {found.pk: found for found in store.by_pk(project, [report, *near])}
     for pk in near:
         a, b = found[report], found[pk]
         if a.call_pk != b.call_pk and agree(a, b):

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from billing.events.usage_event import UsageEvent
-from billing.ledger import call_reports
-from billing.ledger.identity import Calls, Report, report_of
+from billing.ledger.calls import store
+from billing.ledger.calls.identity import Calls, Report, report_of
 from billing.ledger.unit_of_work import Jobs, Runs
 from products.models import Project
 
@@ -54,8 +54,8 @@ def collect(
     events = [one.event for one in named]
     event_ids = {event_id for event in events for event_id in (event.event_id, *event.earlier_ids)}
     event_ids |= {event_id for pair in nested for event_id in pair}
-    calls = call_reports.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
-    lines = call_reports.of_lines(project, event_ids - calls.reports.keys())
+    calls = store.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
+    lines = store.of_lines(project, event_ids - calls.reports.keys())
     reports = [*calls.reports.values(), *lines.values()]
     places = [report.place for report in reports]
     booked = [report.booked_at for report in reports if report.booked_at]

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from billing.db import bulk
 from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent
 from billing.ledger import lookup
-from billing.ledger.identity import WINDOW, Calls, Place, Report
+from billing.ledger.calls.identity import WINDOW, Calls, Place, Report
 from billing.ledger.lookup import Line
 from billing.ledger.unit_of_work import Jobs
 from billing.models import CallId, CallReport, CostSource, CreditTransaction

@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from billing.db import bulk
 from billing.events.usage_event import DEDUCTION, NO_TOKENS, REVERSAL, Tokens
-from billing.ledger.identity import Booking, Calls, Place, Report
+from billing.ledger.calls.identity import Booking, Calls, Place, Report
 from billing.ledger.lookup import PRICED
 from billing.models import CostSource, CreditTransaction
 from products.models import AgentJob, Project
