@@ -44,7 +44,7 @@ def on_a_cluster() -> Iterator[None]:
 
 def test_models_whose_id_says_nothing_of_the_project_are_changed() -> None:
     assert {model.__name__ for model in queries.models_found_by_id()} == {
-        *("AgentType", "Membership", "PipelineRun", "AgentJob", "CreditTransaction"),
+        *("AgentType", "Membership", "PipelineRun", "AgentJob", "CreditTransaction", "CallReport"),
         *("BillingSetting", "BudgetChange", "BudgetReservation", "PriceOverride"),
         *("BudgetAlert", "AlertDelivery"),
     }
@@ -54,6 +54,8 @@ def test_foreign_keys_between_rows_of_one_project_are_changed() -> None:
     assert {str(key) for key in queries.keys_within_a_project()} == {
         *("products.AgentJob.run", "products.AgentJob.agent_type"),
         *("billing.CreditTransaction.job", "billing.CreditTransaction.corrects"),
+        *("billing.CreditTransaction.adjusts", "billing.CallId.report"),
+        *("billing.CallReport.job", "billing.CallReport.booked_on"),
         *("billing.MonthlySpend.agent_type", "billing.DailyAgentSpend.agent_type", "billing.RunSpend.run"),
         "billing.AlertDelivery.alert",
     }
