@@ -87,7 +87,12 @@ OWN_CHANGES: dict[str, Form] = {
     "end-sessions": Form({}),
 }
 
-INTAKE = {"usage": "/api/v1/usage", "traces": "/v1/traces", "litellm": "/api/v1/litellm"}
+INTAKE = {
+    "usage": "/api/v1/usage",
+    "traces": "/v1/traces",
+    "logs": "/v1/logs",
+    "litellm": "/api/v1/litellm",
+}
 """Endpoints that accept usage, with a token."""
 
 CALLS = ("trpc", "jsonrpc")

@@ -228,11 +228,11 @@ def test_usage_sent_with_a_token_that_lost_its_access_is_recorded(
 ) -> None:
     _, secret = tokens.issue(manager, scope="ingest", project=project, name="Bot")
     members.remove(project, manager, by=owner)
-    for address in ("/api/v1/usage", "/v1/traces", "/api/v1/litellm"):
+    for address in ("/api/v1/usage", "/v1/traces", "/v1/logs", "/api/v1/litellm"):
         header = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
         assert Client().post(address, [], content_type="application/json", **header).status_code == 404
     assert entry(Kind.DENIED).detail == "POST /api/v1/usage by the token “Bot”"
-    assert entry(Kind.DENIED).times == 3
+    assert entry(Kind.DENIED).times == 4
 
 
 def test_denials_without_a_product_or_a_person_are_not_recorded(project: Any, stranger: Any) -> None:

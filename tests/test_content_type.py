@@ -18,7 +18,7 @@ UNREADABLE = [
     "application/json; charset*=x'y'z",
     "application/json; charset*=idna''%C3%A4",
 ]
-ENDPOINTS = ["/api/v1/usage", "/api/v1/litellm", "/v1/traces", "/api/rpc", "/api/trpc/x"]
+ENDPOINTS = ["/api/v1/usage", "/api/v1/litellm", "/v1/traces", "/v1/logs", "/api/rpc", "/api/trpc/x"]
 
 
 @pytest.fixture(autouse=True)

@@ -275,12 +275,21 @@ def test_usage_needs_a_valid_ingest_token(
 
 
 NO_CALLS = json.dumps({"resourceSpans": [{}]})
+API_REQUEST = {
+    "timeUnixNano": str(int(NOW.timestamp()) * 10**9),
+    "body": {"stringValue": "claude_code.api_request"},
+    "attributes": [
+        {"key": "session.id", "value": {"stringValue": "session-1"}},
+        {"key": "cost_usd", "value": {"doubleValue": 0.5}},
+    ],
+}
 SENT = {
     "usage": json.dumps(fields()),
     "litellm": json.dumps(
         [{"id": "call-1", "call_type": "completion", "response_cost": 1, "startTime": 1.7e9}]
     ),
     "traces": NO_CALLS,
+    "logs": json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [API_REQUEST]}]}]}),
 }
 
 
