@@ -17,7 +17,7 @@ from django.db.models import Model
 from django.test import Client
 
 from billing import ledger, verification
-from billing.models import TraceSpan
+from billing.models import CallReport, TraceSpan
 from products import tokens
 from products.models import AgentType, Project
 from tests import otlp
@@ -51,6 +51,12 @@ LATER = [
     fields(eventId="bought", kind="purchase", costDollars="50"),
     fields(kind="job", jobId="job-2", jobStatus="cancelled", agentType="research"),
 ]
+CALL = {"model": "gpt-4o", "inputTokens": 9, "outputTokens": 3}
+REPORTED = [
+    fields(eventId="log", jobId="job-1", callIds=["x"], costDollars=None, **CALL),
+    fields(eventId="span", runId="run-2", jobId="job-1", callIds=["y"], costDollars=None, **CALL),
+]
+REPORTED_LATER = [fields(eventId="gateway", jobId="job-2", callIds=["x", "y"], agentType="brand new", **CALL)]
 SPANS = [
     otlp.request(otlp.chat(2, parent=1), otlp.chat(4, parent=3)),
     otlp.request(otlp.agent(1, "brand new"), otlp.agent(3, "testing", error=True), otlp.chat(5, parent=3)),
@@ -72,6 +78,7 @@ def traces(message: Any) -> Body:
 REQUESTS: dict[str, tuple[list[Body], Body]] = {
     "usage, the first of a product": ([], usage(LATER)),
     "usage, more of it": ([usage(EARLIER)], usage(LATER)),
+    "a report that makes two calls one": ([usage(REPORTED)], usage(REPORTED_LATER)),
     "traces with agents that arrive later": ([traces(SPANS[0])], traces(SPANS[1])),
 }
 WRITTEN = {
@@ -103,8 +110,14 @@ class Sender:
             **stored(self.project),
             "agent types": set(slugs),
             "spans": _rows(TraceSpan, self.project),
+            "reports": _reports(self.project),
             "first usage": self.project.first_usage_at,
         }
+
+
+def _reports(project: Project) -> set[Any]:
+    reports = CallReport.objects.filter(project=project)
+    return set(reports.values_list("event_id", "line", "booked_on__job_id", "times_booked", "booked_nanos"))
 
 
 def _rows(model: type[Model], project: Project) -> set[Any]:
