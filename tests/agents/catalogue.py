@@ -1,0 +1,61 @@
+"""The set-ups: scripts below `setups/`, each in the environment of its folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.agents.environments import FOLDER
+
+AGENT = frozenset({"Forecaster"})
+"""The agent that scripts of ours name where a library has no agents of its own."""
+
+
+@dataclass(frozen=True)
+class SetUp:
+    script: str
+    """Below `setups/`. Its folder lists the exact versions, or else it runs with the tests' own packages."""
+    packages: tuple[str, ...]
+    """Those whose versions the table shows."""
+    calls: int
+    """How many calls the script makes that are billed."""
+    agents: frozenset[str] = AGENT
+    variables: dict[str, str] = field(default_factory=dict, hash=False)
+    imports: str = ""
+    """What is imported when the script has ended, below its home."""
+    in_library: tuple[str, ...] = ()
+    """What the library itself gets wrong, as its spans show: faults that no receiver can mend."""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name or self.script.rpartition(".")[0]
+
+    @property
+    def folder(self) -> str:
+        return self.script.partition("/")[0]
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / self.script
+
+    @property
+    def is_light(self) -> bool:
+        """Whether the tests' own packages are enough."""
+        return self.folder == "locked"
+
+
+ANTHROPIC_SDK_OFF = {"ANTHROPIC_OPEN_TELEMETRY": "false"}
+OPENLLMETRY = ("anthropic", "opentelemetry-instrumentation-anthropic")
+OPENINFERENCE = ("anthropic", "openinference-instrumentation-anthropic")
+
+OPENAI = ("openai", "openinference-instrumentation-openai")
+GENAI = ("openai", "opentelemetry-instrumentation-genai-openai")
+
+SET_UPS = [
+    SetUp("locked/openinference_openai.py", OPENAI, 8),
+    SetUp("locked/genai_openai.py", GENAI, 8),
+    SetUp("locked/both_openai.py", (*OPENAI, GENAI[1]), 8),
+    SetUp("anthropic/sdk_alone.py", ("anthropic",), 7),
+    SetUp("anthropic/openllmetry.py", OPENLLMETRY, 7, variables=ANTHROPIC_SDK_OFF),
+    SetUp("anthropic/openllmetry.py", OPENLLMETRY, 7, name="anthropic/openllmetry+sdk"),
+    SetUp("anthropic/openinference.py", OPENINFERENCE, 7, variables=ANTHROPIC_SDK_OFF),
+    SetUp("anthropic/openinference.py", OPENINFERENCE, 7, name="anthropic/openinference+sdk"),
+]
