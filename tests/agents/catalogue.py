@@ -49,6 +49,24 @@ OPENINFERENCE = ("anthropic", "openinference-instrumentation-anthropic")
 OPENAI = ("openai", "openinference-instrumentation-openai")
 GENAI = ("openai", "opentelemetry-instrumentation-genai-openai")
 
+CHAIN = (
+    "langchain-openai",
+    "openinference-instrumentation-langchain",
+    "openinference-instrumentation-openai",
+)
+AGENTS = (
+    "openai-agents",
+    "openinference-instrumentation-openai-agents",
+    "openinference-instrumentation-openai",
+)
+OTHER = frozenset({"other"})
+"""The agent type of calls for which no agent is named."""
+LITELLM = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "ANTHROPIC_OPEN_TELEMETRY": "false",
+    "DEFAULT_FLUSH_INTERVAL_SECONDS": "2",
+}
+
 SET_UPS = [
     SetUp("locked/openinference_openai.py", OPENAI, 8),
     SetUp("locked/genai_openai.py", GENAI, 8),
@@ -58,4 +76,17 @@ SET_UPS = [
     SetUp("anthropic/openllmetry.py", OPENLLMETRY, 7, name="anthropic/openllmetry+sdk"),
     SetUp("anthropic/openinference.py", OPENINFERENCE, 7, variables=ANTHROPIC_SDK_OFF),
     SetUp("anthropic/openinference.py", OPENINFERENCE, 7, name="anthropic/openinference+sdk"),
+    SetUp("openai/langchain_alone.py", CHAIN[:2], 5),
+    SetUp("openai/langchain_and_openai.py", CHAIN, 5),
+    SetUp("pydantic_ai/instrument_all.py", ("pydantic-ai-slim",), 9, variables=ANTHROPIC_SDK_OFF),
+    SetUp("pydantic_ai/instrument_all.py", ("pydantic-ai-slim", "anthropic"), 9, name="pydantic_ai+sdk"),
+    SetUp("pydantic_ai/logfire_too.py", ("pydantic-ai-slim", "logfire"), 9, variables=ANTHROPIC_SDK_OFF),
+    SetUp("litellm/otel.py", ("litellm",), 8, OTHER, LITELLM),
+    SetUp("litellm/generic_api.py", ("litellm",), 8, OTHER, LITELLM),
+    SetUp("litellm/both.py", ("litellm",), 8, OTHER, LITELLM),
+    SetUp("langfuse/openai_and_anthropic.py", ("langfuse", "openai", "anthropic"), 8),
+    SetUp("mlflow/autolog.py", ("mlflow-skinny", "openai", "anthropic"), 15),
+    SetUp("openlit/openai_and_anthropic.py", ("openlit", "openai", "anthropic"), 15),
+    SetUp("openai_agents/openinference.py", AGENTS[:2], 6),
+    SetUp("openai_agents/openinference_twice.py", AGENTS, 6),
 ]
