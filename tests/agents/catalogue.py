@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.agents.environments import FOLDER
+from tests.agents.fake_apis.server import FAULTS
 
 AGENT = frozenset({"Forecaster"})
 """The agent that scripts of ours name where a library has no agents of its own."""
@@ -19,6 +20,8 @@ class SetUp:
     """How many calls the script makes that are billed."""
     agents: frozenset[str] = AGENT
     variables: dict[str, str] = field(default_factory=dict, hash=False)
+    faults: dict[int, int] = field(default_factory=FAULTS.copy, hash=False)
+    """The status with which the model's API fails at the request of this number."""
     imports: str = ""
     """What is imported when the script has ended, below its home."""
     in_library: tuple[str, ...] = ()
@@ -61,10 +64,21 @@ AGENTS = (
 )
 OTHER = frozenset({"other"})
 """The agent type of calls for which no agent is named."""
+ONE_FAULT = {2: 429}
+"""For LiteLLM, whose own retries of Anthropic's calls fail."""
 LITELLM = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "ANTHROPIC_OPEN_TELEMETRY": "false",
     "DEFAULT_FLUSH_INTERVAL_SECONDS": "2",
+}
+CLAUDE_CODE = ("@anthropic-ai/claude-code",)
+MAIN = frozenset({"main"})
+QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
+TOLD = {
+    **QUIET,
+    "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+    "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA": "1",
+    "OTEL_TRACES_EXPORTER": "otlp",
 }
 
 SET_UPS = [
@@ -81,12 +95,21 @@ SET_UPS = [
     SetUp("pydantic_ai/instrument_all.py", ("pydantic-ai-slim",), 9, variables=ANTHROPIC_SDK_OFF),
     SetUp("pydantic_ai/instrument_all.py", ("pydantic-ai-slim", "anthropic"), 9, name="pydantic_ai+sdk"),
     SetUp("pydantic_ai/logfire_too.py", ("pydantic-ai-slim", "logfire"), 9, variables=ANTHROPIC_SDK_OFF),
-    SetUp("litellm/otel.py", ("litellm",), 8, OTHER, LITELLM),
-    SetUp("litellm/generic_api.py", ("litellm",), 8, OTHER, LITELLM),
-    SetUp("litellm/both.py", ("litellm",), 8, OTHER, LITELLM),
+    SetUp("litellm/otel.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
+    SetUp("litellm/generic_api.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
+    SetUp("litellm/both.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
     SetUp("langfuse/openai_and_anthropic.py", ("langfuse", "openai", "anthropic"), 8),
     SetUp("mlflow/autolog.py", ("mlflow-skinny", "openai", "anthropic"), 15),
     SetUp("openlit/openai_and_anthropic.py", ("openlit", "openai", "anthropic"), 15),
     SetUp("openai_agents/openinference.py", AGENTS[:2], 6),
     SetUp("openai_agents/openinference_twice.py", AGENTS, 6),
+    SetUp("ai_sdk/run.py", ("ai", "@ai-sdk/otel"), 7),
+    SetUp(
+        "claude_code/run.py", CLAUDE_CODE, 3, MAIN, QUIET, imports=".claude/projects", name="claude_code/logs"
+    ),
+    SetUp("claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD, name="claude_code/spans"),
+    SetUp(
+        "claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD, imports=".claude/projects", name="claude_code/both"
+    ),
+    SetUp("codex/run.py", ("@openai/codex",), 3, MAIN, imports=".codex/sessions", name="codex/logs"),
 ]

@@ -28,7 +28,7 @@ def test_every_call_is_booked_as_it_was_billed(
     set_up: SetUp, project: Any, owner: Any, tmp_path: Path, results: list[Result]
 ) -> None:
     token = tokens.issue(owner, project=project, scope="ingest")[1]
-    with running(own_database()) as [server], serving() as apis, relaying(server.port) as relay:
+    with running(own_database()) as [server], serving(set_up.faults) as apis, relaying(server.port) as relay:
         done = harness.run(set_up, tmp_path, apis.url, relay.url, token)
     relay.save(EVIDENCE / f"{str(set_up).replace('/', '-')}.json")
     assert done.returncode == 0, done.stdout + done.stderr
