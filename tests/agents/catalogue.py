@@ -20,6 +20,7 @@ class SetUp:
     """How many calls the script makes that are billed."""
     agents: frozenset[str] = AGENT
     variables: dict[str, str] = field(default_factory=dict, hash=False)
+    """With `{token}` for the token."""
     faults: dict[int, int] = field(default_factory=FAULTS.copy, hash=False)
     """The status with which the model's API fails at the request of this number."""
     imports: str = ""
@@ -27,6 +28,8 @@ class SetUp:
     in_library: tuple[str, ...] = ()
     """What the library itself gets wrong, as its spans show: faults that no receiver can mend."""
     name: str = ""
+    is_quick: bool = False
+    """Whether `make test` runs it, too."""
 
     def __str__(self) -> str:
         return self.name or self.script.rpartition(".")[0]
@@ -40,7 +43,7 @@ class SetUp:
         return FOLDER / self.script
 
     @property
-    def is_light(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether the tests' own packages are enough."""
         return self.folder == "locked"
 
@@ -80,11 +83,15 @@ TOLD = {
     "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA": "1",
     "OTEL_TRACES_EXPORTER": "otlp",
 }
+PLAIN = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer {token}"}
+"""Without the %20 that OpenTelemetry asks for."""
+LOGS = ".claude/projects"
 
 SET_UPS = [
-    SetUp("locked/openinference_openai.py", OPENAI, 8),
-    SetUp("locked/genai_openai.py", GENAI, 8),
-    SetUp("locked/both_openai.py", (*OPENAI, GENAI[1]), 8),
+    SetUp("locked/openinference_openai.py", OPENAI, 7, is_quick=True),
+    SetUp("locked/genai_openai.py", GENAI, 7, is_quick=True),
+    SetUp("locked/both_openai.py", (*OPENAI, GENAI[1]), 7, is_quick=True),
+    SetUp("locked/embedding.py", OPENAI, 1),
     SetUp("anthropic/sdk_alone.py", ("anthropic",), 7),
     SetUp("anthropic/openllmetry.py", OPENLLMETRY, 7, variables=ANTHROPIC_SDK_OFF),
     SetUp("anthropic/openllmetry.py", OPENLLMETRY, 7, name="anthropic/openllmetry+sdk"),
@@ -99,7 +106,7 @@ SET_UPS = [
     SetUp("litellm/generic_api.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
     SetUp("litellm/both.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
     SetUp("langfuse/openai_and_anthropic.py", ("langfuse", "openai", "anthropic"), 8),
-    SetUp("mlflow/autolog.py", ("mlflow-skinny", "openai", "anthropic"), 15),
+    SetUp("mlflow/autolog.py", ("mlflow-skinny", "openai", "anthropic"), 14),
     SetUp("openlit/openai_and_anthropic.py", ("openlit", "openai", "anthropic"), 15),
     SetUp("openai_agents/openinference.py", AGENTS[:2], 6),
     SetUp("openai_agents/openinference_twice.py", AGENTS, 6),
@@ -107,9 +114,9 @@ SET_UPS = [
     SetUp(
         "claude_code/run.py", CLAUDE_CODE, 3, MAIN, QUIET, imports=".claude/projects", name="claude_code/logs"
     ),
+    SetUp("claude_code/run.py", CLAUDE_CODE, 3, MAIN, QUIET, imports=LOGS, name="claude_code/logs"),
     SetUp("claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD, name="claude_code/spans"),
-    SetUp(
-        "claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD, imports=".claude/projects", name="claude_code/both"
-    ),
+    SetUp("claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD | PLAIN, name="claude_code/spans, plain header"),
+    SetUp("claude_code/run.py", CLAUDE_CODE, 3, MAIN, TOLD | PLAIN, imports=LOGS, name="claude_code/both"),
     SetUp("codex/run.py", ("@openai/codex",), 3, MAIN, imports=".codex/sessions", name="codex/logs"),
 ]

@@ -34,7 +34,7 @@ def run(set_up: SetUp, home: Path, apis: str, product: str, token: str) -> subpr
 
 
 def _command(set_up: SetUp) -> list[str]:
-    if set_up.is_light or _is_node(set_up):
+    if set_up.is_locked or _is_node(set_up):
         return [sys.executable]
     return [str(environments.python(set_up.folder))]
 
@@ -65,7 +65,8 @@ def _variables(set_up: SetUp, home: Path, apis: str, product: str, token: str) -
     }
     if _is_node(set_up):
         variables["NODE_FOLDER"] = str(environments.node_modules(set_up.folder))
-    return variables | set_up.variables
+    own = {name: value.format(token=token) for name, value in set_up.variables.items()}
+    return variables | own
 
 
 def booked(project: Any) -> list[Booked]:
@@ -90,7 +91,7 @@ def booked(project: Any) -> list[Booked]:
 
 def versions(set_up: SetUp) -> str:
     """The exact versions of the packages that matter, as `name version, name version`."""
-    if set_up.is_light:
+    if set_up.is_locked:
         found = {name: importlib.metadata.version(name) for name in set_up.packages}
     elif _is_node(set_up):
         lock = json.loads((FOLDER / set_up.folder / "package-lock.json").read_text())

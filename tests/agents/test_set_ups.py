@@ -19,7 +19,7 @@ from tests.faults.server import own_database, running
 EVIDENCE = Path(os.environ.get("EVIDENCE", "test-results/agents"))
 """Where the requests of each set-up to the product are kept."""
 
-CASES = [pytest.param(one, id=str(one), marks=[] if one.is_light else pytest.mark.agents) for one in SET_UPS]
+CASES = [pytest.param(one, id=str(one), marks=[] if one.is_quick else pytest.mark.agents) for one in SET_UPS]
 
 
 @pytest.mark.django_db(transaction=True)

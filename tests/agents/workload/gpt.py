@@ -12,7 +12,7 @@ TOOL: Any = {"type": "function", "function": {"name": "get_weather", "parameters
 
 
 def ask_chats(client: Any) -> None:
-    """Make five calls."""
+    """Make four calls."""
     client.chat.completions.create(model=MINI, messages=HELLO)
     client.chat.completions.create(model=GPT_5, messages=HELLO)
     options = {"include_usage": True}
@@ -20,6 +20,9 @@ def ask_chats(client: Any) -> None:
         pass
     order: Any = [{"role": "user", "content": 'TOOL get_weather {"city": "Paris"} END'}]
     client.chat.completions.create(model=MINI, messages=order, tools=[TOOL])
+
+
+def embed(client: Any) -> None:
     client.embeddings.create(model="text-embedding-3-small", input="Hello")
 
 
@@ -36,7 +39,7 @@ async def _ask_async() -> None:
 
 
 def ask_all() -> None:
-    """Make eight calls."""
+    """Make seven calls."""
     client = openai.OpenAI()
     ask_chats(client)
     ask_responses(client)

@@ -20,6 +20,7 @@ def forecast() -> None:
     client = openai.OpenAI()
     gpt.ask_chats(client)
     gpt.ask_responses(client)
+    gpt.embed(client)
     ask_anthropic()
 
 
