@@ -107,7 +107,6 @@ SET_UPS = [
     SetUp("litellm/both.py", ("litellm",), 8, OTHER, LITELLM, ONE_FAULT),
     SetUp("langfuse/openai_and_anthropic.py", ("langfuse", "openai", "anthropic"), 8),
     SetUp("mlflow/autolog.py", ("mlflow-skinny", "openai", "anthropic"), 14),
-    SetUp("openlit/openai_and_anthropic.py", ("openlit", "openai", "anthropic"), 15),
     SetUp("openai_agents/openinference.py", AGENTS[:2], 6),
     SetUp("openai_agents/openinference_twice.py", AGENTS, 6),
     SetUp("ai_sdk/run.py", ("ai", "@ai-sdk/otel"), 7),

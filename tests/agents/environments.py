@@ -22,7 +22,7 @@ def python(name: str) -> Path:
     def install(folder: Path) -> None:
         _run(sys.executable, "-m", "venv", str(folder))
         pip = str(folder / "bin" / "pip")
-        _run(pip, "install", "--quiet", "--disable-pip-version-check", "-r", str(listed))
+        _run(pip, "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", str(listed))
 
     return _made(listed.read_bytes() + sys.version.encode(), install) / "bin" / "python"
 
