@@ -14,6 +14,7 @@ os.environ |= {
 }
 
 import litellm
+from litellm.integrations.generic_api.generic_api_callback import GenericAPILogger
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 ONE_HOUR: Any = [
@@ -27,7 +28,17 @@ ONE_HOUR: Any = [
 USAGE = {"include_usage": True}
 
 
-async def _ask() -> None:
+async def _ask(otel: bool, generic: bool) -> None:
+    # Started by its name, as the proxy does it, the callback sends nothing outside of the proxy.
+    logger = GenericAPILogger() if generic else None
+    litellm.callbacks = [*(["otel"] if otel else []), *([logger] if logger else [])]
+    await _ask_each()
+    await asyncio.sleep(3)  # until they have been told of the last call
+    if logger:
+        await logger.flush_queue()
+
+
+async def _ask_each() -> None:
     for model in ("openai/gpt-4o-mini", "openai/gpt-5-mini", "anthropic/claude-sonnet-4-5"):
         await litellm.acompletion(model, HELLO)
     await litellm.acompletion("anthropic/claude-sonnet-4-5", ONE_HOUR + HELLO)
@@ -39,10 +50,8 @@ async def _ask() -> None:
         pass
     await litellm.aembedding("openai/text-embedding-3-small", input=["Hello"])
     await litellm.aresponses(model="openai/gpt-5-mini", input="Hello")
-    await asyncio.sleep(8)  # the callbacks send every few seconds
 
 
-def ask_all(*callbacks: str) -> None:
+def ask_all(otel: bool = False, generic: bool = False) -> None:
     """Make eight calls that the callbacks report."""
-    litellm.callbacks = list(callbacks)
-    asyncio.run(_ask())
+    asyncio.run(_ask(otel, generic))

@@ -2,4 +2,4 @@
 
 from workload.gateway import ask_all
 
-ask_all("otel", "generic_api")
+ask_all(otel=True, generic=True)

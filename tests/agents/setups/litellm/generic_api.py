@@ -2,4 +2,4 @@
 
 from workload.gateway import ask_all
 
-ask_all("generic_api")
+ask_all(generic=True)

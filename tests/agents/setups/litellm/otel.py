@@ -2,4 +2,4 @@
 
 from workload.gateway import ask_all
 
-ask_all("otel")
+ask_all(otel=True)
