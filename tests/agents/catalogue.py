@@ -25,8 +25,6 @@ class SetUp:
     """The status with which the model's API fails at the request of this number."""
     imports: str = ""
     """What is imported when the script has ended, below its home."""
-    in_library: tuple[str, ...] = ()
-    """What the library itself gets wrong, as its spans show: faults that no receiver can mend."""
     name: str = ""
     is_quick: bool = False
     """Whether `make test` runs it, too."""

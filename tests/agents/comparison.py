@@ -39,20 +39,10 @@ class Result:
     billed: list[Billed]
     booked: list[Booked]
     faults: list[str]
-    in_library: tuple[str, ...] = ()
-    """Faults of what the library sends, which no receiver can mend."""
-
-    @property
-    def own_faults(self) -> list[str]:
-        """Faults that are not the library's; and those of the library's that are gone."""
-        gone = [f"no longer: {fault}" for fault in self.in_library if fault not in self.faults]
-        return [fault for fault in self.faults if fault not in self.in_library] + gone
 
     @property
     def verdict(self) -> str:
-        if self.own_faults:
-            return "WRONG: " + "; ".join(self.own_faults)
-        return "right but for the library: " + "; ".join(self.in_library) if self.in_library else "right"
+        return "WRONG: " + "; ".join(self.faults) if self.faults else "right"
 
 
 def dollars(call: Billed, at: datetime | None = None) -> Decimal:
