@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DATABASE := sqlite:///demo.sqlite3
 
-.PHONY: demo test test-long lint format bench lock clean
+.PHONY: demo test test-long test-agents lint format bench lock clean
 
 demo: $(VENV)/.product
 	DEBUG=true HTTPS=false DATABASE_URL=$(DEMO_DATABASE) $(BIN)/python -u manage.py demo
@@ -21,6 +21,11 @@ test-long: $(VENV)/.test
 	$(BIN)/pytest -n 2 --long -m long
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m long
 	$(BIN)/python -m tests.with_citus $(BIN)/pytest --long -m long tests/test_worker_kills.py
+
+# Real libraries and agents against fake model APIs: the first run installs them, which takes minutes. It ends with a
+# table of what was billed and what was booked.
+test-agents: $(VENV)/.test
+	$(BIN)/pytest tests/agents --agents
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

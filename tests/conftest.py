@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+    parser.addoption("--agents", action="store_true", help="run the tests marked agents, too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,11 +52,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker(name):
             item.add_marker(pytest.mark.skip(reason=reason))
-    if config.getoption("--long"):
-        return
-    left_out = {"long"}
-    if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres"):
-        left_out.add("once")
+    left_out = set() if config.getoption("--agents") else {"agents"}
+    if not config.getoption("--long"):
+        left_out.add("long")
+        if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres"):
+            left_out.add("once")
     out = {item for item in items if any(item.get_closest_marker(name) for name in left_out)}
     if out:
         config.hook.pytest_deselected(items=list(out))

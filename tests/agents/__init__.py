@@ -1,0 +1,1 @@
+"""Real libraries and agents against fake model APIs and the product: is what was billed what is booked?"""

@@ -1,0 +1,9 @@
+"""OpenInference's instrumentation of Anthropic's SDK."""
+
+from openinference.instrumentation.anthropic import AnthropicInstrumentor
+from workload import claude, tracing
+
+tracing.start()
+AnthropicInstrumentor().instrument()
+with tracing.agent("Forecaster"):
+    claude.ask_all()

@@ -1,0 +1,5 @@
+"""Both of LiteLLM's callbacks: each call is told twice."""
+
+from workload.gateway import ask_all
+
+ask_all(otel=True, generic=True)

@@ -1,0 +1,5 @@
+"""LiteLLM's generic API callback."""
+
+from workload.gateway import ask_all
+
+ask_all(generic=True)
