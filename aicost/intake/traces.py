@@ -4,10 +4,10 @@ As OTLP specifies, a refused request is answered with a `google.rpc.Status`, and
 reported in `partial_success`, in the encoding of the request.
 """
 
-import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 
 from django.http import HttpRequest, HttpResponse
 from google.protobuf.json_format import MessageToJson
@@ -21,7 +21,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
 from aicost.intake.endpoint import parsing_context, usage_endpoint
-from aicost.intake.metrics import count
+from aicost.intake.metrics import count, count_not_understood
+from billing import intake_counts
+from billing.events.usage_event import Rejection
+from billing.intake_counts import Kind
 from billing.ledger import traces as billing_traces
 from billing.ledger.recording import Outcome
 from billing.sources import otlp
@@ -29,6 +32,7 @@ from billing.sources.otlp import bodies
 from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import Project
 
+NAME = "traces"
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 READERS = {PROTOBUF: bodies.from_protobuf, JSON: bodies.from_json}
 NAMED_SPANS = 5
@@ -38,7 +42,7 @@ NAMED_SPANS = 5
 def with_otlp_errors(endpoint: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Turn the endpoint's JSON errors into `google.rpc.Status` messages."""
 
-    @functools.wraps(endpoint)
+    @wraps(endpoint)
     def wrapped(request: HttpRequest) -> HttpResponse:
         response = endpoint(request)
         if response.status_code != 200:
@@ -66,10 +70,23 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
         raise RequestRefused(
             413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}."
         )
-    outcomes = billing_traces.record(project, spans)
-    count("traces", (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
     not_understood = [item for item in items if isinstance(item, NotUnderstood)]
+    outcomes = billing_traces.record(project, spans, then=partial(_count, project, spans, not_understood))
+    count(NAME, (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
+    count_not_understood(NAME, (item.reason for item in not_understood))
     return _response(media_type, outcomes, not_understood)
+
+
+def _count(
+    project: Project,
+    spans: Sequence[otlp.Found | Rejection],
+    not_understood: Sequence[NotUnderstood],
+    outcomes: Sequence[Outcome],
+) -> None:
+    events = [span.event if isinstance(span, otlp.Found) else span for span in spans]
+    counts = intake_counts.counts_of(NAME, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    counts.update(Kind(NAME, item.scope, item.version, item.reason) for item in not_understood)
+    intake_counts.add(project, counts)
 
 
 def _read(media_type: str, body: bytes) -> ExportTraceServiceRequest:

@@ -1,5 +1,5 @@
 """The ledger writer, and what it needs to write."""
 
-from billing.ledger.recording import Outcome, count, lock, record
+from billing.ledger.recording import Outcome, Then, count, lock, record
 
-__all__ = ["Outcome", "count", "lock", "record"]
+__all__ = ["Outcome", "Then", "count", "lock", "record"]

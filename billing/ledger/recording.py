@@ -5,7 +5,7 @@ the batch is. Recording an event again changes nothing, even if several senders 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Literal
 
@@ -46,12 +46,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The reported agent type, if it was recorded as `other` because the project has too many."""
 
 
+Then = Callable[[Sequence[Outcome]], None]
+"""Called with the outcomes of a batch, in its transaction and under its lock."""
+
+
 def record(
     project: Project,
     events: Sequence[UsageEvent | Rejection],
     *,
     atomic: bool = False,
     nested: Sequence[Nested] = (),
+    then: Then | None = None,
 ) -> list[Outcome]:
     """Record events in one transaction; return an outcome for each, in the same order.
 
@@ -63,7 +68,10 @@ def record(
     found = costs.find(project, events)
     events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():
-        return _Batch(lock(project), events, found, nested).record(atomic)
+        outcomes = _Batch(lock(project), events, found, nested).record(atomic)
+        if then:
+            then(outcomes)
+        return outcomes
 
 
 def lock(project: Project) -> Project:
