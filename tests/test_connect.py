@@ -199,6 +199,19 @@ def test_an_archived_product_accepts_no_usage_and_says_so(owner: Any, project: A
     assert not ApiToken.objects.exists()
 
 
+def test_the_page_says_how_to_switch_a_second_instrumentation_off(viewer: Any, project: Any) -> None:
+    page = text(signed_in(viewer).get(url(project)))
+    assert "Use one instrumentation for a call." in page
+    for language in ("Python:", "TypeScript and JavaScript:", "Any language:"):
+        assert f"<li><b>{language}</b>" in page
+    for name in (
+        "ANTHROPIC_OPEN_TELEMETRY=false",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+        "OTEL_NODE_DISABLED_INSTRUMENTATIONS",
+    ):
+        assert f"<code>{name}</code>" in page
+
+
 # ---- The first usage
 
 

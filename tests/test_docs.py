@@ -17,7 +17,7 @@ from aicost.presentation.setups import Machine, Target
 from aicost.url_state.sorting import ORDERS, STATES
 from billing.events.parsing import read
 from billing.events.usage_event import FIELDS, KINDS
-from billing.imports.importer import FORMATS
+from billing.imports.formats import FORMATS
 from tests.benchmarks.__main__ import pieces
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -60,7 +60,7 @@ def while_another_has_the_lock(project: Any) -> Iterator[Callable[..., Future[An
 
 def _request(project: Any, events: Any) -> Any:
     try:
-        return group_commit.record(project, events)
+        return group_commit.record(project, "usage", events)
     finally:
         connection.close()
 
@@ -121,7 +121,9 @@ def test_a_project_does_not_wait_for_another(batches):
     project, other = ProjectFactory(), ProjectFactory()
     with while_another_has_the_lock(project) as send:
         waits = send(event(eventId="a"))
-        assert [one.status for one in group_commit.record(other, [event(eventId="b")])] == ["recorded"]
+        assert [one.status for one in group_commit.record(other, "usage", [event(eventId="b")])] == [
+            "recorded"
+        ]
         assert not waits.done()
     assert statuses(waits) == ["recorded"]
     assert batches == [["b"], ["a"]]
@@ -135,7 +137,7 @@ def test_a_request_that_waits_too_long_for_the_lock_is_not_recorded(batches, set
         with pytest.raises(OperationalError, match="locked"):
             late.result(PATIENCE)
     assert batches == []
-    assert [one.status for one in group_commit.record(project, [event(eventId="a")])] == ["recorded"]
+    assert [one.status for one in group_commit.record(project, "usage", [event(eventId="a")])] == ["recorded"]
 
 
 def test_a_request_being_recorded_when_its_wait_ends_gets_its_outcomes(batches, settings, monkeypatch):

@@ -369,3 +369,90 @@ def test_the_total_for_progress_is_that_of_all_formats(project, logs):
     whole = sum(path.stat().st_size for path in logs.rglob("*.jsonl"))
     assert [total for _, total in sizes] == [whole, whole]
     assert 0 < sizes[0][0] < sizes[1][0] == whole
+
+
+# Folders in which nothing can be read
+
+NOTHING_HERE = "no file in this folder can hold usage: their names end in .jsonl, .ndjson or .csv"
+NONE_READ = "none of the files in this folder can be read"
+OTHER_AGENTS = {
+    "Qwen Code": '{"type": "user", "sessionId": "s", "uuid": "u", "message": {"parts": []}}',
+    "Gemini CLI": '{"projectHash": "h", "sessionId": "s"}',
+    "Copilot CLI": '{"type": "session.start", "data": {}}',
+    "pi": '{"type": "session", "version": 3, "cwd": "/"}',
+}
+CODEX_LINE = '{"timestamp": "2026-03-17T12:00:00Z", "type": "session_meta", "payload": {"id": "x"}}'
+CLAUDE_LINE = '{"type": "user", "sessionId": "s", "uuid": "u"}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+def errors(folder: Path, *more: Path, project: Any, **options: Any) -> list[str]:
+    """What an import that records nothing reports."""
+    run = Run(folder, *more, project=project.pk, **options)
+    assert (run.status, run.receipt["recorded"]) == (1, 0)
+    return run.err.splitlines()
+
+
+def test_an_empty_folder_is_an_error(project, folder):
+    assert errors(folder, project=project)[0].startswith(f"rejected: {folder}: {NOTHING_HERE}")
+
+
+def test_a_folder_of_files_with_other_endings_is_an_error(project, folder, good):
+    write(folder / "usage.txt", *good)
+    (folder / "deep").mkdir()
+    assert errors(folder, project=project)[0].startswith(f"rejected: {folder}: {NOTHING_HERE}")
+
+
+def test_a_folder_of_unknown_files_is_an_error(project, folder):
+    write(folder / "a.jsonl", '{"hello": "world"}')
+    write(folder / "empty.jsonl")
+    found = errors(folder, project=project)
+    assert found[-1] == f"rejected: {folder}: {NONE_READ}"
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("format_name", [None, "claude_code", "codex"])
+@pytest.mark.parametrize("agent", OTHER_AGENTS)
+def test_a_folder_of_another_agents_logs_is_an_error(project, folder, agent, format_name):
+    write(folder / "log.jsonl", OTHER_AGENTS[agent])
+    first, second = errors(folder, project=project, format=format_name)
+    assert first.startswith(f"rejected: {folder / 'log.jsonl'}: this is a log of {agent}")
+    assert second == f"rejected: {folder}: {NONE_READ}"
+
+
+@pytest.mark.parametrize(
+    ("log", "format_name", "agent"),
+    [(CODEX_LINE, "claude_code", "Codex"), (CLAUDE_LINE, "codex", "Claude Code")],
+)
+def test_no_agents_logs_are_read_as_anothers(project, folder, log, format_name, agent):
+    write(folder / "log.jsonl", log)
+    found = errors(folder, project=project, format=format_name)
+    assert f"this is a log of {agent}, not of" in found[0]
+
+
+def test_an_unknown_file_that_is_called_an_agents_log_makes_its_folder_an_error(project, folder):
+    write(folder / "a.jsonl", '{"hello": "world"}')
+    assert errors(folder, project=project, format="codex") == [f"rejected: {folder}: {NONE_READ}"]
+
+
+def test_each_folder_without_a_readable_file_is_named_and_the_others_are_recorded(project, folder, logs):
+    run = Run(folder, logs, project=project.pk)
+    assert run.status == 1
+    assert recorded_ids(project) == {"a", "b"}
+    assert run.err.startswith(f"rejected: {folder}: {NOTHING_HERE}")
+
+
+def test_a_log_without_usage_so_far_is_no_error(project, folder):
+    write(folder / "log.jsonl", CLAUDE_LINE)
+    assert Run(folder, project=project.pk).status == 0
+
+
+def test_a_folder_whose_files_are_named_before_is_no_error(project, folder, logs):
+    link(folder / "logs", logs)
+    assert Run(logs / "deep", logs / "a.jsonl", logs, folder, project=project.pk).status == 0

@@ -7,6 +7,7 @@ Each response still waits for the commit, and contains only its own outcomes.
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, islice
 from threading import Lock
 
@@ -14,8 +15,9 @@ from django.conf import settings
 from django.db import OperationalError
 
 from aicost.intake.body import MAX_EVENTS
-from billing import ledger
+from billing import intake_counts, ledger
 from billing.events.usage_event import Rejection, UsageEvent
+from billing.intake_counts import Counts
 from billing.ledger import Outcome
 from products.models import Project
 
@@ -23,7 +25,8 @@ from products.models import Project
 class PendingRequest:
     """A request's events and, once it is done, their outcomes or an error."""
 
-    def __init__(self, events: Sequence[UsageEvent | Rejection]) -> None:
+    def __init__(self, endpoint: str, events: Sequence[UsageEvent | Rejection]) -> None:
+        self.endpoint = endpoint
         self.events = events
         self.outcomes: list[Outcome] = []
         self.error: Exception | None = None
@@ -65,9 +68,9 @@ def queue_of(project: Project) -> ProjectQueue:
     return _queues.setdefault(project.pk, ProjectQueue())
 
 
-def record(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[Outcome]:
+def record(project: Project, endpoint: str, events: Sequence[UsageEvent | Rejection]) -> list[Outcome]:
     """Like `ledger.record`, without `atomic`, which would let one request hold back another's events."""
-    request = PendingRequest(events)
+    request = PendingRequest(endpoint, events)
     queue = queue_of(project)
     queue.pending.append(request)
     # Several groups may be recorded first, each of which may wait as long for the database.
@@ -88,7 +91,7 @@ def record(project: Project, events: Sequence[UsageEvent | Rejection]) -> list[O
 def _record(project: Project, group: list[PendingRequest]) -> None:
     events = list(chain.from_iterable(request.events for request in group))
     try:
-        outcomes = iter(ledger.record(project, events))
+        outcomes = iter(ledger.record(project, events, then=partial(_count, project, group)))
     except Exception as error:
         # A busy database fails every request; any other error may be due to a single one.
         if len(group) > 1 and not isinstance(error, OperationalError):
@@ -100,3 +103,12 @@ def _record(project: Project, group: list[PendingRequest]) -> None:
     else:
         for request in group:
             request.outcomes, request.done = list(islice(outcomes, len(request.events))), True
+
+
+def _count(project: Project, group: list[PendingRequest], outcomes: Sequence[Outcome]) -> None:
+    remaining = iter(outcomes)
+    counts = Counts()
+    for request in group:
+        own = list(islice(remaining, len(request.events)))
+        counts += intake_counts.counts_of(request.endpoint, request.events, own)
+    intake_counts.add(project, counts)

@@ -1,5 +1,8 @@
 """`POST /v1/logs`: OpenTelemetry log records in OTLP over HTTP. Those of model calls are recorded."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -10,9 +13,14 @@ from aicost.intake import otlp_http
 from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count
-from billing import ledger
+from billing import intake_counts, ledger
+from billing.events.usage_event import Rejection, UsageEvent
+from billing.ledger import Outcome
+from billing.sources import otlp
 from billing.sources.otlp import log_records
 from products.models import Project
+
+NAME = "logs"
 
 
 @otlp_http.with_otlp_errors
@@ -25,10 +33,15 @@ def logs(request: HttpRequest, project: Project) -> HttpResponse:
         raise RequestRefused(
             413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {len(events):,}."
         )
-    outcomes = ledger.record(project, events)
-    count("logs", outcomes)
+    outcomes = ledger.record(project, events, then=partial(_count, project, events))
+    count(NAME, outcomes)
     response = ExportLogsServiceResponse()
     if rejected := otlp_http.rejected(outcomes):
         response.partial_success.rejected_log_records = len(rejected)
         response.partial_success.error_message = "; ".join(otlp_http.reasons(rejected))
     return otlp_http.answer(request, response)
+
+
+def _count(project: Project, events: Sequence[UsageEvent | Rejection], outcomes: Sequence[Outcome]) -> None:
+    counts = intake_counts.counts_of(NAME, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    intake_counts.add(project, counts)

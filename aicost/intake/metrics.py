@@ -14,6 +14,11 @@ from billing.ledger import Outcome
 # The label is called "door" because renaming it would break the queries of existing dashboards.
 RECEIVED = Counter("aicost_usage_events_received", "Usage events received, whatever their outcome.", ["door"])
 OUTCOMES = Counter("aicost_usage_events", "Usage events by outcome.", ["door", "outcome"])
+NOT_UNDERSTOOD = Counter(
+    "aicost_usage_not_understood",
+    "Reports that look like usage and are not recorded, by why.",
+    ["endpoint", "reason"],
+)
 
 
 def count(endpoint: str, outcomes: Iterable[Outcome]) -> None:
@@ -21,3 +26,16 @@ def count(endpoint: str, outcomes: Iterable[Outcome]) -> None:
     for status, number in ledger.count(outcomes).items():
         RECEIVED.labels(endpoint).inc(number)
         OUTCOMES.labels(endpoint, status).inc(number)
+        if status not in ("recorded", "duplicate"):
+            NOT_UNDERSTOOD.labels(endpoint, status).inc(number)
+
+
+_UNKNOWN_KIND = "unknown kind of span"
+_REASONS = frozenset({"no model", "no operation name", "unknown token counts"})
+"""Other reasons repeat what was sent: as labels they would be without limit."""
+
+
+def count_not_understood(endpoint: str, reasons: Iterable[str]) -> None:
+    """Count spans that look like usage and can't be recorded."""
+    for reason in reasons:
+        NOT_UNDERSTOOD.labels(endpoint, reason if reason in _REASONS else _UNKNOWN_KIND).inc()

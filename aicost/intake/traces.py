@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -12,12 +13,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from aicost.intake import otlp_http
 from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
-from aicost.intake.metrics import count
+from aicost.intake.metrics import count, count_not_understood
+from billing import intake_counts
+from billing.events.usage_event import Rejection
+from billing.intake_counts import Kind
 from billing.ledger import traces as billing_traces
 from billing.ledger.outcomes import Outcome
 from billing.sources import otlp
 from billing.sources.otlp.unknown_usage import NotUnderstood
 from products.models import Project
+
+NAME = "traces"
 
 
 @otlp_http.with_otlp_errors
@@ -32,10 +38,23 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
         raise RequestRefused(
             413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}."
         )
-    outcomes = billing_traces.record(project, spans)
-    count("traces", (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
     not_understood = [item for item in items if isinstance(item, NotUnderstood)]
+    outcomes = billing_traces.record(project, spans, then=partial(_count, project, spans, not_understood))
+    count(NAME, (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
+    count_not_understood(NAME, (item.reason for item in not_understood))
     return otlp_http.answer(request, _response(outcomes, not_understood))
+
+
+def _count(
+    project: Project,
+    spans: Sequence[otlp.Found | Rejection],
+    not_understood: Sequence[NotUnderstood],
+    outcomes: Sequence[Outcome],
+) -> None:
+    events = [span.event if isinstance(span, otlp.Found) else span for span in spans]
+    counts = intake_counts.counts_of(NAME, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    counts.update(Kind(NAME, item.scope, item.version, item.reason) for item in not_understood)
+    intake_counts.add(project, counts)
 
 
 def _response(

@@ -8,8 +8,10 @@ from django.urls import reverse
 
 from aicost.formatting import html, text
 from aicost.presentation import setups
+from aicost.presentation.arrivals import what_arrived
 from aicost.presentation.setups import Machine, Target
 from aicost.presentation.tokens import NewToken
+from aicost.queries import Arrivals
 from billing import periods
 from products.forms import ALREADY_ISSUED
 from products.models import ApiToken, Project
@@ -22,6 +24,7 @@ def page(
     manages: bool,
     newest_token: int,
     newest_usage: datetime | None,
+    arrivals: Arrivals,
     made: tuple[ApiToken, str] | None,
     now: datetime,
 ) -> dict[str, Any]:
@@ -37,14 +40,19 @@ def page(
         "setups": setups.setups(target, Machine.current() if manages else Machine(), now=now),
         "address": site + reverse("product", args=[project.pk]),
         "credits_per_dollar": text.count(settings.CREDITS_PER_DOLLAR),
-        **arrival(project, newest_usage),
+        "what_arrived": what_arrived(arrivals),
+        **arrival(project, newest_usage, arrivals),
     }
 
 
-def arrival(project: Project, newest_usage: datetime | None) -> dict[str, Any]:
-    """When the first usage arrived, and the time of the newest deduction."""
+def arrival(project: Project, newest_usage: datetime | None, arrivals: Arrivals) -> dict[str, Any]:
+    """When the first usage arrived, the time of the newest deduction, and what was not understood."""
     zone = periods.zone(project.time_zone)
+    refused = arrivals.received - arrivals.understood
     return {
+        "refused": refused,
+        "refused_reports": text.plural(refused, "report"),
+        "most_refused": next(iter(what_arrived(arrivals).kinds), None),
         "first_usage": project.first_usage_at and html.moment(project.first_usage_at, zone),
         "newest_usage": newest_usage and html.moment(newest_usage, zone),
     }

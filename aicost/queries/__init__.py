@@ -4,6 +4,7 @@ Costs are in whole nano-dollars, and tokens and jobs are whole numbers. Days and
 billing zone. `month` is the first day of a month and defaults to the current month.
 """
 
+from aicost.queries.arrivals import Arrivals, arrivals
 from aicost.queries.budget import BudgetPage, budget_history, budget_page, every_budget_change, limit_now
 from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.dashboard import Baseline, Dashboard, MonthPage, Panel, dashboard, month_page, panel
@@ -32,6 +33,7 @@ from aicost.queries.transactions import (
 __all__ = [
     "AgentTypeChange",
     "AgentTypeSpend",
+    "Arrivals",
     "Baseline",
     "BudgetForecast",
     "BudgetPage",
@@ -49,6 +51,7 @@ __all__ = [
     "RunningJobs",
     "Spend",
     "UnpricedModel",
+    "arrivals",
     "budget_forecast",
     "budget_history",
     "budget_page",

@@ -33,6 +33,7 @@ def connect(request: HttpRequest, project_id: str) -> HttpResponse:
         manages=manages,
         newest_token=tokens.newest(request.user) if manages else 0,
         newest_usage=_newest_usage(project),
+        arrivals=queries.arrivals(project),
         made=made,
         now=timezone.now(),
     )
@@ -44,12 +45,14 @@ def connect(request: HttpRequest, project_id: str) -> HttpResponse:
 @page
 @require_safe
 def arrived(request: HttpRequest, project_id: str) -> HttpResponse:
-    """The page polls until usage arrives. Until then nothing is swapped: a screen reader would repeat it."""
+    """The page polls until usage arrives. Nothing is swapped for itself: a screen reader would repeat it."""
     project = project_for(request.user, project_id)
-    if request.htmx and not project.first_usage_at:  # type: ignore[attr-defined]
+    arrivals = queries.arrivals(project)
+    shown = connect_page.arrival(project, _newest_usage(project), arrivals)
+    is_shown_already = request.GET.get("shown", "0") == str(shown["refused"])
+    if request.htmx and not project.first_usage_at and is_shown_already:  # type: ignore[attr-defined]
         return HttpResponse(status=204)
-    context = {"here": "connect", **connect_page.arrival(project, _newest_usage(project))}
-    return render_product(request, "_arrived", project, context)
+    return render_product(request, "_arrived", project, {"here": "connect", **shown})
 
 
 def _newest_usage(project: Project) -> datetime | None:

@@ -157,3 +157,5 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     event_id: str = ""
     origin: str = ""
     """`file:line` for files, empty for requests."""
+    sender: str = ""
+    """As in `UsageEvent`, if it is known."""

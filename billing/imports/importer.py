@@ -1,7 +1,7 @@
 """Importing files into the ledger, in batches, with a receipt for everything that was read."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,48 +11,22 @@ from django.conf import settings
 from django.db import reset_queries, transaction
 from django.utils import timezone
 
-from billing import ledger
-from billing.events.usage_event import Rejection
+from billing import intake_counts, ledger
+from billing.events.reasons import kind_of
+from billing.events.usage_event import Rejection, UsageEvent
 from billing.imports import prefetch
-from billing.ledger import Outcome, running_totals
-from billing.sources import (
-    BrokenFile,
-    Context,
-    Item,
-    Note,
-    Parse,
-    Skipped,
-    claude_code,
-    codex,
-    litellm,
-    usage_events,
-)
-from billing.sources.agent_logs import agent_of_log
-from billing.sources.discovery import discover
+from billing.imports.formats import FORMATS, by_format
+from billing.intake_counts import Counts, Kind
+from billing.ledger import Outcome, sqlite_lock
+from billing.sources import Context, Item, Note, Skipped
 from billing.sources.files import LogFile
-from billing.sources.guess import guess_format
 from products.models import Project
 
 BATCH = 2_000
 """Events in a transaction: enough to make round trips cheap, and few enough not to hold the lock for long."""
 
-Record = Callable[..., list[Outcome]]
-
-
-@dataclass(frozen=True)
-class Format:
-    parse: Parse
-    record: Record = ledger.record
-    reads_companions: bool = False
-    """Whether files beside the logs say more about them."""
-
-
-FORMATS = {
-    usage_events.NAME: Format(usage_events.parse),
-    claude_code.NAME: Format(claude_code.parse, running_totals.record, reads_companions=True),
-    codex.NAME: Format(codex.parse),
-    litellm.NAME: Format(litellm.parse),
-}
+FILES = "import"
+"""What files and folders are counted under that have no format."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +44,8 @@ class Receipt:
     """The outcomes of everything read. Job events count like others, as `recorded` or `duplicate`."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    not_understood: Counter[Kind] = field(default_factory=Counter)
+    """What is rejected, in conflict or skipped, by format and reason."""
     unpriced_models: Counter[str] = field(default_factory=Counter)
     recorded_as_other: Counter[str] = field(default_factory=Counter)
     files: int = 0
@@ -106,12 +82,12 @@ def import_paths(
     """
     receipt = Receipt()
     with transaction.atomic() if strict or dry_run else nullcontext():  # each batch has its own
-        groups = _by_format(paths, format_name, receipt, report)
+        groups = _by_format(project, paths, format_name, receipt, report)
         total = sum(file.size for files in groups.values() for file in files)
         done = 0
         for name, files in groups.items():
             advance = partial(_advance, progress, done, total)
-            _import_files(project, FORMATS[name], files, receipt, report, advance)
+            _import_files(project, name, files, receipt, report, advance)
             done += sum(file.size for file in files)
         if dry_run or (strict and receipt.failed):
             transaction.set_rollback(True)
@@ -123,88 +99,80 @@ def _advance(progress: Progress, done: int, total: int, read: int) -> None:
 
 
 def _by_format(
-    paths: Iterable[Path], format_name: str | None, receipt: Receipt, report: Report
+    project: Project, paths: Iterable[Path], format_name: str | None, receipt: Receipt, report: Report
 ) -> Mapping[str, list[LogFile]]:
-    groups: dict[str, list[LogFile]] = {}
-    found = discover(paths)
-    for path, reason in found.problems:
-        _reject(receipt, report, str(path), reason)
-    for file in found.files:
-        receipt.files += 1
-        try:
-            name = format_name or guess_format(file)
-        except BrokenFile as broken:
-            _reject(receipt, report, f"{file.name}:{broken.line}", broken.reason)
-            continue
-        if name:
-            groups.setdefault(name, []).append(file)
-        else:
-            _reject(receipt, report, file.name, _why_no_format(file))
-    for name, files in groups.items():
-        if FORMATS[name].reads_companions:
-            files += found.companions
-    if not found.files:
-        for file in found.companions:
-            _reject(receipt, report, file.name, "it describes a log beside it; import the log's folder")
-    return groups
-
-
-def _why_no_format(file: LogFile) -> str:
-    agent = agent_of_log(file)
-    if agent:
-        return f"this is a log of {agent}; its format can't be imported"
-    return "its format can't be guessed from its content; use --format"
-
-
-def _reject(receipt: Receipt, report: Report, origin: str, reason: str) -> None:
-    receipt.counts["rejected"] += 1
-    report(Problem("rejected", origin, reason))
+    sorted_files = by_format(paths, format_name)
+    receipt.files = sorted_files.number
+    for origin, reason in sorted_files.problems:
+        receipt.counts["rejected"] += 1
+        report(Problem("rejected", origin, reason))
+    refused = Counts(Kind(FILES, reason=kind_of(reason)) for _, reason in sorted_files.problems)
+    receipt.not_understood += refused
+    if refused:
+        with sqlite_lock.writing():
+            intake_counts.add(ledger.lock(project), refused)
+    return sorted_files.groups
 
 
 def _import_files(
     project: Project,
-    format_: Format,
+    name: str,
     files: list[LogFile],
     receipt: Receipt,
     report: Report,
     advance: Callable[[int], None],
 ) -> None:
     context = Context(now=timezone.now(), credits_per_dollar=settings.CREDITS_PER_DOLLAR)
-    with closing(prefetch.batches(format_.parse, files, context, BATCH)) as batches:
+    with closing(prefetch.batches(FORMATS[name].parse, files, context, BATCH)) as batches:
         for batch in batches:
-            _import_batch(project, format_.record, batch.items, receipt, report)
+            _import_batch(project, name, batch.items, receipt, report)
             advance(batch.read_bytes)
 
 
-def _import_batch(
-    project: Project, record: Record, batch: list[Item], receipt: Receipt, report: Report
-) -> None:
-    events = []
+def _import_batch(project: Project, name: str, batch: list[Item], receipt: Receipt, report: Report) -> None:
+    events: list[tuple[str, UsageEvent | Rejection]] = []
+    skipped = Counts()
     for item in batch:
         if isinstance(item.found, Skipped):
             receipt.counts["skipped"] += 1
+            skipped[Kind(f"import {name}", reason=kind_of(item.found.reason))] += 1
             report(Problem("skipped", item.origin, item.found.reason))
         elif isinstance(item.found, Note):
             receipt.warnings += 1
             report(Problem("warning", item.origin, item.found.text))
         else:
-            events.append(item)
-    outcomes = record(project, [item.found for item in events])
+            events.append((item.origin, item.found))
+    outcomes = _record(project, name, [event for _, event in events], skipped, receipt)
+    for (origin, event), outcome in zip(events, outcomes, strict=True):
+        _count(receipt, report, origin, event, outcome)
+
+
+def _record(
+    project: Project, name: str, events: list[UsageEvent | Rejection], skipped: Counts, receipt: Receipt
+) -> list[Outcome]:
+    """Record the events, and count them and what was skipped by kind."""
+    counts = Counts()
+
+    def count_kinds(outcomes: Sequence[Outcome]) -> None:
+        counts.update(skipped + intake_counts.counts_of(f"import {name}", events, outcomes))
+        intake_counts.add(project, counts)
+
+    outcomes = FORMATS[name].record(project, events, then=count_kinds)
     reset_queries()  # with DEBUG Django stores every statement, in the end the whole file
-    for item, outcome in zip(events, outcomes, strict=True):
-        _count(receipt, report, item, outcome)
+    receipt.not_understood.update({kind: number for kind, number in counts.items() if kind.reason})
+    return outcomes
 
 
-def _count(receipt: Receipt, report: Report, item: Item, outcome: Outcome) -> None:
+def _count(
+    receipt: Receipt, report: Report, origin: str, event: UsageEvent | Rejection, outcome: Outcome
+) -> None:
     receipt.counts[outcome.status] += 1
     if outcome.status in ("rejected", "conflict"):
         reason = f"{outcome.field}: {outcome.reason}" if outcome.field else outcome.reason
         prefix = (
-            f"event {outcome.event_id}: "
-            if outcome.event_id and not isinstance(item.found, Rejection)
-            else ""
+            f"event {outcome.event_id}: " if outcome.event_id and not isinstance(event, Rejection) else ""
         )
-        report(Problem(outcome.status, item.origin, prefix + reason))
+        report(Problem(outcome.status, origin, prefix + reason))
     if outcome.unpriced_model is not None:
         receipt.unpriced_models[outcome.unpriced_model or "(no model given)"] += 1
     if outcome.recorded_as_other is not None:

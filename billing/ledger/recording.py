@@ -4,7 +4,7 @@ Every event that it reports as recorded is in the ledger and in the rollups; aft
 the batch is. Recording an event again changes nothing, even if several senders do so at the same time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Literal
 
@@ -31,6 +31,9 @@ from billing.models import CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
+Then = Callable[[Sequence[Outcome]], None]
+"""Called with the outcomes of a batch, in its transaction and under its lock."""
+
 
 def record(
     project: Project,
@@ -38,6 +41,7 @@ def record(
     *,
     atomic: bool = False,
     nested: Sequence[Nested] = (),
+    then: Then | None = None,
 ) -> list[Outcome]:
     """Record events in one transaction; return an outcome for each, in the same order.
 
@@ -49,7 +53,10 @@ def record(
     found = costs.find(project, events)
     events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():
-        return _Batch(lock(project), events, found, nested).record(atomic)
+        outcomes = _Batch(lock(project), events, found, nested).record(atomic)
+        if then:
+            then(outcomes)
+        return outcomes
 
 
 def lock(project: Project) -> Project:

@@ -17,6 +17,7 @@ from billing.ledger import recording, reused_ids
 from billing.ledger.calls import store
 from billing.ledger.lookup import Line, combine, growth_of, lines
 from billing.ledger.outcomes import Outcome
+from billing.ledger.recording import Then
 from products.models import Project
 
 
@@ -30,7 +31,11 @@ class Recorded:
 
 
 def record(
-    project: Project, events: Sequence[UsageEvent | Rejection], *, atomic: bool = False
+    project: Project,
+    events: Sequence[UsageEvent | Rejection],
+    *,
+    atomic: bool = False,
+    then: Then | None = None,
 ) -> list[Outcome]:
     """`ledger.record` for deductions whose counts are running totals; each response occurs at most once."""
     with transaction.atomic():
@@ -39,11 +44,14 @@ def record(
         recorded = _recorded(project, events)
         to_record = [_to_record(event, recorded) for event in events]
         sent = [event for parts in to_record for event in parts]
-        outcomes = iter(recording.record(project, sent, atomic=atomic))
-        return [
-            _outcome(event, [next(outcomes) for _ in parts])
+        parts_outcomes = iter(recording.record(project, sent, atomic=atomic))
+        outcomes = [
+            _outcome(event, [next(parts_outcomes) for _ in parts])
             for event, parts in zip(events, to_record, strict=True)
         ]
+        if then:
+            then(outcomes)
+        return outcomes
 
 
 def _outcome(event: UsageEvent | Rejection, outcomes: list[Outcome]) -> Outcome:

@@ -21,6 +21,7 @@ from billing.events.usage_event import DEDUCTION, JOB, Rejection, UsageEvent
 from billing.ledger import recording, sqlite_lock
 from billing.ledger.calls.batch import Nested
 from billing.ledger.outcomes import Outcome
+from billing.ledger.recording import Then
 from billing.models import TraceSpan
 from billing.sources.json_lines import MAIN
 from billing.sources.otlp import Found, Span
@@ -172,7 +173,9 @@ REMEMBERED = Outcome(status="recorded")
 """The outcome for a span that is only remembered, since it is not usage itself."""
 
 
-def record(project: Project, found: Sequence[Found | Rejection]) -> list[Outcome]:
+def record(
+    project: Project, found: Sequence[Found | Rejection], *, then: Then | None = None
+) -> list[Outcome]:
     """`ledger.record` for the spans of a request; returns an outcome for each, in the same order."""
     with sqlite_lock.writing():
         recording.lock(project)
@@ -193,6 +196,8 @@ def record(project: Project, found: Sequence[Found | Rejection]) -> list[Outcome
         remaining = iter(recorded)
         outcomes = [next(remaining) if event else REMEMBERED for event in events]
         _remember(project, before, found, outcomes)
+        if then:
+            then(outcomes)
         return outcomes
 
 

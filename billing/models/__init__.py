@@ -3,6 +3,7 @@
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
 from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
 from billing.models.calls import CallId, CallReport
+from billing.models.intake import IntakeCount
 from billing.models.ledger import (
     CostSource,
     CreditTransaction,
@@ -39,6 +40,7 @@ __all__ = [
     "CreditTransaction",
     "DailyAgentSpend",
     "DailySpend",
+    "IntakeCount",
     "LedgerIsAppendOnly",
     "LedgerQuerySet",
     "MonthTotal",

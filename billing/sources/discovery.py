@@ -18,12 +18,24 @@ _COMPANION = re.compile(
 
 
 @dataclass
+class Folder:
+    """A folder that the user names, with what is found in it and under no path before."""
+
+    path: Path
+    files: list[LogFile] = field(default_factory=list)
+    is_shared: bool = False
+    """Whether it leads to files that are found under another path."""
+
+
+@dataclass
 class Discovery:
     files: list[LogFile] = field(default_factory=list)
     companions: list[LogFile] = field(default_factory=list)
     """Files without usage that say more about the logs beside them."""
     problems: list[tuple[Path, str]] = field(default_factory=list)
     """Paths that can't be read, and why."""
+    folders: list[Folder] = field(default_factory=list)
+    """In the order in which they are named."""
 
 
 def discover(paths: Iterable[Path]) -> Discovery:
@@ -45,20 +57,25 @@ class _Walk:
         self.found = Discovery()
         self._visited: set[Path] = set()
         """Real paths of files and folders."""
-        self._links: deque[Path] = deque()
+        self._links: deque[tuple[Path, Folder]] = deque()
+        self._within: Folder | None = None
+        """The named folder that is being walked."""
 
     def start(self, path: Path) -> None:
         with self._noting_problems(path):
             if path.is_dir():
+                self._within = Folder(path)
+                self.found.folders.append(self._within)
                 self._folder(path, path.resolve())
             elif path.exists():
+                self._within = None
                 self._file(path, path.resolve())
             else:
                 self.found.problems.append((path, "there is no such file or folder"))
 
     def follow_links(self) -> None:
         while self._links:
-            link = self._links.popleft()
+            link, self._within = self._links.popleft()
             with self._noting_problems(link):
                 if link.is_dir():
                     real, around = link.resolve(), link.parent.resolve()
@@ -73,6 +90,7 @@ class _Walk:
         while pending:
             path, real = pending.pop()
             if real in self._visited:
+                self._share()
                 continue
             self._visited.add(real)
             with self._noting_problems(path):
@@ -86,7 +104,8 @@ class _Walk:
         for entry in entries:
             here = path / entry.name, real / entry.name
             if entry.is_symlink():
-                self._links.append(here[0])
+                assert self._within
+                self._links.append((here[0], self._within))
             elif entry.is_dir():
                 folders.append(here)
             elif _is_wanted(entry.name) and entry.is_file():
@@ -94,10 +113,19 @@ class _Walk:
         return folders
 
     def _file(self, path: Path, real: Path) -> None:
-        if real not in self._visited:
-            self._visited.add(real)
-            is_companion = _COMPANION.fullmatch(real.as_posix())
-            (self.found.companions if is_companion else self.found.files).append(LogFile(path))
+        if real in self._visited:
+            self._share()
+            return
+        self._visited.add(real)
+        file = LogFile(path)
+        is_companion = _COMPANION.fullmatch(real.as_posix())
+        (self.found.companions if is_companion else self.found.files).append(file)
+        if self._within and not is_companion:
+            self._within.files.append(file)
+
+    def _share(self) -> None:
+        if self._within:
+            self._within.is_shared = True
 
     @contextmanager
     def _noting_problems(self, path: Path) -> Iterator[None]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.urls import reverse
 
+from billing import intake_counts
 from billing.alerts import channels, outbox
 from billing.budgets import checks, limits, policies
+from billing.intake_counts import Counts, Kind
 from billing.models import PriceOverride
 from billing.models.alerts import AlertDelivery
 from products import archive, audit, tokens
@@ -51,6 +53,13 @@ def _events() -> Iterator[Any]:
     yield event(kind="purchase", costDollars="500")
 
 
+def not_understood(project: Any) -> None:
+    """Add reports of more kinds than *Connect* shows, with names as long as they may be."""
+    kinds = {Kind("traces", f"scope{n}." + "x" * 110, "1" * 60, "no model"): n for n in range(1, 15)}
+    kinds[Kind("usage", reason="f" * 80 + ": unknown field")] = 99
+    intake_counts.add(project, Counts({Kind("usage"): 1_000, **kinds}))
+
+
 def limit(project: Any, dollars: int) -> None:
     limits.set_limit(project, Decimal(dollars), by=project.owner, note="For the release")
 
@@ -58,6 +67,7 @@ def limit(project: Any, dollars: int) -> None:
 def portfolio(project: Any) -> dict[str, Any]:
     """The given product with usage, and others: over and near their limit, without one, unused, archived."""
     products = {"busy": fill(project)}
+    not_understood(project)
     limit(products["busy"], 200)
     for name, dollars in (("over", 10), ("near", 12), ("unlimited", 0)):
         products[name] = ProjectFactory(name=f"Product {name}", owner=project.owner)

@@ -21,6 +21,7 @@ BY_PROJECT = (
         "billing_callreport",
         "billing_callid",
         "billing_budgetreservation",
+        "billing_intakecount",
     ),
     *("billing_billingsetting", "billing_budgetchange", "billing_priceoverride"),
     *("billing_alertsettings", "billing_budgetalert", "billing_alertdelivery"),

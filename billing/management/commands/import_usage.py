@@ -9,7 +9,8 @@ from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from billing.imports.importer import FORMATS, Problem, Receipt, import_paths
+from billing.imports.formats import FORMATS
+from billing.imports.importer import Problem, Receipt, import_paths
 from billing.imports.importer import Progress as ReportBytes
 from products.command_line import project_with_id
 from products.printable import printable
@@ -19,7 +20,7 @@ class Command(BaseCommand):
     help = (
         "Import usage from files and folders, plain, .gz or .zst: usage events as JSON Lines or CSV, session "
         "logs of agents, LiteLLM's spend logs. Every valid event is recorded; running it again changes "
-        "nothing. Exit status 1 if anything was rejected or in conflict."
+        "nothing. Exit status 1 if anything was rejected or in conflict, or if a folder has nothing to read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -74,6 +75,8 @@ class Command(BaseCommand):
             ("unpriced", sum(receipt.unpriced_models.values())),
         ):
             self.stdout.write(f"{label:<11}{number:>12,}")
+        for kind, number in receipt.not_understood.most_common():
+            self.stdout.write(f"  not understood: {kind.reason} ({kind.endpoint}, {number:,} times)")
         for model, number in receipt.unpriced_models.most_common():
             self.stdout.write(f"  no price is known for {printable(model)} ({number:,} times)")
         for name, number in receipt.recorded_as_other.most_common():

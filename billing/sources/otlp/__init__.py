@@ -52,6 +52,11 @@ SENDER_PREFIX = "otlp "
 """Precedes an instrumentation's scope in `UsageEvent.sender`."""
 
 
+def scope_of(sender: str) -> str:
+    """The scope of the instrumentation that sent an event."""
+    return sender.removeprefix(SENDER_PREFIX.rstrip()).lstrip()
+
+
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """What runs and jobs take from a span. Ids are lower-case hex; the `parent_id` of a root is ""."""
 
@@ -133,7 +138,7 @@ def _found(
     except EventError as error:
         event_id = f"{wire.trace_id.hex()[:32]}:{wire.span_id.hex()[:16]}"
         field = "end_time_unix_nano" if error.field == "occurredAt" else error.field
-        yield Rejection(event_id=event_id, field=field, reason=error.reason)
+        yield Rejection(event_id=event_id, field=field, reason=error.reason, sender=origin.sender)
         return
     yield Found(span, event)
     not_understood = _not_understood(wire, kind, attributes, origin, event)
