@@ -25,6 +25,7 @@ from billing.ledger.adjustments import Adjustments, NewLine
 from billing.ledger.batch_calls import Nested
 from billing.ledger.costs import Cost
 from billing.ledger.identity import Calls
+from billing.ledger.lookalikes import pairs
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
 from billing.models import CreditTransaction
 from billing.rollups import updates
@@ -175,6 +176,7 @@ class _Batch:
         self.write_ledger(new, job_of, changes)
         self.write_adjustments(adjusted, jobs, changes)
         call_reports.write(self.project, calls, jobs)
+        pairs.update(self.project, calls, self.zone)
         updates.add(self.project, agent_types, changes)
         signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()

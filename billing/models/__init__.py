@@ -11,6 +11,7 @@ from billing.models.ledger import (
     corrections,
     reversals,
 )
+from billing.models.lookalikes import Lookalike, LookalikeDecision
 from billing.models.prices import MAX_RATE, PriceOverride
 from billing.models.rollups import (
     INT64_SAFE,
@@ -41,6 +42,8 @@ __all__ = [
     "DailySpend",
     "LedgerIsAppendOnly",
     "LedgerQuerySet",
+    "Lookalike",
+    "LookalikeDecision",
     "MonthTotal",
     "MonthlyCredits",
     "MonthlySpend",
