@@ -1,5 +1,6 @@
 """Calls that two senders may both have reported are shown, and united if people say that they are one."""
 
+import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
@@ -17,7 +18,7 @@ from billing.ledger.batch_calls import Nested
 from billing.ledger.lookalikes.likeness import Alike, Extent, alike, matched
 from billing.ledger.recording import record as record_batch
 from billing.ledger.traces import record
-from billing.models import Lookalike, LookalikeDecision
+from billing.models import CallReport, Lookalike, LookalikeDecision
 from products.models import Project
 from products.models.audit import AuditEntry
 from tests.conftest import NOW
@@ -212,6 +213,41 @@ def test_other_products_have_other_calls(project, other_project):
     send(project, *inner())
     send(other_project, *outer())
     assert pairs(project) | pairs(other_project) == set()
+
+
+def test_random_spans_leave_the_same_pairs_in_any_order_and_batches(project):
+    """Some share the id of a response, and so turn out to be one call while others arrive."""
+    chance = random.Random(7)
+    for _ in range(8):
+        spans = [
+            told(
+                number,
+                chance.choice((OPENAI, LANGCHAIN, "third")),
+                {"gen_ai.response.id": chance.choice("xyz")} if chance.random() < 0.5 else {},
+                ended=NOW - timedelta(seconds=chance.randrange(3)),
+                seconds=chance.randrange(1, 5),
+            )
+            for number in range(1, 8)
+        ]
+        states = []
+        for _ in range(3):
+            chance.shuffle(spans)
+            product, rest = fresh(project), [item for items in spans for item in items]
+            while rest:
+                size = chance.randrange(1, 4)
+                send(product, *rest[:size])
+                rest = rest[size:]
+            states.append((pairs(product), stored(product)))
+        assert states[0][0]
+        assert states[1:] == states[:-1]
+
+
+def test_verification_finds_a_pair_that_is_one_call(project):
+    send(project, *inner(), *outer())
+    CallReport.objects.filter(project=project).update(call_pk=CallReport.objects.earliest("pk").pk)
+    name = f"possible double count of {event_id(2, 2)} and {event_id(1, 1)}"
+    with verification.snapshot():
+        assert f"{name}: they are booked as one call" in list(verification.differences(project))
 
 
 def extent(name: str, sender: str, start: float, end: float) -> Extent:
