@@ -49,6 +49,7 @@ product_urls = [
     path("revenue.<str:form>", exports.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),
     path("connect/arrived", connect.arrived, name="connect-arrived"),
+    path("connect/double-count", connect.settle_double_count, name="connect-double-count"),
     path("pipelines.<str:form>", exports.pipelines, name="export-runs"),
     path("run/<str:table>.<str:form>", exports.run_table, name="export-run"),
     path("budget.<str:form>", exports.limits, name="export-limits"),

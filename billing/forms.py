@@ -1,4 +1,4 @@
-"""Forms for a budget's limit and policy. `billing.budgets.limits` has the rules."""
+"""Forms for a budget's limit and policy (`billing.budgets.limits` has the rules), and for double counts."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from billing.budgets import limits, policies
+from billing.models import LookalikeDecision
 
 
 class BudgetForm(forms.Form):
@@ -55,3 +56,15 @@ class PolicyForm(forms.Form):
     policy = forms.ChoiceField(
         label="When a caller asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
     )
+
+
+class DoubleCountForm(forms.Form):
+    """Whether two senders report the same calls."""
+
+    sender_a = forms.CharField(strip=False)
+    sender_b = forms.CharField(strip=False)
+    decision = forms.ChoiceField(choices=LookalikeDecision.Decision.choices)
+
+    @property
+    def senders(self) -> tuple[str, str]:
+        return self.cleaned_data["sender_a"], self.cleaned_data["sender_b"]

@@ -64,6 +64,7 @@ CHANGES: dict[str, Form] = {
     "alert-test": Form({}, args=("webhook",)),
     "alert-send-again": Form({}, args=("a delivery",)),
     "connect": Form({"newest": "0"}, status=200),
+    "connect-double-count": Form({"sender_a": "a", "sender_b": "b", "decision": "same_call"}),
     "members": Form({"person": "stranger", "role": "viewer"}),
     "member-role": Form({"role": "manager"}, args=("a viewer",)),
     "member-remove": Form({}, args=("a viewer",)),

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from billing.models import Lookalike
 from billing.models.alerts import AlertDelivery, AlertSettings
 from products import tokens
 from products.models import ApiToken, Membership, Project
@@ -54,8 +55,10 @@ def _quiet(settings: Any) -> None:
 
 @pytest.fixture
 def used(project: Project) -> Project:
-    """A product with usage, and a webhook that is never called."""
+    """A product with usage, a webhook that is never called, and a possible double count."""
     usage(project, runId="run-1", agentType="testing")
+    pair = {"outer": "1", "inner": "2", "sender_a": "a", "sender_b": "b", "margin": 1, "nanos": 1}
+    Lookalike.objects.create(project=project, day=NOW.date(), **pair)
     AlertSettings.objects.create(project=project, email_people=False, webhook_url="https://127.0.0.1/hook")
     project.refresh_from_db()
     return project

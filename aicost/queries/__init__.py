@@ -9,6 +9,7 @@ from aicost.queries.budget import BudgetPage, budget_history, budget_page, every
 from aicost.queries.changes import AgentTypeChange, Changes, changes
 from aicost.queries.dashboard import Baseline, Dashboard, MonthPage, Panel, dashboard, month_page, panel
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
+from aicost.queries.lookalikes import DoubleCount, Settlement, settlements, undecided_lookalikes
 from aicost.queries.month import (
     AgentTypeSpend,
     MonthSummary,
@@ -41,6 +42,7 @@ __all__ = [
     "CreditsIn",
     "Dashboard",
     "Deduction",
+    "DoubleCount",
     "MonthPage",
     "MonthSummary",
     "Panel",
@@ -49,6 +51,7 @@ __all__ = [
     "Revenue",
     "RunCost",
     "RunningJobs",
+    "Settlement",
     "Spend",
     "UnpricedModel",
     "arrivals",
@@ -73,7 +76,9 @@ __all__ = [
     "portfolio",
     "recent",
     "revenue",
+    "settlements",
     "top_runs",
+    "undecided_lookalikes",
     "unpriced_models",
     "visible_projects",
 ]

@@ -91,7 +91,10 @@ def _set_limit(request: HttpRequest, project: Project, form: BudgetForm) -> Budg
 def _updated_month(request: HttpRequest, project: Project, change: BudgetChange | None) -> HttpResponse:
     state = _current_state(request, project)
     found = queries.dashboard(project, state.tab, state.days, state.past_month)
-    context = month.month(state, found) | {"confirmation": budget_panel.confirmation(change)}
+    context = month.month(state, found) | {
+        "confirmation": budget_panel.confirmation(change),
+        "settles": True,
+    }
     response = render_product(request, "_month", project, context)
     response["HX-Retarget"] = "#month"
     return response

@@ -1,17 +1,21 @@
-"""The connect page: how to send usage to a product, a token for it, and whether usage has arrived."""
+"""The connect page: how to send usage, a token for it, whether usage has arrived, and whether twice."""
 
 from datetime import datetime
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from aicost import queries
 from aicost.http.decorators import page
 from aicost.presentation import connect as connect_page
+from aicost.presentation import double_counts
 from aicost.views.product import render_product
-from billing import clock
+from billing import clock, lookalike_decisions
+from billing.forms import DoubleCountForm
 from products import tokens
 from products.access import may_change, project_for
 from products.forms import newest_token_sent
@@ -37,9 +41,25 @@ def connect(request: HttpRequest, project_id: str) -> HttpResponse:
         made=made,
         now=timezone.now(),
     )
+    context["double_counts"] = double_counts.rows(project, queries.settlements(project))
     return render_product(
         request, "connect", project, {**context, "again": again}, status=422 if again else 200
     )
+
+
+@page
+@require_POST
+def settle_double_count(request: HttpRequest, project_id: str) -> HttpResponse:
+    """Decide for two senders whether they report the same calls."""
+    project = project_for(request.user, project_id, need="change")
+    form = DoubleCountForm(request.POST)
+    if form.is_valid() and lookalike_decisions.is_known(project, form.senders):
+        decision = form.cleaned_data["decision"]
+        united = lookalike_decisions.decide(project, form.senders, decision, by=request.user)
+        messages.success(request, double_counts.confirmation(decision, united))
+    else:
+        messages.error(request, "There is no such double count. Nothing has been changed.")
+    return redirect("connect", project.pk)
 
 
 @page

@@ -1,4 +1,7 @@
-"""The dashboard of a product, and its fragments: the same for everyone with access, and cached."""
+"""The dashboard of a product, and its fragments: the same for everyone with access, and cached.
+
+Only a link to where owner and managers settle double counts depends on who asks.
+"""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,7 +17,7 @@ from aicost.http.decorators import page, respond_unless_cached, revalidated
 from aicost.presentation.dashboard import daily, month, tabs
 from aicost.url_state.dashboard import DashboardState
 from aicost.views.product import render_product
-from products.access import project_for
+from products.access import may_change, project_for
 
 Name = Literal["month", "daily", "tabs"]
 
@@ -26,13 +29,15 @@ _SPANS: dict[Name, Span] = {"month": "minute", "daily": "day", "tabs": "day"}
 @require_safe
 def dashboard(request: HttpRequest, project_id: str) -> HttpResponse:
     state = _state(request, project_id)
-    return render_product(request, "dashboard", state.project, {"month": _html(state, "month")})
+    month_html = _html(state, "month", _settles(request, state))
+    return render_product(request, "dashboard", state.project, {"month": month_html})
 
 
 @revalidated
 @require_safe
 def dashboard_month(request: HttpRequest, project_id: str) -> HttpResponse:
-    return _respond(request, _state(request, project_id), "month")
+    state = _state(request, project_id)
+    return _respond(request, state, "month", _settles(request, state))
 
 
 @revalidated
@@ -49,6 +54,11 @@ def dashboard_tabs(request: HttpRequest, project_id: str) -> HttpResponse:
 
 def _state(request: HttpRequest, project_id: str) -> DashboardState:
     return DashboardState.read(project_for(request.user, project_id), request.GET)
+
+
+def _settles(request: HttpRequest, state: DashboardState) -> bool:
+    """Whether the month links to where possible double counts are settled."""
+    return state.project.has_lookalikes and may_change(request.user, state.project)
 
 
 def _month(state: DashboardState) -> dict[str, Any]:
@@ -71,19 +81,21 @@ _CONTEXTS: dict[Name, Callable[[DashboardState], dict[str, Any]]] = {
 }
 
 
-def _html(state: DashboardState, name: Name) -> SafeString:
-    """Rendered without the request, so that nothing about the person who asks can be in it."""
-    return get_or_make(_key(state, name), lambda: _rendered(state, name))
+def _html(state: DashboardState, name: Name, settles: bool = False) -> SafeString:
+    """Rendered without the request, so that nothing else about the person who asks can be in it."""
+    return get_or_make(_key(state, name, settles), lambda: _rendered(state, name, settles))
 
 
-def _rendered(state: DashboardState, name: Name) -> SafeString:
-    return render_to_string(f"aicost/_{name}.html", {"project": state.project, **_CONTEXTS[name](state)})
+def _rendered(state: DashboardState, name: Name, settles: bool) -> SafeString:
+    context = {"project": state.project, "settles": settles, **_CONTEXTS[name](state)}
+    return render_to_string(f"aicost/_{name}.html", context)
 
 
-def _key(state: DashboardState, name: Name) -> str:
-    return key_of(f"{name}{state.query}", _SPANS[name], state.project)
+def _key(state: DashboardState, name: Name, settles: bool) -> str:
+    return key_of(f"{name}{state.query}{' settles' if settles else ''}", _SPANS[name], state.project)
 
 
-def _respond(request: HttpRequest, state: DashboardState, name: Name) -> HttpResponse:
+def _respond(request: HttpRequest, state: DashboardState, name: Name, settles: bool = False) -> HttpResponse:
     """The caller has checked that the person has access to the product."""
-    return respond_unless_cached(request, _key(state, name), lambda: HttpResponse(_html(state, name)))
+    key = _key(state, name, settles)
+    return respond_unless_cached(request, key, lambda: HttpResponse(_html(state, name, settles)))

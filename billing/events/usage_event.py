@@ -131,6 +131,10 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """The run that earlier versions recorded the same job under."""
     run_is_trace: bool = False
     """Whether `run_id` is a trace, which stands in for a session or conversation that is not reported."""
+    call_started_at: datetime | None = None
+    """When the call of a deduction started; `occurred_at` is then when it ended."""
+    resource: str = ""
+    """A digest of what the call's telemetry says of the process that made it; "" if it says nothing."""
 
     @property
     def content(self) -> tuple[object, ...]:

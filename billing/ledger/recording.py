@@ -24,6 +24,7 @@ from billing.ledger.calls import adjustments, batch, store
 from billing.ledger.calls.adjustments import Adjustments, NewLine
 from billing.ledger.calls.batch import Nested
 from billing.ledger.calls.identity import Calls
+from billing.ledger.calls.lookalikes import pairs
 from billing.ledger.costs import Cost
 from billing.ledger.outcomes import Outcome, compare, withheld
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
@@ -150,6 +151,7 @@ class _Batch:
         self.write_ledger(new, job_of, changes)
         self.write_adjustments(adjusted, jobs, changes)
         store.write(self.project, calls, jobs)
+        pairs.update(self.project, calls, self.zone)
         updates.add(self.project, agent_types, changes)
         signals.announce(self.project, changes.months_of_spend())
         self.note_first_usage()

@@ -12,6 +12,7 @@ from billing.models.ledger import (
     corrections,
     reversals,
 )
+from billing.models.lookalikes import Lookalike, LookalikeDecision
 from billing.models.prices import MAX_RATE, PriceOverride
 from billing.models.rollups import (
     INT64_SAFE,
@@ -43,6 +44,8 @@ __all__ = [
     "IntakeCount",
     "LedgerIsAppendOnly",
     "LedgerQuerySet",
+    "Lookalike",
+    "LookalikeDecision",
     "MonthTotal",
     "MonthlyCredits",
     "MonthlySpend",

@@ -1,6 +1,7 @@
 """Reports of model calls that name the call, so that further reports of the same call can be recognized."""
 
 from django.db import models
+from django.db.models import Q
 
 from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, TEXT_LENGTH
 from billing.models.ledger import EVENT_ID_LENGTH, CostSource
@@ -59,6 +60,13 @@ class CallReport(models.Model):
     gateway_id = CodePointCharField(max_length=CALL_ID_LENGTH, blank=True)
     part = CodePointCharField(max_length=20, blank=True)
     covers_parts = CodePointCharField(max_length=20, blank=True)
+    started_at = models.DateTimeField(null=True)
+    fingerprint = CodePointCharField(
+        max_length=16,
+        blank=True,
+        default="",
+        help_text="Equal for reports that may be of the same call; empty without a start.",
+    )
     is_nested = models.BooleanField()
 
     class Meta:
@@ -70,6 +78,12 @@ class CallReport(models.Model):
         indexes = [
             models.Index(fields=["project", "call_pk"], name="call_report_call"),
             models.Index(fields=["project", "job"], name="call_report_job"),
+            # The same rows as those with a fingerprint; a search by `started_at` implies this condition.
+            models.Index(
+                fields=["project", "fingerprint", "occurred_at"],
+                condition=Q(started_at__isnull=False),
+                name="call_report_fingerprint",
+            ),
         ]
 
     def __str__(self) -> str:

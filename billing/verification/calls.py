@@ -6,7 +6,7 @@ from itertools import groupby, islice
 
 from billing.ledger.calls import store
 from billing.ledger.calls.identity import WINDOW, Call, Report, agree
-from billing.models import CallId, CallReport, CreditTransaction
+from billing.models import CallId, CallReport, CreditTransaction, Lookalike
 from products.models import Project
 
 _CHUNK = 2_000
@@ -19,6 +19,7 @@ def differences(project: Project) -> Iterator[str]:
         yield from _wrong_call(Call(members))
     yield from _wrong_lines(project)
     yield from _missed(project)
+    yield from _settled_pairs(project)
 
 
 def _wrong_call(call: Call) -> Iterator[str]:
@@ -80,3 +81,18 @@ def _disagreements(project: Project, report: int, near: list[int]) -> Iterator[s
         a, b = found[report], found[pk]
         if a.call_pk != b.call_pk and agree(a, b):
             yield f"call reports {a.event_id} and {b.event_id} share an id, but are booked as two calls"
+
+
+def _settled_pairs(project: Project) -> Iterator[str]:
+    """Pairs of reports that are shown as a possible double count, but are booked as one call."""
+    rows = Lookalike.objects.filter(project=project).order_by("outer", "inner").values_list("outer", "inner")
+    pairs = rows.iterator(chunk_size=_CHUNK)
+    reports = CallReport.objects.filter(project=project)
+    while chunk := list(islice(pairs, _CHUNK)):
+        event_ids = sorted({event_id for pair in chunk for event_id in pair})
+        calls = dict(reports.filter(event_id__among=event_ids).values_list("event_id", "call_pk"))
+        for outer, inner in chunk:
+            if outer not in calls or inner not in calls:
+                yield f"possible double count of {outer} and {inner}: there is no such report"
+            elif calls[outer] == calls[inner]:
+                yield f"possible double count of {outer} and {inner}: they are booked as one call"

@@ -18,6 +18,7 @@ class Kind(models.TextChoices):
     DENIED = "denied", "denied"
     BUDGET_CHANGED = "budget-changed", "budget changed"
     POLICY_CHANGED = "policy-changed", "policy changed"
+    LOOKALIKES_DECIDED = "lookalikes-decided", "double count settled"
     ALERTS_CHANGED = "alerts-changed", "alerts changed"
     PRICE_SET = "price-set", "price override set"
     PRICE_REMOVED = "price-removed", "price override removed"

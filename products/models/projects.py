@@ -73,6 +73,11 @@ class Project(models.Model):
     has_call_ids = models.BooleanField(
         default=False, editable=False, help_text="Whether a sender has named a model call by its ids."
     )
+    has_lookalikes = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether two senders have reported calls that may be the same, without a common id.",
+    )
     version = models.BigIntegerField(
         default=new_version,
         editable=False,

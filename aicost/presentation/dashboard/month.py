@@ -10,6 +10,7 @@ from aicost.presentation.dashboard import (
     daily,
     forecast,
     kpis,
+    lookalikes,
     reservations,
     tabs,
     unpriced,
@@ -34,6 +35,7 @@ class Month:
     reserved: str
     """Only for the present month: in a past month nothing is reserved."""
     unpriced: unpriced.Notice | None
+    lookalikes: lookalikes.Notice | None
     waste_csv: str
     waste_json: str
     changes_csv: str
@@ -56,6 +58,7 @@ def month(state: DashboardState, found: Dashboard) -> dict[str, Any]:
             outlook=_outlook(state, page),
             reserved=reservations.reserved(state.project, found.reserved),
             unpriced=unpriced.notice(summary, found.unpriced),
+            lookalikes=lookalikes.notice(summary, found.lookalikes, past=state.past_month is not None),
             waste_csv=state.export_url("waste", "csv"),
             waste_json=state.export_url("waste", "json"),
             changes_csv=state.export_url("changes", "csv"),

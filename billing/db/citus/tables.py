@@ -20,6 +20,8 @@ BY_PROJECT = (
         "billing_tracespan",
         "billing_callreport",
         "billing_callid",
+        "billing_lookalike",
+        "billing_lookalikedecision",
         "billing_budgetreservation",
         "billing_intakecount",
     ),

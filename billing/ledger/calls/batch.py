@@ -6,6 +6,7 @@ from typing import NamedTuple
 from billing.events.usage_event import UsageEvent
 from billing.ledger.calls import store
 from billing.ledger.calls.identity import Calls, Report, report_of
+from billing.ledger.calls.lookalikes import arrivals, likeness
 from billing.ledger.unit_of_work import Jobs, Runs
 from products.models import Project
 
@@ -54,6 +55,8 @@ def collect(
     events = [one.event for one in named]
     event_ids = {event_id for event in events for event_id in (event.event_id, *event.earlier_ids)}
     event_ids |= {event_id for pair in nested for event_id in pair}
+    alike = arrivals.alike(project, events)
+    event_ids |= {event_id for pair in alike for event_id in (pair.outer, pair.inner)}
     calls = store.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
     lines = store.of_lines(project, event_ids - calls.reports.keys())
     reports = [*calls.reports.values(), *lines.values()]
@@ -70,6 +73,8 @@ def collect(
         report.sender, report.gateway_id = event.sender, event.gateway_id
         report.run_is_trace = event.run_is_trace
         report.part, report.covers_parts = event.part, event.covers_parts
+        report.fingerprint = likeness.fingerprint(event)
+        report.started_at = event.call_started_at if report.fingerprint else None
         changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))
     for outer, inner in nested:
         ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]
@@ -77,4 +82,5 @@ def collect(
             for end in filter(None, ends):
                 calls.add(end, ())
             calls.link(ends[0], ends[1])
+    arrivals.unite_or_note(project, calls, alike)
     return calls, changed

@@ -45,6 +45,9 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     part: str = ""
     """As in `UsageEvent`. Of the reports of each part of a call, one stands."""
     covers_parts: str = ""
+    started_at: datetime | None = None
+    fingerprint: str = ""
+    """Equal for reports that may be of the same call, as `billing.ledger.calls.lookalikes` says."""
     is_nested: bool = False
     """Whether another report's span encloses this one's: two instrumentations, one inside the other."""
     line: str = ""
@@ -193,6 +196,8 @@ class Calls:
         self.ids: defaultdict[str, set[str]] = defaultdict(set)
         """The call ids of each report, by its event id."""
         self.new_ids: list[tuple[str, Report]] = []
+        self.alike: list[tuple[Report, Report]] = []
+        """Outer and inner reports that may be of one call; nobody has said yet that they are."""
         self._call_of: dict[str, Call] = {}
         self._sharing: defaultdict[str, list[Report]] = defaultdict(list)
         self._touched: dict[str, None] = {}

@@ -21,7 +21,7 @@ _COLUMNS = (
     *("occurred_at", "model"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source", "run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
-    "is_nested",
+    *("started_at", "fingerprint", "is_nested"),
 )
 _CHANGING = ("call_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested")
 _REPORTED = CostSource.REPORTED.value
@@ -145,7 +145,9 @@ def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
 
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
     pk, event_id, call_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:15]
-    nanos, source, is_trace, sender, gateway_id, part, covers_parts, nested = row[15:]
+    nanos, source, is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[
+        15:
+    ]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
@@ -159,6 +161,8 @@ def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Re
         gateway_id=gateway_id,
         part=part,
         covers_parts=covers_parts,
+        started_at=started_at,
+        fingerprint=fingerprint,
         is_nested=nested,
         line=line,
         booked_at=Place(*places[booked_on]) if booked_on else None,
@@ -209,5 +213,6 @@ def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
         *(report.occurred_at, report.model),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
         *(report.nanos, report.cost_source, report.run_is_trace),
-        *(report.sender, report.gateway_id, report.part, report.covers_parts, is_nested),
+        *(report.sender, report.gateway_id, report.part, report.covers_parts),
+        *(report.started_at, report.fingerprint, is_nested),
     )

@@ -10,6 +10,7 @@ Instrumentations write spans in dialects of their own. Each module beside this o
 in all of them.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,12 +106,20 @@ class Origin(msgspec.Struct, frozen=True):
     scope: str
     version: str
     sender: str
+    resource: str
+    """As in `UsageEvent`."""
 
     @classmethod
     def of(cls, resource: Resource, scope: InstrumentationScope) -> "Origin":
         services = (one.value.string_value for one in resource.attributes if one.key == "service.name")
         name, version = printable(scope.name, TEXT_LENGTH - len(SENDER_PREFIX)), printable(scope.version)
-        return cls(next(services, ""), name, version, f"{SENDER_PREFIX}{name}".rstrip())
+        sender = f"{SENDER_PREFIX}{name}".rstrip()
+        return cls(next(services, ""), name, version, sender, _digest(resource))
+
+
+def _digest(resource: Resource) -> str:
+    attributes = sorted(one.SerializeToString(deterministic=True) for one in resource.attributes)
+    return hashlib.sha256(b"".join(attributes)).hexdigest() if attributes else ""
 
 
 def spans(
@@ -225,6 +234,8 @@ def _event(
         gateway_id=gateway_id,
         sender=origin.sender,
         run_is_trace=not span.session_id,
+        call_started_at=span.started_at if fields["kind"] == DEDUCTION else None,
+        resource=origin.resource if fields["kind"] == DEDUCTION else "",
     )
 
 

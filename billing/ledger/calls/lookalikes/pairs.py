@@ -1,0 +1,74 @@
+"""The pairs of reports that may be of one call, as the database remembers them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from billing import periods
+from billing.db import bulk
+from billing.ledger.calls.identity import Call, Calls, Report
+from billing.ledger.calls.lookalikes.arrivals import may_be_one
+from billing.ledger.calls.lookalikes.likeness import senders
+from billing.models import Lookalike
+from products.models import Project
+
+_COLUMNS = ("project_id", "outer", "inner", "sender_a", "sender_b", "margin", "day", "nanos")
+_CHUNK = 100
+
+
+def update(project: Project, calls: Calls, zone: ZoneInfo) -> None:
+    """Remember the pairs of a batch, and forget those that its calls have settled.
+
+    Calls only grow, so that the pairs that remain are a function of the set of reports.
+    """
+    if project.has_lookalikes:
+        _forget(project, calls)
+    rows = [
+        (project.pk, *_row(outer, inner, zone))
+        for outer, inner in calls.alike
+        if may_be_one(calls, outer, inner)
+    ]
+    bulk.insert(Lookalike, _COLUMNS, rows)
+    if rows and not project.has_lookalikes:
+        Project.objects.filter(pk=project.pk).update(has_lookalikes=True)
+
+
+def _row(outer: Report, inner: Report, zone: ZoneInfo) -> tuple[object, ...]:
+    cheaper = min(inner, outer, key=lambda report: report.nanos)
+    margin = (_length(outer) - _length(inner)) // timedelta(microseconds=1)
+    day = periods.day_of(cheaper.occurred_at, zone)
+    return outer.event_id, inner.event_id, *senders(outer.sender, inner.sender), margin, day, cheaper.nanos
+
+
+def _length(report: Report) -> timedelta:
+    return report.occurred_at - report.started_at if report.started_at else timedelta(0)
+
+
+def _forget(project: Project, calls: Calls) -> None:
+    """Delete pairs with a report whose call has now a report of the other's sender."""
+    united = {
+        report.event_id: (report, call)
+        for call in calls.touched()
+        if len(call.reports) > 1
+        for report in call.reports
+        if report.fingerprint
+    }
+    settled = [key for key, end, other in _pairs_with(project, list(united)) if _has(*united[end], other)]
+    for start in range(0, len(settled), _CHUNK):
+        Lookalike.objects.filter(pk__in=settled[start : start + _CHUNK]).delete()
+
+
+def _pairs_with(project: Project, event_ids: list[str]) -> Iterator[tuple[object, str, tuple[str, str]]]:
+    """Each pair with one of these reports: its key, the report's event id, and both senders."""
+    if not event_ids:
+        return
+    of_project = Lookalike.objects.filter(project=project)
+    for end in ("outer", "inner"):
+        rows = of_project.filter(**{f"{end}__among": event_ids})
+        for key, event_id, *names in rows.values_list("pk", end, "sender_a", "sender_b"):
+            yield key, event_id, (names[0], names[1])
+
+
+def _has(report: Report, call: Call, names: tuple[str, str]) -> bool:
+    other = names[1] if report.sender == names[0] else names[0]
+    return any(member.sender == other for member in call.reports)
