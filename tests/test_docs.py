@@ -12,8 +12,8 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from aicost.api.procedures import PROCEDURES
-from aicost.presentation import setups
-from aicost.presentation.setups import Machine, Target
+from aicost.presentation.connect import setups
+from aicost.presentation.connect.setups import Machine, Target
 from aicost.url_state.sorting import ORDERS, STATES
 from billing.events.parsing import read
 from billing.events.usage_event import FIELDS, KINDS

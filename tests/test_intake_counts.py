@@ -12,7 +12,7 @@ from django.urls import reverse
 from prometheus_client import REGISTRY
 
 from aicost import queries
-from aicost.presentation.arrivals import MOST_KINDS, what_arrived
+from aicost.presentation.connect.arrivals import MOST_KINDS, what_arrived
 from aicost.queries import Arrivals
 from billing import intake_counts
 from billing.events.reasons import CONFLICT, kind_of

@@ -159,7 +159,7 @@ SOURCES: dict[str, Callable[[Project, str], None]] = {
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real sessions are kept outside the product")
-@pytest.mark.parametrize("order", permutations(SOURCES), ids="-".join)
+@pytest.mark.parametrize("order", list(permutations(SOURCES)), ids="-".join)
 def test_logs_events_and_spans_of_claude_code_come_to_its_own_sum(project, token, clock, order):
     clock.move_to("2026-11-30T00:00:00Z")
     for source in (*order, order[0]):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from aicost import queries
 from aicost.http.decorators import page
 from aicost.presentation import connect as connect_page
-from aicost.presentation import double_counts
+from aicost.presentation.connect import double_counts
 from aicost.views.product import render_product
 from billing import clock, lookalike_decisions
 from billing.forms import DoubleCountForm

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.urls import reverse
 
 from aicost.formatting import html, text
-from aicost.presentation import setups
-from aicost.presentation.arrivals import what_arrived
-from aicost.presentation.setups import Machine, Target
+from aicost.presentation.connect import setups
+from aicost.presentation.connect.arrivals import what_arrived
+from aicost.presentation.connect.setups import Machine, Target
 from aicost.presentation.tokens import NewToken
 from aicost.queries import Arrivals
 from billing import periods
