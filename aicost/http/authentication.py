@@ -61,7 +61,8 @@ class _CsrfCheck(CsrfViewMiddleware):
 
 
 def _by_token(request: HttpRequest, header: str) -> Caller:
-    kind, _, text = header.partition(" ")
+    # In OTEL_EXPORTER_OTLP_HEADERS a space is written %20. Claude Code and LiteLLM send that as it stands.
+    kind, _, text = header.replace("%20", " ", 1).partition(" ")
     token = tokens.find(text.strip()) if kind.lower() == "bearer" else None
     if token is None:
         _count_bad_token(request)
