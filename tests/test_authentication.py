@@ -446,7 +446,9 @@ def test_last_used_is_updated_at_most_once_an_hour(
 
 
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer  {} ", "Bearer%20{}"])
-def test_the_bearer_scheme_ignores_case_and_how_the_space_is_written(project: Project, owner: Any, header: str) -> None:
+def test_the_bearer_scheme_ignores_case_and_how_the_space_is_written(
+    project: Project, owner: Any, header: str
+) -> None:
     headers = {"Authorization": header.format(tokens.issue(owner)[1])}
     given = {"projectId": str(project.pk)}
     assert call(Client(), "trpc", "aiCost.getMonthlyTrend", given, **headers).code == OK
