@@ -277,8 +277,10 @@ OTHERS = {
 def test_another_agents_log_is_rejected_whole(project, tmp_path, agent):
     write(tmp_path, "one.jsonl", OTHERS[agent], reply(2))
     run = Run(tmp_path, project=project.pk, format="claude_code")
-    assert (run.status, run.receipt["rejected"], run.receipt["read"]) == (1, 1, 1)
+    # The file is rejected, and so is the folder, in which nothing else could be read.
+    assert (run.status, run.receipt["rejected"], run.receipt["read"]) == (1, 2, 2)
     assert f"one.jsonl:1: this is a log of {agent}, not of Claude Code" in run.err
+    assert str(tmp_path) in run.err
 
 
 @pytest.mark.parametrize("agent", ["Qwen Code", "Gemini CLI", "Copilot CLI", "pi"])
