@@ -279,7 +279,7 @@ def test_another_agents_log_is_rejected_whole(project, tmp_path, agent):
     run = Run(tmp_path, project=project.pk, format="claude_code")
     # The file is rejected, and so is the folder, in which nothing else could be read.
     assert (run.status, run.receipt["rejected"], run.receipt["read"]) == (1, 2, 2)
-    assert f"one.jsonl:1: this is a log of {agent}, not of Claude Code" in run.err
+    assert f"one.jsonl: this is a log of {agent}, not of Claude Code" in run.err
     assert str(tmp_path) in run.err
 
 
