@@ -10,13 +10,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from aicost.intake import otlp_http
-from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count
 from billing import intake_counts, ledger
 from billing.events.usage_event import Rejection, UsageEvent
 from billing.ledger import Outcome
-from billing.sources import otlp
 from billing.sources.otlp import log_records
 from products.models import Project
 
@@ -29,10 +27,7 @@ def logs(request: HttpRequest, project: Project) -> HttpResponse:
     """The status is 200 even if records were rejected: after an error, exporters send all of them again."""
     message = otlp_http.read_request(request, ExportLogsServiceRequest)
     events = list(log_records.events(message, parsing_context()))
-    if len(events) > MAX_EVENTS:
-        raise RequestRefused(
-            413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {len(events):,}."
-        )
+    otlp_http.refuse_too_many(len(events))
     outcomes = ledger.record(project, events, then=partial(_count, project, events))
     count(NAME, outcomes)
     response = ExportLogsServiceResponse()
@@ -43,5 +38,4 @@ def logs(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 def _count(project: Project, events: Sequence[UsageEvent | Rejection], outcomes: Sequence[Outcome]) -> None:
-    counts = intake_counts.counts_of(NAME, events, outcomes, lambda event: otlp.scope_of(event.sender))
-    intake_counts.add(project, counts)
+    intake_counts.add(project, otlp_http.counts_of(NAME, events, outcomes))

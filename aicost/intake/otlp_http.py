@@ -14,8 +14,12 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 
-from aicost.intake.body import RequestRefused, read_body
+from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
+from billing import intake_counts
+from billing.events.usage_event import Rejection, UsageEvent
+from billing.intake_counts import Counts
 from billing.ledger import Outcome
+from billing.sources import otlp
 from billing.sources.otlp import bodies
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -50,6 +54,21 @@ def read_request(request: HttpRequest, kind: type[bodies.Request]) -> bodies.Req
         return READERS[media_type](read_body(request), kind)
     except bodies.Malformed as malformed:
         raise RequestRefused(400, str(malformed)) from None
+
+
+def refuse_too_many(calls: int) -> None:
+    """Raises `RequestRefused` if a request has more model calls than are recorded at once."""
+    if calls > MAX_EVENTS:
+        raise RequestRefused(
+            413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}."
+        )
+
+
+def counts_of(
+    endpoint: str, events: Sequence[UsageEvent | Rejection | None], outcomes: Sequence[Outcome]
+) -> Counts:
+    """What became of each event, by the scope of the instrumentation that sent it."""
+    return intake_counts.counts_of(endpoint, events, outcomes, lambda event: otlp.scope_of(event.sender))
 
 
 def answer(request: HttpRequest, message: Message) -> HttpResponse:

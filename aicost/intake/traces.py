@@ -11,7 +11,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from aicost.intake import otlp_http
-from aicost.intake.body import MAX_EVENTS, RequestRefused
 from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count, count_not_understood
 from billing import intake_counts
@@ -33,11 +32,9 @@ def traces(request: HttpRequest, project: Project) -> HttpResponse:
     message = otlp_http.read_request(request, ExportTraceServiceRequest)
     items = list(otlp.spans(message, parsing_context()))
     spans = [item for item in items if not isinstance(item, NotUnderstood)]
-    calls = sum(not isinstance(span, otlp.Found) or span.event is not None for span in spans)
-    if calls > MAX_EVENTS:
-        raise RequestRefused(
-            413, f"A request has at most {MAX_EVENTS:,} model calls; this one has {calls:,}."
-        )
+    otlp_http.refuse_too_many(
+        sum(not isinstance(span, otlp.Found) or span.event is not None for span in spans)
+    )
     not_understood = [item for item in items if isinstance(item, NotUnderstood)]
     outcomes = billing_traces.record(project, spans, then=partial(_count, project, spans, not_understood))
     count(NAME, (outcome for outcome in outcomes if outcome is not billing_traces.REMEMBERED))
@@ -52,7 +49,7 @@ def _count(
     outcomes: Sequence[Outcome],
 ) -> None:
     events = [span.event if isinstance(span, otlp.Found) else span for span in spans]
-    counts = intake_counts.counts_of(NAME, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    counts = otlp_http.counts_of(NAME, events, outcomes)
     counts.update(Kind(NAME, item.scope, item.version, item.reason) for item in not_understood)
     intake_counts.add(project, counts)
 

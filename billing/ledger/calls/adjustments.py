@@ -8,7 +8,7 @@ adjust.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import Exists, OuterRef, Q
@@ -45,7 +45,6 @@ class OldLine(NamedTuple):
     pk: int
     event_id: str
     occurred_at: datetime
-    billed_on: date
     model: str
     nanos: int
     cost_source: str
@@ -154,7 +153,7 @@ def _reversal(line: OldLine, source: str, place: Place, free: "FreeIds") -> NewL
 
 
 _OLD_LINE = (
-    *("id", "event_id", "occurred_at", "billed_on", "model", "amount_nanos", "cost_source"),
+    *("id", "event_id", "occurred_at", "model", "amount_nanos", "cost_source"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
 )
 
@@ -162,14 +161,14 @@ _OLD_LINE = (
 def _lines(project: Project, event_ids: list[str]) -> dict[str, OldLine]:
     wanted = [(event_id,) for event_id in sorted(event_ids)]
     rows = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, _OLD_LINE)
-    return {row[1]: OldLine._make([*row[:7], Tokens(*row[7:])]) for row in rows}
+    return {row[1]: OldLine._make([*row[:6], Tokens(*row[6:])]) for row in rows}
 
 
 def _corrections(project: Project, pks: list[int]) -> dict[int, OldLine]:
     """The lines that add a missing cost, by the line that they correct."""
     columns = ("corrects_id", *_OLD_LINE)
     rows = bulk.find(CreditTransaction, project.pk, ("corrects_id",), [(pk,) for pk in sorted(pks)], columns)
-    return {row[0]: OldLine._make([*row[1:8], Tokens(*row[8:])]) for row in rows}
+    return {row[0]: OldLine._make([*row[1:7], Tokens(*row[7:])]) for row in rows}
 
 
 class FreeIds:

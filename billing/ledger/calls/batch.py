@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from billing.events.usage_event import UsageEvent
 from billing.ledger.calls import store
-from billing.ledger.calls.identity import Calls, Report, report_of
+from billing.ledger.calls.identity import Calls, Report, note_origin, report_of
 from billing.ledger.calls.lookalikes import arrivals, likeness
 from billing.ledger.unit_of_work import Jobs, Runs
 from products.models import Project
@@ -68,11 +68,11 @@ def collect(
         report.names_agent = bool(jobs.at(report.place).agent_type)
     changed = []
     for event, nanos, source in named:
-        report = lines.get(event.event_id) or report_of(event, nanos, source)
+        line = lines.get(event.event_id)
+        if line:
+            note_origin(line, event)
+        report = line or report_of(event, nanos, source)
         report.names_agent = bool(jobs.at(report.place).agent_type)
-        report.sender, report.gateway_id = event.sender, event.gateway_id
-        report.run_is_trace = event.run_is_trace
-        report.part, report.covers_parts = event.part, event.covers_parts
         report.fingerprint = likeness.fingerprint(event)
         report.started_at = event.call_started_at if report.fingerprint else None
         changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))

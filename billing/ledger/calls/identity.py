@@ -67,7 +67,7 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
 
 
 def report_of(event: UsageEvent, nanos: int, cost_source: str) -> Report:
-    return Report(
+    report = Report(
         event_id=event.event_id,
         place=Place(event.run_id, event.job_id),
         occurred_at=event.occurred_at,
@@ -75,12 +75,16 @@ def report_of(event: UsageEvent, nanos: int, cost_source: str) -> Report:
         tokens=event.tokens,
         nanos=nanos,
         cost_source=cost_source,
-        run_is_trace=event.run_is_trace,
-        sender=event.sender,
-        gateway_id=event.gateway_id,
-        part=event.part,
-        covers_parts=event.covers_parts,
     )
+    note_origin(report, event)
+    return report
+
+
+def note_origin(report: Report, event: UsageEvent) -> None:
+    """Note who reports what, which a report that is made of a transaction does not know."""
+    report.sender, report.gateway_id = event.sender, event.gateway_id
+    report.run_is_trace = event.run_is_trace
+    report.part, report.covers_parts = event.part, event.covers_parts
 
 
 def agree(a: Report, b: Report) -> bool:
@@ -219,12 +223,6 @@ class Calls:
         """The calls that have new reports or have become one."""
         calls = {id(self._call_of[event_id]): self._call_of[event_id] for event_id in self._touched}
         return list(calls.values())
-
-    def places(self) -> set[Place]:
-        """Where reports of touched calls were made, and where they are booked."""
-        reports = [report for call in self.touched() for report in call.reports]
-        booked = {report.booked_at for report in reports if report.booked_at}
-        return {report.place for report in reports} | booked
 
     def touch(self, reports: Iterable[Report]) -> None:
         """Look at these reports' calls again, because their jobs have changed."""

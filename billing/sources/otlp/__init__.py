@@ -53,6 +53,10 @@ SENDER_PREFIX = "otlp "
 """Precedes an instrumentation's scope in `UsageEvent.sender`."""
 
 
+def sender_of(scope: InstrumentationScope) -> str:
+    return f"{SENDER_PREFIX}{printable(scope.name, TEXT_LENGTH - len(SENDER_PREFIX))}".rstrip()
+
+
 def scope_of(sender: str) -> str:
     """The scope of the instrumentation that sent an event."""
     return sender.removeprefix(SENDER_PREFIX.rstrip()).lstrip()
@@ -112,9 +116,8 @@ class Origin(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, resource: Resource, scope: InstrumentationScope) -> "Origin":
         services = (one.value.string_value for one in resource.attributes if one.key == "service.name")
-        name, version = printable(scope.name, TEXT_LENGTH - len(SENDER_PREFIX)), printable(scope.version)
-        sender = f"{SENDER_PREFIX}{name}".rstrip()
-        return cls(next(services, ""), name, version, sender, _digest(resource))
+        sender = sender_of(scope)
+        return cls(next(services, ""), scope_of(sender), printable(scope.version), sender, _digest(resource))
 
 
 def _digest(resource: Resource) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from billing.events.parsing import read
@@ -20,8 +19,9 @@ from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, EventError, Re
 from billing.sources import Context
 from billing.sources.foreign_ids import foreign_id
 from billing.sources.json_lines import MAIN
-from billing.sources.otlp import SENDER_PREFIX, at
+from billing.sources.otlp import at, claude_code, sender_of
 from billing.sources.otlp.attributes import Attributes, text, whole_number
+from billing.sources.otlp.read_attributes import plain
 from billing.sources.otlp.stated_costs import dollars_of
 from products.printable import printable
 
@@ -46,11 +46,11 @@ def events(request: ExportLogsServiceRequest, context: Context) -> Iterator[Usag
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 if API_REQUEST in (record.event_name, record.body.string_value):
-                    yield _event(record, printable(scope.scope.name), context)
+                    yield _event(record, sender_of(scope.scope), context)
 
 
-def _event(record: LogRecord, scope: str, context: Context) -> UsageEvent | Rejection:
-    attributes = {one.key: _plain(one.value) for one in record.attributes if one.key in READ}
+def _event(record: LogRecord, sender: str, context: Context) -> UsageEvent | Rejection:
+    attributes = {one.key: plain(one.value) for one in record.attributes if one.key in READ}
     event_id = _event_id(record, attributes)
     request = text(attributes, "request_id")
     try:
@@ -64,7 +64,7 @@ def _event(record: LogRecord, scope: str, context: Context) -> UsageEvent | Reje
     return msgspec.structs.replace(
         event,
         call_ids=(foreign_id(request, CALL_ID_LENGTH),) if request else (),
-        sender=f"{SENDER_PREFIX}{scope}",
+        sender=sender,
         covers_parts="advisor",
     )
 
@@ -94,7 +94,7 @@ def _fields(record: LogRecord, attributes: Attributes) -> dict[str, Any]:
         "occurredAt": at(_nanos(record)),
         "runId": foreign_id(session, ID_LENGTH) if session else None,
         "trigger": "manual",
-        "jobId": foreign_id(text(attributes, "agent_id") or MAIN, ID_LENGTH),
+        "jobId": foreign_id(claude_code.job_id(attributes), ID_LENGTH),
         "agentType": _agent_type(attributes),
         "model": text(attributes, "model"),
         "costDollars": _cost(attributes, any(counts.values())),
@@ -124,8 +124,3 @@ def _cost(attributes: Attributes, has_tokens: bool) -> Decimal | None:
         value = Decimal(value)
     dollars = dollars_of(COST, value)
     return None if has_tokens and not dollars else dollars
-
-
-def _plain(value: AnyValue) -> Any:
-    kind = value.WhichOneof("value")
-    return getattr(value, kind) if kind else None

@@ -16,9 +16,9 @@ READ = frozenset(
 
 
 def read_attributes(wire: trace_pb2.Span) -> dict[str, Any]:
-    return {one.key: _plain(one.value) for one in wire.attributes if one.key in READ}
+    return {one.key: plain(one.value) for one in wire.attributes if one.key in READ}
 
 
-def _plain(value: AnyValue) -> Any:
+def plain(value: AnyValue) -> Any:
     kind = value.WhichOneof("value")
     return getattr(value, kind) if kind else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from billing.events.usage_event import UsageEvent
-from billing.ledger.calls.identity import WINDOW, Calls, Report
+from billing.ledger.calls.identity import WINDOW, Call, Calls, Report
 from billing.ledger.calls.lookalikes.likeness import Alike, Extent, extent_of, senders
 from billing.ledger.calls.lookalikes.likeness import alike as pairs_of
 from billing.models import CallReport, LookalikeDecision
@@ -70,8 +70,8 @@ def _new_pair(calls: Calls, pair: Alike) -> tuple[Report, Report] | None:
 
 def may_be_one(calls: Calls, a: Report, b: Report) -> bool:
     """Whether neither call has a report of the other's sender already: a sender reports a call once."""
-    return not has_report_of(b.sender, calls, a) and not has_report_of(a.sender, calls, b)
+    return not has_report_of(b.sender, calls.call_of(a)) and not has_report_of(a.sender, calls.call_of(b))
 
 
-def has_report_of(sender: str, calls: Calls, report: Report) -> bool:
-    return any(other.sender == sender for other in calls.call_of(report).reports)
+def has_report_of(sender: str, call: Call) -> bool:
+    return any(report.sender == sender for report in call.reports)

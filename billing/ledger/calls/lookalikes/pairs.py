@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from billing import periods
 from billing.db import bulk
-from billing.ledger.calls.identity import Call, Calls, Report
-from billing.ledger.calls.lookalikes.arrivals import may_be_one
+from billing.ledger.calls.identity import Calls, Report
+from billing.ledger.calls.lookalikes.arrivals import has_report_of, may_be_one
 from billing.ledger.calls.lookalikes.likeness import senders
 from billing.models import Lookalike
 from products.models import Project
@@ -53,7 +53,11 @@ def _forget(project: Project, calls: Calls) -> None:
         for report in call.reports
         if report.fingerprint
     }
-    settled = [key for key, end, other in _pairs_with(project, list(united)) if _has(*united[end], other)]
+    settled = [
+        key
+        for key, end, names in _pairs_with(project, list(united))
+        if has_report_of(_other(names, united[end][0].sender), united[end][1])
+    ]
     for start in range(0, len(settled), _CHUNK):
         Lookalike.objects.filter(pk__in=settled[start : start + _CHUNK]).delete()
 
@@ -69,6 +73,5 @@ def _pairs_with(project: Project, event_ids: list[str]) -> Iterator[tuple[object
             yield key, event_id, (names[0], names[1])
 
 
-def _has(report: Report, call: Call, names: tuple[str, str]) -> bool:
-    other = names[1] if report.sender == names[0] else names[0]
-    return any(member.sender == other for member in call.reports)
+def _other(names: tuple[str, str], sender: str) -> str:
+    return names[1] if sender == names[0] else names[0]
