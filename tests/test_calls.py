@@ -274,6 +274,12 @@ def test_an_id_of_a_line_that_the_ledger_adds_may_be_taken(project):
     }
 
 
+def test_an_id_that_looks_moved_in_the_middle_is_shown_as_it_was_sent(project):
+    send(project, reported("a", "id"))
+    send(project, reported("b+moved1c", "id", costDollars="1"))
+    assert [row.event_id for row in queries.recent(project)] == ["b+moved1c"]
+
+
 def test_refunds_stay_where_they_are(project):
     send(project, reported("a", "id", runId="r1", jobId="j1"))
     send(project, event(kind="refund", runId="r1", jobId="j1", costDollars="0.0001"))

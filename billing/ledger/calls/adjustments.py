@@ -193,7 +193,7 @@ class FreeIds:
         return wanted
 
 
-_ADDED = re.compile(r"\+moved\d+'*", re.ASCII)
+_ADDED = re.compile(r"\+moved\d+'*\Z", re.ASCII)
 
 
 def sent_id(event_id: str) -> str:
