@@ -318,6 +318,7 @@ def test_guards_survive_a_migration_that_alters_a_table(model: Any, field: str) 
     check_guards(*projects)
 
 
+@pytest.mark.long
 @pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("app", ["billing", "products"])
@@ -330,6 +331,7 @@ def test_guards_survive_migrating_backwards_and_forwards(app: str) -> None:
     check_guards(*projects)
 
 
+@pytest.mark.long
 @pytest.mark.unspread
 @pytest.mark.django_db(transaction=True)
 def test_migrations_fill_new_rollups_from_existing_usage() -> None:

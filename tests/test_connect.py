@@ -439,6 +439,7 @@ asyncio.run(main())
 
 
 @REALLY
+@pytest.mark.long
 def test_the_proxys_configuration_sends_what_the_real_litellm_logs_but_no_prompts(
     page: str, project: Any, tmp_path: Path
 ) -> None:

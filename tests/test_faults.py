@@ -81,6 +81,7 @@ REQUESTS: dict[str, tuple[list[Body], Body]] = {
     "a report that makes two calls one": ([usage(REPORTED)], usage(REPORTED_LATER)),
     "traces with agents that arrive later": ([traces(SPANS[0])], traces(SPANS[1])),
 }
+RUN_LONG = ("usage, more of it", "traces with agents that arrive later")
 WRITTEN = {
     *("products_agenttype", "products_pipelinerun", "products_agentjob", "billing_credittransaction"),
     *("billing_monthlyspend", "billing_dailyspend", "billing_runspend"),
@@ -131,7 +132,9 @@ def new_sender() -> Callable[[list[Body]], Sender]:
     return lambda before: Sender(owner, before)
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in RUN_LONG else []) for name in REQUESTS]
+)
 def test_an_error_at_any_step_records_nothing_and_a_retry_records_once(
     name: str,
     new_sender: Callable[[list[Body]], Sender],

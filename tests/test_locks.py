@@ -99,7 +99,9 @@ def test_a_thread_that_does_not_get_the_lock_gives_up_and_records_nothing(
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL locks per product")
-@pytest.mark.parametrize(("processes", "settings"), [(1, {}), (2, {"LOCK_TIMEOUT": "0.01"})])
+@pytest.mark.parametrize(
+    ("processes", "settings"), [pytest.param(1, {}, marks=pytest.mark.long), (2, {"LOCK_TIMEOUT": "0.01"})]
+)
 def test_sixteen_senders_on_sqlite_lose_nothing(
     tmp_path: Path, processes: int, settings: dict[str, str], record_property: Any
 ) -> None:

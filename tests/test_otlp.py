@@ -607,7 +607,7 @@ def check_any_order(profile: Any) -> None:
 
 @pytest.mark.django_db
 def test_the_same_spans_in_any_order_requests_and_repetition_give_the_same_figures():
-    check_any_order(hypothesis_settings(QUICK, max_examples=20))
+    check_any_order(hypothesis_settings(QUICK, max_examples=10))
 
 
 @pytest.mark.long

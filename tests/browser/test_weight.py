@@ -25,7 +25,9 @@ new PerformanceObserver((list) => shifts.push(...list.getEntries().map(
     (one) => [one.value, ...one.sources.map((source) => source.node?.className ?? "text")])))
     .observe({ type: "layout-shift", buffered: true });"""
 
-SHIFTED = "new Promise((done) => { const look = () => (shifts.length ? done() : setTimeout(look, 20)); look(); })"
+SHIFTED = (
+    "new Promise((done) => { const look = () => (shifts.length ? done() : setTimeout(look, 20)); look(); })"
+)
 """Waits for a shift. Not `wait_for_function`, which the page's policy forbids to evaluate its text again."""
 
 
