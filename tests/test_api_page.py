@@ -218,6 +218,7 @@ def test_a_shell_runs_every_curl_example(owner: Any, busy: Any, live_server: Any
 WRONG = "// @ts-expect-error: the types know a mutation\nawait client.aiCost.setBudgetLimit.query();"
 
 
+@pytest.mark.once
 def test_a_compiler_accepts_every_typescript_example(owner: Any, project: Any, tmp_path: Path) -> None:
     node = executable("node")
     *calls, client = blocks(page_of(owner), "TypeScript")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -312,7 +313,10 @@ def test_the_response_with_the_token_has_no_inline_script_or_style(owner: Any, p
 
 # ---- Each set-up works as it is
 
-REALLY = pytest.mark.django_db(transaction=True)
+
+def really(test: Callable[..., None]) -> Callable[..., None]:
+    """Marks a test that does what the page says, with a running server."""
+    return pytest.mark.once(pytest.mark.django_db(transaction=True)(test))
 
 
 @pytest.fixture
@@ -350,7 +354,7 @@ def recorded(project: Any) -> list[tuple[str, str, int]]:
     return sorted(rows.values_list("job__run__run_id", "model", "amount_nanos"))
 
 
-@REALLY
+@really
 def test_the_curl_command_records_one_event_however_often_it_runs(
     page: str, project: Any, tmp_path: Path
 ) -> None:
@@ -361,7 +365,7 @@ def test_the_curl_command_records_one_event_however_often_it_runs(
     assert recorded(project) == [("first-run", "claude-haiku-4-5", 2_900_000)]
 
 
-@REALLY
+@really
 def test_a_shell_fills_in_the_token_while_there_is_none_in_the_page(
     live_server: Any, owner: Any, viewer: Any, project: Any, tmp_path: Path
 ) -> None:
@@ -374,7 +378,7 @@ def test_a_shell_fills_in_the_token_while_there_is_none_in_the_page(
     assert f"OTEL_EXPORTER_OTLP_TRACES_HEADERS=Authorization=Bearer%20{secret}\n" in printed
 
 
-@REALLY
+@really
 def test_the_python_program_records_its_event(page: str, project: Any, tmp_path: Path) -> None:
     code = tmp_path / "report.py"
     code.write_text(setup(page, "Python"))
@@ -395,7 +399,7 @@ trace.get_tracer_provider().shutdown()
 """
 
 
-@REALLY
+@really
 def test_the_environment_sends_the_real_sdks_traces_here(page: str, project: Any, tmp_path: Path) -> None:
     if not importlib.util.find_spec("opentelemetry.sdk"):
         missing("the OpenTelemetry SDK", "pip install -e .[test]")
@@ -438,7 +442,7 @@ asyncio.run(main())
 """
 
 
-@REALLY
+@really
 @pytest.mark.long
 def test_the_proxys_configuration_sends_what_the_real_litellm_logs_but_no_prompts(
     page: str, project: Any, tmp_path: Path
@@ -468,7 +472,7 @@ def turn_of(line: str, home: Path) -> str:
     return shell(command, home, DATABASE_URL=own_database(), DEBUG="true")
 
 
-@REALLY
+@really
 @pytest.mark.parametrize(
     ("title", "folder"),
     [("Claude Code", ".claude/projects"), (COPIED, "agent-logs")],
@@ -485,7 +489,7 @@ def test_the_crontabs_line_imports_claude_codes_logs(
     assert recorded(project) == rows
 
 
-@REALLY
+@really
 def test_the_crontabs_line_imports_codexs_logs(owner: Any, project: Any, tmp_path: Path) -> None:
     log = tmp_path / ".codex" / "sessions" / "2026" / Path(NAME).name
     log.parent.mkdir(parents=True)
@@ -494,7 +498,7 @@ def test_the_crontabs_line_imports_codexs_logs(owner: Any, project: Any, tmp_pat
     assert len(recorded(project)) == 1
 
 
-@REALLY
+@really
 def test_the_file_is_imported(owner: Any, project: Any, tmp_path: Path) -> None:
     page = cron_page(owner, project)
     (tmp_path / "usage.jsonl").write_text(setup(page, "usage.jsonl"))

@@ -143,6 +143,7 @@ def answer(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], b
     return response.status, dict(response.getheaders()), body
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_server_serves_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many processes as the database allows, which share their metrics."""

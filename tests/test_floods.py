@@ -71,6 +71,7 @@ def peak(server: Server) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("tries", [500, pytest.param(5_000, marks=pytest.mark.long)])
 def test_thousands_of_bad_tokens_are_refused(server: Server, tries: int) -> None:
     def guess(number: int) -> Answer:
@@ -99,6 +100,7 @@ HUGE: dict[str, tuple[bytes, dict[str, str], int]] = {
 }
 
 
+@pytest.mark.once
 def test_huge_bodies_are_refused_in_bounded_memory(server: Server, token: str) -> None:
     assert post(server, token, fields()).status == 200
     before = peak(server)

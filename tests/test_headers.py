@@ -46,6 +46,7 @@ def addresses(project: Project) -> list[str]:
     return [*pages, *own, *odd, *open_to_all, *every.INTAKE.values(), *every.of_the_admin().values()]
 
 
+@pytest.mark.once
 def test_every_response_has_the_strict_csp_and_security_headers(client: Client, project: Project) -> None:
     usage(project, runId="run-1")
     for address in addresses(project):

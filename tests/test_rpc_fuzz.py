@@ -423,11 +423,13 @@ def test_past_failures_stay_fixed(send: Callable[[Sent], Any], what: str, caller
     assert 400 <= response.status_code < 500
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_trpc_answers_everything_with_envelopes(send: Callable[[Sent], Any]) -> None:
     fuzz_trpc(send, QUICK)
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_jsonrpc_answers_everything_with_response_objects(send: Callable[[Sent], Any]) -> None:
     fuzz_jsonrpc(send, QUICK)

@@ -380,6 +380,7 @@ def test_staff_without_permissions_see_nothing_in_the_admin(used: Project, brows
         assert b"Lighthouse" not in response.content
 
 
+@pytest.mark.once
 def test_each_staff_permission_opens_only_its_own_model(
     used: Project, browser_of: Browsers, staff: Any
 ) -> None:

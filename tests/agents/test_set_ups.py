@@ -22,6 +22,7 @@ EVIDENCE = Path(os.environ.get("EVIDENCE", "test-results/agents"))
 CASES = [pytest.param(one, id=str(one), marks=[] if one.is_quick else pytest.mark.agents) for one in SET_UPS]
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("set_up", CASES)
 def test_every_call_is_booked_as_it_was_billed(
