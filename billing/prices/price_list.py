@@ -76,7 +76,7 @@ def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
     if found.reading.free:
         return 0
     if found.reading.speed or found.reading.batch:
-        return None  # the list has the model's ordinary price, which may be a sixth or twice of what was billed
+        return None  # the listed price is another one: fast calls cost up to six times as much, batches half
     from genai_prices import Usage
 
     usage = Usage(

@@ -1,7 +1,8 @@
 """Compare what the price list says of LiteLLM's model names with LiteLLM's own prices.
 
-`python -m tests.benchmarks.price_names model_prices_and_context_window_backup.json`; the file is in LiteLLM's wheel.
-A difference is not yet a mistake: whose price is right, only the provider's own page says.
+`python -m tests.benchmarks.price_names model_prices_and_context_window_backup.json`; LiteLLM's wheel has the
+file. A difference is not yet a mistake: whose price is right, only the provider's own page says. Counted as
+`factor` are names that say a region or speed for which the listed price is still to be multiplied.
 """
 
 import json
@@ -38,13 +39,15 @@ def main(path: str) -> None:
     for name, entry in json.loads(Path(path).read_text(), parse_float=Decimal).items():
         if entry.get("mode") not in _MODES or not entry.get("input_cost_per_token"):
             continue
-        theirs = _TOKENS * (Decimal(entry["input_cost_per_token"]) + Decimal(entry.get("output_cost_per_token") or 0))
+        theirs = _TOKENS * (
+            Decimal(entry["input_cost_per_token"]) + Decimal(entry.get("output_cost_per_token") or 0)
+        )
         result, detail = _compare(name, theirs, bool(entry.get("output_cost_per_token")), now)
         provider = _provider(entry["litellm_provider"])
         counts[provider][result] += 1
         if result == "unpriced":
             reasons[provider].append(f"{name}: {detail}")
-        elif result == "differ":
+        elif result in ("differ", "factor"):
             differences.append(f"{provider}: {name}: {detail}")
     _print_table(counts)
     for provider, lines in sorted(reasons.items()):
@@ -74,7 +77,10 @@ def _compare(name: str, theirs: Decimal, has_output: bool, at: datetime) -> tupl
         return "equal", ""
     said = ", ".join(filter(None, [region, found.reading.speed, "free" if found.reading.free else ""]))
     model = f"{found.provider.id} {found.model.id}" + (f" ({said})" if said else "")
-    return "differ", f"listed {ours}, LiteLLM {theirs:f}, {theirs / ours if ours else 0:.2f} times; {model}"
+    return (
+        "factor" if said else "differ",
+        f"listed {ours}, LiteLLM {theirs:f}, {theirs / ours if ours else 0:.2f} times; {model}",
+    )
 
 
 def _equal(one: Decimal, other: Decimal) -> bool:
@@ -82,7 +88,7 @@ def _equal(one: Decimal, other: Decimal) -> bool:
 
 
 def _print_table(counts: dict[str, Counter[Any]]) -> None:
-    columns = ("equal", "differ", "unpriced")
+    columns = ("equal", "factor", "differ", "unpriced")
     print(f"{'provider':<12}{'names':>8}", *(f"{column:>8}" for column in columns), sep=" ")
     for provider in sorted(counts, key=lambda provider: (provider == "others", provider)):
         found = counts[provider]

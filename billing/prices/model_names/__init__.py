@@ -26,14 +26,16 @@ def find(name: str, provider: str = "") -> Match | Unpriced:
         for provider_id in route.providers(bare):
             if found := listed.model(provider_id, bare, route.region):
                 reading = Reading(provider_id, bare, region=route.region, **marks)
-                return Match(listed.provider(provider_id), found, reading)
+                priced = provider_id == "aws" and listed.prices_region(found, route.region)
+                return Match(listed.provider(provider_id), found, reading, region_priced=priced)
     return Unpriced(name, _reason(route))
 
 
 def _reason(route: routes.Route) -> str:
     if not route.provider:
         return f"the price list has no {route.model}"
-    missing = f"the price list has no {route.model} at {listed.provider(route.provider).name}"
+    region = f"{route.region}." if route.region in ("global", "us-gov") and route.provider == "aws" else ""
+    missing = f"the price list has no {region}{route.model} at {listed.provider(route.provider).name}"
     if route.provider == "azure":
         return f"{missing}; if this is a deployment's own name, set a price for it"
     return missing

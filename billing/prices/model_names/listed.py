@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 # What a name may carry after the listed one and still mean the same model.
-_DATE = re.compile(r"(?:-20\d{6}|-20\d\d-\d\d-\d\d|@20\d{6}|@default|[-@]latest)$")
-# These may make another model, too (`amazon.titan-embed-text-v2`, `mistral-large-2512`), so they count only where
-# the list itself takes whatever follows: a version, a short date, a preview, Gemini's endpoint for custom tools.
+_DATE = re.compile(r"(?:-20\d{6}|-20\d\d-\d\d-\d\d|@20\d{6}|@default)$")
+# These may make another model, too (`amazon.titan-embed-text-v2`, `mistral-large-2512`, `ministral-3b-latest`),
+# so they count only where the list itself takes whatever follows: a version, a short date, a preview, the
+# latest, Gemini's endpoint for custom tools.
 _VERSION = re.compile(
-    r"(?:-v\d+(?::\d+)?|:\d+|[-@]\d{3,4}|-\d\d-(?:\d\d|20\d\d)|-preview|-customtools)$"
+    r"(?:-v\d+(?::\d+)?|:\d+|[-@]\d{3,4}|-\d\d-(?:\d\d|20\d\d)|-preview|-customtools|[-@]latest)$"
 )
 # A fine-tuned model's name ends with its owner's: `ft:gpt-4o-2024-08-06:acme::7p4lURel`.
 _FINE_TUNED = re.compile(r"(ft:[^:]+):.*")
@@ -43,56 +44,60 @@ def vendors(name: str) -> tuple[str, ...]:
 
 def model(provider_id: str, name: str, region: str = "") -> Any | None:
     """The library's model that this name means at this provider; None if the list has none."""
-    names = _bedrock_names(name, region) if provider_id == "aws" else [name]
+    if provider_id == "aws":
+        return _bedrock_model(name, region)
     for seller in (provider_id, *(provider(provider_id).fallback_model_providers or ())):
-        for written in names:
-            found = _model(seller, written)
-            if found and not _of_another_region(found, region):
-                return found
+        if found := _model(seller, name):
+            return found
     return None
 
 
-def _bedrock_names(name: str, region: str) -> list[str]:
-    """A Bedrock id as the list may have it: with its region, or with a word for all regions that cost the same."""
-    if region in ("global", "us-gov"):
-        # GovCloud has prices of its own; where the list has none, a factor for it goes on the global price.
-        return [f"{region}.{name}", f"global.{name}", name]
-    return [f"{region}.{name}", f"regional.{name}", name]
+def _bedrock_model(name: str, region: str) -> Any | None:
+    """A Bedrock model by its id: at its region's own price if the list has one, else at the price for all."""
+    in_region = f"{region}.{name}" if region else name
+    if found := _model("aws", in_region):
+        return found
+    if region in ("global", "us-gov") and (found := _model("aws", f"global.{name}")):
+        return (
+            found  # the list has no price for this model in GovCloud; a factor for it goes on the global one
+        )
+    found = _model("aws", f"regional.{name}") or _model("aws", name)
+    # These are dearer than worldwide calls and cheaper than GovCloud, unless the list counts those in.
+    if found and region in ("global", "us-gov") and not found.is_match(in_region):
+        return None
+    return found
 
 
-def _of_another_region(found: Any, region: str) -> bool:
-    """Whether this is the dearer regional price, reached by a name without region, for a call that has its own."""
-    if region == "us-gov":
-        return found.id.startswith("regional.") and not found.is_match(f"{region}.{found.id[9:]}")
-    return bool(region == "global" and found.id.startswith("regional."))
+def prices_region(found: Any, region: str) -> bool:
+    """Whether a Bedrock model's price is the region's own."""
+    if region == "global":
+        return bool(found.id.startswith("global."))
+    named = region != "us-gov" or any("us-gov." in text for text in _texts(found.match))
+    return named and bool(found.id.startswith("regional."))
 
 
 def _model(provider_id: str, name: str) -> Any | None:
     names = _names(provider_id)
-    for bare, versioned in _undated(name):
+    for bare, accepted in _shortened(name):
         # Anthropic's own names have dashes where others write dots: claude-fable-5.1, claude-fable-5-1.
         dashed = re.sub(r"(?<=\d)\.(?=\d)", "-", bare) if provider_id == "anthropic" else bare
         found = names.get(bare) or names.get(dashed)
-        if found and (not versioned or found.is_match(versioned)):
+        if found and (not accepted or found.is_match(accepted)):
             return found
     return _by_pattern(provider_id, name)
 
 
-def _undated(name: str) -> Iterator[tuple[str, str]]:
-    """The name with one known part after another off its end, and what the list must take if one was a version."""
+def _shortened(name: str) -> Iterator[tuple[str, str]]:
+    """The name with one known part after another off its end, and what the list must accept as this model."""
     if fine_tuned := _FINE_TUNED.fullmatch(name):
         name = fine_tuned[1]
-    versioned = ""
-    yield name, versioned
-    while True:
-        if part := _DATE.search(name):
-            pass
-        elif part := _VERSION.search(name):
-            versioned = versioned or name
-        else:
-            return
+    accepted = ""
+    yield name, accepted
+    while part := _DATE.search(name) or _VERSION.search(name):
+        if part.re is _VERSION:
+            accepted = accepted or name
         name = name[: part.start()]
-        yield name, versioned
+        yield name, accepted
 
 
 @lru_cache(maxsize=64)

@@ -2,8 +2,8 @@
 
 from billing.prices.model_names import listed
 
-# The first word of `gen_ai.provider.name` (`gcp.vertex_ai`, `azure.ai.openai`), prefixes of LiteLLM (`vertex_ai/`),
-# OpenRouter (`mistralai/`), LangChain and Pydantic AI (`google-gla:`), and providers of the Vercel AI SDK.
+# The first word of `gen_ai.provider.name` (`gcp.vertex_ai`), prefixes of LiteLLM (`vertex_ai/`), OpenRouter
+# (`mistralai/`), LangChain and Pydantic AI (`google-gla:`), and providers of the Vercel AI SDK.
 _SPELLINGS = {
     "aws": ("amazon-bedrock", "amazon_bedrock", "bedrock", "bedrock_converse", "bedrock_mantle"),
     "azure": ("az", "azure_ai", "azure_openai", "azure-openai", "azure_text"),
@@ -11,7 +11,7 @@ _SPELLINGS = {
     "github-copilot": ("github_copilot",),
     "google": (
         *("gcp", "gemini", "google_ai", "google-gla", "google-vertex", "google_genai", "google_vertexai"),
-        *("models", "publishers", "vertex", "vertex_ai", "vertex_ai_beta", "vertexai"),
+        *("models", "vertex", "vertex_ai", "vertex_ai_beta", "vertexai"),
     ),
     "mistral": ("mistral_ai", "mistralai"),
     "moonshotai": ("moonshot",),

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 @dataclass(frozen=True)
 class Reading:
-    """What a name says. Speed and batch are told only where the listed model is not itself the fast or batch one."""
+    """What a name says. Speed and batch are empty where the listed model is itself the fast or batch one."""
 
     provider: str
     """The price list's id of the provider that was called."""
@@ -29,12 +29,8 @@ class Match:
     provider: Any
     model: Any
     reading: Reading
-
-    @property
-    def region_priced(self) -> bool:
-        """Whether the listed price is the region's own: a factor for the region would be one too many."""
-        own = "global." if self.reading.region == "global" else "regional."
-        return bool(self.provider.id == "aws" and self.model.id.startswith(own))
+    region_priced: bool = False
+    """The listed price is the region's own: a factor for the region would be one too many."""
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ _BEGINNINGS = {
     "projects/": "google",
     "publishers/": "google",
 }
+_PATHS = {"accounts", "projects", "publishers"}
 _PREFIX = re.compile(r"([^/:]+)[/:](.+)")
 
 # LiteLLM says here which of Bedrock's APIs was called.
-_BEDROCK_APIS = re.compile("(?:async_invoke|converse|converse_like|invoke)/")
+_BEDROCK_APIS = re.compile("^(?:async_invoke|converse|converse_like|invoke)/")
 # Claude Platform on AWS is Anthropic's own API at its own prices, billed by AWS.
 _CLAUDE_PLATFORM = "claude_platform/"
 _AZURE_REGIONS = re.compile("(global|global-standard|us-gov|us|eu|apac)/")
@@ -80,7 +81,7 @@ def _by_name(name: str, protocol: str = "") -> Route | str:
     # A vendor's prefix is taken for the vendor itself, though OpenRouter writes its models like this, too:
     # so do SDKs and gateways that call the vendor, and OpenRouter adds nothing to the vendor's price.
     if known := provider_id(prefix):
-        return _at(known, rest)
+        return _at(known, name)
     if "/" in name:
         return f"the price list has no provider {prefix}"
     return Route(name, protocol=protocol)  # a colon may be part of a name: `ft:gpt-4o`, `deepseek-r1:free`
@@ -88,20 +89,20 @@ def _by_name(name: str, protocol: str = "") -> Route | str:
 
 def _at(provider: str, name: str) -> Route | str:
     """The route to a known provider: what its own way of writing names says."""
+    name = _without_own_prefix(provider, name)
     if provider == "aws":
         return _at_bedrock(name)
-    if provider == "google" and (path := _PUBLISHER.fullmatch(name)):
-        return Route(path[2], provider, path[1] or "")
     if _OWN.match(name):
         return _own_name(name)
-    name, region = _without_own_prefix(provider, name), ""
+    if provider == "google" and (path := _PUBLISHER.fullmatch(name)):
+        return Route(path[2], provider, path[1] or "")
     if provider == "azure" and (deployed := _AZURE_REGIONS.match(name)):
-        name, region = name[deployed.end() :], deployed[1].removesuffix("-standard")
-    return Route(name, provider, region)
+        return Route(name[deployed.end() :], provider, deployed[1].removesuffix("-standard"))
+    return Route(name, provider)
 
 
 def _at_bedrock(name: str) -> Route | str:
-    name = _BEDROCK_APIS.sub("", name.removeprefix("bedrock/"), count=1)
+    name = _BEDROCK_APIS.sub("", name)
     if name.startswith(_CLAUDE_PLATFORM):
         return Route(name.removeprefix(_CLAUDE_PLATFORM), "anthropic")
     region = ""
@@ -120,11 +121,14 @@ def _at_bedrock(name: str) -> Route | str:
 
 
 def _without_own_prefix(provider: str, name: str) -> str:
-    """The name without a prefix that says the same provider again, unless the list knows it with it."""
+    """The name without a prefix that says its provider, unless the list knows it only with the prefix."""
     prefixed = _PREFIX.fullmatch(name)
-    if prefixed and provider_id(prefixed[1]) == provider and not listed.model(provider, name):
-        return prefixed[2]
-    return name
+    if not prefixed or prefixed[1] in _PATHS or provider_id(prefixed[1]) != provider:
+        return name
+    rest = prefixed[2]
+    if listed.model(provider, name) and not listed.model(provider, rest):
+        return name
+    return _without_own_prefix(provider, rest)  # Vertex AI has Google's models as `vertex_ai/google/…`, too
 
 
 def _own_name(name: str) -> str:
