@@ -4,19 +4,16 @@ The library's input tokens include cached ones. A token may cost less than a nan
 rounded, once and half to even, not the price of each token.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache, partial
-from typing import Any
+from functools import partial
 
 from billing import money
 from billing.events.usage_event import NO_TOKENS, Tokens
-
-# Gateways prefix a model with its provider and a slash; the library uses other names for some providers.
-_PROVIDERS = {"xai": "x-ai", "gemini": "google", "vertex_ai": "google", "azure_ai": "azure", "bedrock": "aws"}
+from billing.prices import model_names
+from billing.prices.model_names import Match
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,12 @@ def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
     found = _model(model)
     if found is None:
         return None
+    if found.reading.free:
+        return 0
+    if found.reading.speed or found.reading.batch:
+        return None  # the listed price is another one: fast calls cost up to six times as much, batches half
     from genai_prices import Usage
 
-    provider, info = found
     usage = Usage(
         input_tokens=tokens.all_input,
         cache_read_tokens=tokens.cache_read,
@@ -87,33 +87,13 @@ def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
         output_tokens=tokens.output,
     )
     try:
-        price = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
+        price = found.model.calc_price(usage, found.provider, genai_request_timestamp=at).total_price
     except (LookupError, ValueError):  # the model is known, but has no price for these counts
         return None
     return money.nanos_from_dollars(price)
 
 
-@lru_cache(maxsize=2048)
-def _model(name: str) -> tuple[Any, Any] | None:
-    """The library's provider and model for a name as senders write it; None if it knows none."""
-    # The import takes half a second, so only recording usage without a stated cost should pay for it.
-    from genai_prices.data_snapshot import get_snapshot
-
-    snapshot = get_snapshot()
-    for provider_id, reference in _readings(name):
-        try:
-            return snapshot.find_provider_model(reference, None, provider_id, None)
-        except LookupError:
-            continue
-    return None
-
-
-def _readings(name: str) -> list[tuple[str | None, str]]:
-    """(provider, model) pairs to look up, the most specific first."""
-    bare = re.sub(r"@.*$", "", name)
-    readings: list[tuple[str | None, str]] = []
-    if "/" in bare:
-        prefix, _, rest = bare.partition("/")
-        readings += [(_PROVIDERS.get(prefix, prefix), rest), (None, bare.rpartition("/")[2])]
-    readings.append((None, bare))
-    return readings
+def _model(name: str) -> Match | None:
+    """The listed model for a name as senders write it; None if the list has none."""
+    found = model_names.find(name)
+    return found if isinstance(found, Match) else None
