@@ -7,9 +7,9 @@ from typing import Any
 
 # What a name may carry after the listed one and still mean the same model.
 _DATE = re.compile(r"(?:-20\d{6}|-20\d\d-\d\d-\d\d|@20\d{6}|@default)$")
-# These may make another model, too (`amazon.titan-embed-text-v2`, `mistral-large-2512`, `ministral-3b-latest`),
-# so they count only where the list itself takes whatever follows: a version, a short date, a preview, the
-# latest, Gemini's endpoint for custom tools.
+# These may make another model, too (`amazon.titan-embed-text-v2`, `ministral-3b-latest`), so they
+# count only where the list itself takes whatever follows: a version, a short date, a preview, the latest,
+# Gemini's endpoint for custom tools.
 _VERSION = re.compile(
     r"(?:-v\d+(?::\d+)?|:\d+|[-@]\d{3,4}|-\d\d-(?:\d\d|20\d\d)|-preview|-customtools|[-@]latest)$"
 )
