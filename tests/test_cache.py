@@ -22,6 +22,7 @@ from billing.budgets import checks, limits, policies
 from billing.ledger import corrections
 from billing.models import MonthlySpend
 from billing.money import NANOS_PER_DOLLAR
+from billing.prices.price_list import Price
 from billing.rollups import rebuilding
 from products.models import AgentType, Project
 from tests.calls import trpc
@@ -226,7 +227,7 @@ def end_reservation(project: Any) -> None:
 
 
 def price(project: Any) -> None:
-    assert list(corrections.add_missing_costs(project, lambda row: 5 * 10**9))
+    assert list(corrections.add_missing_costs(project, lambda row: Price(5 * 10**9)))
 
 
 def rename(project: Any) -> None:

@@ -20,6 +20,7 @@ from billing.ledger import corrections, reservations, running_totals
 from billing.ledger.calls.batch import Nested
 from billing.ledger.calls.identity import Place, Report, agree, family
 from billing.models import BudgetAlert, CallReport, CreditTransaction
+from billing.prices.price_list import Price
 from billing.rollups import rebuilding
 from products.models import AgentJob, Project
 from tests.conftest import NOW
@@ -290,11 +291,11 @@ def test_refunds_stay_where_they_are(project):
 def test_a_cost_that_was_added_later_moves_with_its_call(project):
     unpriced = {"model": "no-such-model"}
     send(project, reported("a", "id", runId="r1", **unpriced))
-    list(corrections.add_missing_costs(project, lambda deduction: 5_000_000))
+    list(corrections.add_missing_costs(project, lambda deduction: Price(5_000_000)))
     assert sums(project)[:2] == (5000, 120)
     send(project, reported("b", "id", runId="r2", agentType="testing", **unpriced))
     assert sums(project)[:2] == (5000, 120)
-    assert list(corrections.add_missing_costs(project, lambda deduction: 1)) == []
+    assert list(corrections.add_missing_costs(project, lambda deduction: Price(1))) == []
     send(project, reported("c", "id", runId="r2", costDollars="1", **unpriced))
     assert sums(project)[:2] == (1_000_000, 120)
     assert queries.month_summary(project).unpriced == 0

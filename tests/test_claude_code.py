@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
-from billing.prices.price_list import cost_nanos
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.claude_code import parse
 from billing.sources.discovery import discover
 from billing.sources.files import LogFile
+from tests.prices import listed_nanos
 
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 OPUS = "claude-opus-4-5-20251101"
@@ -159,7 +159,7 @@ def test_cache_writes_for_an_hour_are_part_of_all_writes_and_cost_more():
     events = deductions(Lines(SESSION, long, short))
     assert events["long:r1"].tokens == Tokens(10, 7, 1000, 600, 5)
     assert events["short:r1"].tokens == Tokens(10, 7, 1000, 0, 5)
-    costs = {id_: cost_nanos(e.model, e.tokens, e.occurred_at) for id_, e in events.items()}
+    costs = {id_: listed_nanos(e.model, e.tokens, e.occurred_at) for id_, e in events.items()}
     assert costs["long:r1"] - costs["short:r1"] == 600 * (10_000 - 6_250)
 
 
@@ -516,7 +516,7 @@ REAL_STATUSES = {"completed": "succeeded", "unknown": "running", "async_launched
 
 @cache
 def cost_of(event: UsageEvent) -> int:
-    cost = cost_nanos(event.model, event.tokens, event.occurred_at)
+    cost = listed_nanos(event.model, event.tokens, event.occurred_at)
     assert cost is not None
     return cost
 

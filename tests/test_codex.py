@@ -16,7 +16,6 @@ from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import Receipt, import_paths
 from billing.models import CreditTransaction
-from billing.prices import price_list
 from billing.sources import BrokenFile, Context, Item, Skipped
 from billing.sources.codex import parse
 from billing.sources.discovery import discover
@@ -24,6 +23,7 @@ from billing.sources.files import LogFile
 from billing.sources.guess import guess_format
 from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory
+from tests.prices import listed_nanos
 
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 MODEL = "gpt-5.3-codex"
@@ -409,7 +409,7 @@ def answer() -> Any:
 
 
 def figures(events: list[UsageEvent]) -> dict[str, Any]:
-    costs = [price_list.cost_nanos(e.model, e.tokens, e.occurred_at) for e in events]
+    costs = [listed_nanos(e.model, e.tokens, e.occurred_at) for e in events]
     return {
         "transactions": len(events),
         "input_tokens": sum(e.tokens.all_input for e in events),

@@ -18,13 +18,13 @@ from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
-from billing.prices import price_list
 from billing.sources import Context
 from billing.sources.codex import parse
 from billing.sources.discovery import discover
 from billing.sources.files import LogFile, zstd
 from billing.sources.guess import guess_format
 from products.models import AgentJob
+from tests.prices import listed_nanos
 from tests.test_codex import (
     CONTEXT,
     FIRST,
@@ -351,7 +351,7 @@ def test_a_reported_bug_stays_fixed(case):
         events = read(files).values()
         assert len(events) == expected["rows"]
         assert sum(e.tokens.total for e in events) == expected["tokens"]
-        costs = [price_list.cost_nanos(e.model, e.tokens, e.occurred_at) for e in events]
+        costs = [listed_nanos(e.model, e.tokens, e.occurred_at) for e in events]
         assert costs.count(None) == expected.get("unpriced", 0)
         dollars = Decimal(sum(cost or 0 for cost in costs)).scaleb(-9)
         assert float(dollars) == pytest.approx(expected["dollars"], abs=1e-9)

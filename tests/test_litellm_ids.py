@@ -12,13 +12,13 @@ from django.test import Client
 from billing import verification
 from billing.events.usage_event import Tokens, UsageEvent
 from billing.models import CreditTransaction
-from billing.prices import price_list
 from billing.sources import Context
 from billing.sources.files import LogFile
 from billing.sources.foreign_ids import foreign_id
 from billing.sources.guess import guess_format
 from billing.sources.litellm import parse
 from products import tokens
+from tests.prices import listed_nanos
 from tests.test_litellm import CONTEXT, Lines, event, payload, spend_log
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "bug_cases"
@@ -152,7 +152,7 @@ def read(records: list[dict[str, Any]]) -> dict[str, UsageEvent]:
 def nanos(event: UsageEvent) -> int | None:
     if event.stated_nanos is not None:
         return event.stated_nanos
-    return price_list.cost_nanos(event.model, event.tokens, event.occurred_at)
+    return listed_nanos(event.model, event.tokens, event.occurred_at)
 
 
 @needs_shared

@@ -17,12 +17,14 @@ from billing import ledger
 from billing.events.usage_event import Tokens
 from billing.ledger import corrections
 from billing.models import CreditTransaction, DailySpend, MonthlySpend, PriceOverride, RunSpend, UnpricedUsage
-from billing.prices import price_list
+from billing.prices import model_names
+from billing.prices.model_names import Unpriced
 from billing.prices.price_list import Rates
 from billing.verification import differences
 from tests.conftest import NOW
 from tests.damage import refused
 from tests.factories import event, send, usage
+from tests.prices import listed_nanos
 from tests.stored import stored
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -42,29 +44,33 @@ def price_unpriced(*arguments: str) -> str:
     return out.getvalue()
 
 
+def nanos(rates: Rates, tokens: Tokens) -> int | None:
+    return listed_nanos("any", tokens, NOW, rates=rates)
+
+
 def test_each_token_count_has_its_own_rate() -> None:
     tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
     rates = Rates(*map(Decimal, ("1000", "1", "10", "100", "500")))
     expected = 1 * 1000 + 20 * 10 + 400 * 100 + 300 * 500 + 4_000 * 1
-    assert rates.nanos(tokens) == expected * 1000
+    assert nanos(rates, tokens) == expected * 1000
 
 
 def test_omitted_rates_default_to_the_input_rate_and_the_write_rate() -> None:
     tokens = Tokens(input=1, cache_read=20, cache_write=700, cache_write_1h=300, output=4_000)
-    assert Rates(Decimal(3), Decimal(0)).nanos(tokens) == 721 * 3_000
+    assert nanos(Rates(Decimal(3), Decimal(0)), tokens) == 721 * 3_000
     with_writes = Rates(Decimal(0), Decimal(0), cache_write=Decimal(2))
-    assert with_writes.nanos(tokens) == 700 * 2_000
+    assert nanos(with_writes, tokens) == 700 * 2_000
 
 
 def test_a_token_price_below_a_nano_dollar_is_rounded_once_in_the_sum() -> None:
     rates = Rates(input=Decimal("0.0005"), output=Decimal("0.0005"))
-    assert rates.nanos(Tokens(input=1, output=2)) == 2  # 1.5, half to even
-    assert rates.nanos(Tokens(input=1)) == 0  # 0.5, half to even
+    assert nanos(rates, Tokens(input=1, output=2)) == 2  # 1.5, half to even
+    assert nanos(rates, Tokens(input=1)) == 0  # 0.5, half to even
 
 
 def test_recorded_tokens_are_subtracted_at_the_same_rates() -> None:
     rates = Rates(Decimal(2), Decimal(10))
-    cost = price_list.cost_nanos("any", Tokens(output=5), NOW, Tokens(input=7, output=3), rates)
+    cost = listed_nanos("any", Tokens(output=5), NOW, already_recorded=Tokens(input=7, output=3), rates=rates)
     assert cost == 5 * 10_000
 
 
@@ -72,7 +78,7 @@ def test_an_override_precedes_the_list_from_its_first_day_in_the_billing_zone(pr
     project.time_zone = "Pacific/Auckland"  # UTC+13 in March
     project.save()
     model = "claude-haiku-4-5"
-    listed = price_list.cost_nanos(model, Tokens(input=1_000_000), NOW)
+    listed = listed_nanos(model, Tokens(input=1_000_000), NOW)
     override(project, date(2026, 3, 10), model=model, input_rate=Decimal(7))
     override(project, date(2026, 3, 12), model=model, input_rate=Decimal(9))
     fields = {"costDollars": None, "model": model, "inputTokens": 1_000_000}
@@ -190,11 +196,11 @@ def test_a_newer_price_list_prices_models_that_the_older_did_not_know(
 ) -> None:
     known = {"costDollars": None, "model": "claude-haiku-4-5", "inputTokens": 1_000_000}
     with monkeypatch.context() as older:
-        older.setattr(price_list, "_model", lambda name: None)
+        older.setattr(model_names, "find", lambda name, provider: Unpriced(name, "too old a list"))
         usage(project, eventId="e", **known)
     price_unpriced("--project", str(project.pk))
     correction = CreditTransaction.objects.get(event_id="e+priced")
-    assert correction.amount_nanos == price_list.cost_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
+    assert correction.amount_nanos == listed_nanos("claude-haiku-4-5", Tokens(input=1_000_000), NOW)
 
 
 def test_a_dry_run_reports_and_records_nothing(project: Any) -> None:

@@ -22,9 +22,11 @@ from billing.events.usage_event import Tokens, UsageEvent
 from billing.ledger import corrections
 from billing.ledger.calls.adjustments import sent_id
 from billing.ledger.calls.batch import Nested
-from billing.prices import price_list
+from billing.ledger.corrections import Unpriced
+from billing.prices.price_list import Price
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
+from tests.prices import listed_nanos
 from tests.stored import stored
 
 # Shrinking a failing history takes minutes, so only `--long` does it.
@@ -191,7 +193,7 @@ events = st.deferred(
 
 
 def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
-    return price_list.cost_nanos(model, Tokens(*tokens), at)
+    return listed_nanos(model, Tokens(*tokens), at)
 
 
 def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:
@@ -273,9 +275,11 @@ class History(RuleBasedStateMachine):
         def found(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
             return rate * sum(tokens[:3]) if model in models else None
 
-        decisions = corrections.add_missing_costs(
-            self.project, lambda line: found(line.model, structs.astuple(line.tokens), line.occurred_at)
-        )
+        def price(line: Unpriced) -> Price | None:
+            nanos = found(line.model, structs.astuple(line.tokens), line.occurred_at)
+            return None if nanos is None else Price(nanos)
+
+        decisions = corrections.add_missing_costs(self.project, price)
         priced = {
             sent_id(decision.deduction.event_id) for decision in decisions if decision.nanos is not None
         }

@@ -19,10 +19,10 @@ from billing.events.parsing import read
 from billing.json_decoding import decode
 from billing.models import CreditTransaction, DailySpend, RunSpend
 from billing.money import dollars
-from billing.prices import price_list
 from billing.sources.files import LogFile
 from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory
+from tests.prices import listed_nanos
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -131,7 +131,7 @@ def charged_calls(data: Path) -> Iterator[Any]:
 
 
 def computed(event: Any) -> int:
-    return price_list.cost_nanos(event.model, event.tokens, event.occurred_at) or 0
+    return listed_nanos(event.model, event.tokens, event.occurred_at) or 0
 
 
 def test_computed_gemini_prices_reproduce_every_real_charge(data):
@@ -140,9 +140,6 @@ def test_computed_gemini_prices_reproduce_every_real_charge(data):
     off = [
         event.event_id
         for event in charged
-        if abs(
-            (price_list.cost_nanos(event.model, event.tokens, event.occurred_at) or 0) - event.stated_nanos
-        )
-        > 1_000
+        if abs((listed_nanos(event.model, event.tokens, event.occurred_at) or 0) - event.stated_nanos) > 1_000
     ]
     assert off == []

@@ -8,8 +8,8 @@ from billing import verification
 from billing.events.usage_event import Tokens
 from billing.ledger import running_totals
 from billing.models import CreditTransaction
-from billing.prices.price_list import cost_nanos
 from tests.factories import event
+from tests.prices import listed_nanos
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -83,6 +83,6 @@ def test_the_price_is_that_of_the_whole_call_less_what_was_recorded(project):
     statuses(project, response(10, inputTokens=190_000))
     statuses(project, response(10, inputTokens=210_000))
     whole = response(10, inputTokens=210_000)
-    assert sum(nanos for _, nanos in rows(project).values()) == cost_nanos(
+    assert sum(nanos for _, nanos in rows(project).values()) == listed_nanos(
         MODEL, Tokens(input=210_000, output=10), whole.occurred_at
     )

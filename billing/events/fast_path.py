@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from billing.events import fields
+from billing.events import fields, price_factors
+from billing.events.price_factors import FACTOR_LENGTH, NO_FACTORS, PriceFactors
 from billing.events.usage_event import (
     CALL_ID_LENGTH,
     DEDUCTION,
@@ -56,6 +57,8 @@ class _PlainDeduction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cacheWriteTokens: Count = 0
     cacheWrite1hTokens: Count = 0
     outputTokens: Count = 0
+    speed: Annotated[str, Meta(max_length=FACTOR_LENGTH)] | None = None
+    serviceTier: Annotated[str, Meta(max_length=FACTOR_LENGTH)] | None = None
     costDollars: Any = None
     credits: Any = None
     reservationId: Id | None = None
@@ -76,7 +79,8 @@ def _is_printable(plain: _PlainDeduction) -> bool:
     ids = f"{plain.eventId}{plain.runId}{plain.jobId}{plain.reservationId}"
     if plain.callIds:
         ids += "".join(plain.callIds)
-    return f"{ids}{plain.trigger}{plain.agentType}{plain.model}".isprintable()
+    texts = f"{plain.trigger}{plain.agentType}{plain.model}{plain.speed}{plain.serviceTier}"
+    return f"{ids}{texts}".isprintable()
 
 
 def _event(plain: _PlainDeduction, latest: datetime, credits_per_dollar: int) -> UsageEvent | None:
@@ -99,10 +103,17 @@ def _event(plain: _PlainDeduction, latest: datetime, credits_per_dollar: int) ->
         job_finished_at=fields.instant("jobFinishedAt", plain.jobFinishedAt, latest),
         model=plain.model or "",
         tokens=_tokens(plain),
+        factors=_factors(plain),
         stated_nanos=fields.stated_nanos(plain.costDollars, plain.credits, credits_per_dollar),
         reservation_id=plain.reservationId or "",
         call_ids=tuple(dict.fromkeys(plain.callIds)) if plain.callIds else (),
     )
+
+
+def _factors(plain: _PlainDeduction) -> PriceFactors:
+    if not plain.speed and not plain.serviceTier:
+        return NO_FACTORS
+    return price_factors.normal(speed=plain.speed or "", service_tier=plain.serviceTier or "")
 
 
 def _tokens(plain: _PlainDeduction) -> Tokens:

@@ -7,10 +7,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from billing import money
-from billing.events import timestamps
+from billing.events import price_factors, timestamps
+from billing.events.price_factors import FACTOR_LENGTH, NO_FACTORS, PriceFactors
 from billing.events.usage_event import (
     CALL_ID_LENGTH,
     EARLIEST,
+    FACTOR_FIELDS,
     ID_LENGTH,
     MAX_CALL_IDS,
     MAX_DOLLARS,
@@ -127,6 +129,38 @@ def tokens(get: Get) -> Tokens:
     if counts[3] > counts[2]:
         raise EventError("cacheWrite1hTokens", "is part of cacheWriteTokens and can't exceed it")
     return Tokens(*counts)
+
+
+def factors(get: Get, tokens: Tokens) -> PriceFactors:
+    """The price factors in normal form."""
+    if all(get(field) is None for field in FACTOR_FIELDS):
+        return NO_FACTORS
+    reported = price_factors.normal(
+        speed=text("speed", get("speed"), FACTOR_LENGTH),
+        service_tier=text("serviceTier", get("serviceTier"), FACTOR_LENGTH),
+        region=text("region", get("region"), FACTOR_LENGTH),
+        batch=_flag("batch", get("batch")),
+        web_searches=_count("webSearches", get("webSearches")),
+        web_fetches=_count("webFetches", get("webFetches")),
+        audio_input_tokens=_count("audioInputTokens", get("audioInputTokens")),
+        audio_output_tokens=_count("audioOutputTokens", get("audioOutputTokens")),
+    )
+    if reported.audio_input_tokens > tokens.input:
+        raise EventError("audioInputTokens", "is part of inputTokens and can't exceed it")
+    if reported.audio_output_tokens > tokens.output:
+        raise EventError("audioOutputTokens", "is part of outputTokens and can't exceed it")
+    return reported
+
+
+def _flag(field: str, value: Any) -> bool:
+    """A truth value; CSV and forms have it as text."""
+    if value is None or value == "":
+        return False
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise EventError(field, f"must be true or false, not {printable(value)}")
 
 
 def _count(field: str, value: Any) -> int:

@@ -16,6 +16,7 @@ from billing.events import fast_path, fields
 from billing.events.fields import Get
 from billing.events.usage_event import (
     DEDUCTION,
+    FACTOR_FIELDS,
     FIELDS,
     GRANT,
     JOB,
@@ -68,7 +69,7 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
     if kind == REFUND:
         _refuse_tokens(kind, tokens)
         _require_cost(kind, stated)
-        _refuse_call_ids(kind, get)
+        _refuse_call(kind, get)
     return UsageEvent(
         kind=kind,
         event_id=event_id,
@@ -76,6 +77,7 @@ def _read_usage(kind: str, get: Get, latest: datetime, credits_per_dollar: int) 
         job_id=event_id if job_id is None else fields.identifier("jobId", job_id),
         model=fields.text("model", get("model"), TEXT_LENGTH),
         tokens=tokens,
+        factors=fields.factors(get, tokens),
         stated_nanos=stated,
         call_ids=call_ids,
         **_report(get, latest),
@@ -91,7 +93,7 @@ def _read_job(kind: str, get: Get, latest: datetime, credits_per_dollar: int) ->
         )
     if fields.text("model", get("model"), TEXT_LENGTH):
         raise EventError("model", "a job event records no usage and can't have a model")
-    _refuse_call_ids(kind, get)
+    _refuse_call(kind, get)
     event_id = get("eventId")
     return UsageEvent(
         kind=kind,
@@ -108,7 +110,7 @@ def _read_credit(kind: str, get: Get, latest: datetime, credits_per_dollar: int)
         if get(field) is not None:
             raise EventError(field, f"a {kind} has no run or job and can't have this field")
     _refuse_tokens(kind, fields.tokens(get))
-    _refuse_call_ids(kind, get)
+    _refuse_call(kind, get)
     stated = _stated_nanos(get, credits_per_dollar)
     _require_cost(kind, stated)
     return UsageEvent(
@@ -166,9 +168,13 @@ def _refuse_tokens(kind: str, tokens: Tokens) -> None:
         raise EventError(field, f"a {kind} can't have tokens")
 
 
-def _refuse_call_ids(kind: str, get: Get) -> None:
+def _refuse_call(kind: str, get: Get) -> None:
+    """Refuse what only a model call has."""
     if get("callIds"):
         raise EventError("callIds", f"a {kind} is no model call and can't have call ids")
+    for field in FACTOR_FIELDS:
+        if get(field):
+            raise EventError(field, f"a {kind} is no model call and can't have this field")
 
 
 def _require_cost(kind: str, stated: int | None) -> None:

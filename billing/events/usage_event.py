@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.db import models
 
+from billing.events.price_factors import NO_FACTORS, PriceFactors
 from products.statuses import Status
 
 ID_LENGTH = 200
@@ -39,6 +40,11 @@ STATUSES = tuple(Status.values)
 """Weakest first: of several reported ones, the last in this order holds."""
 
 TOKEN_FIELDS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
+FACTOR_FIELDS = (
+    *("speed", "serviceTier", "region", "batch"),
+    *("webSearches", "webFetches", "audioInputTokens", "audioOutputTokens"),
+)
+COUNT_FIELDS = (*TOKEN_FIELDS, "webSearches", "webFetches", "audioInputTokens", "audioOutputTokens")
 RUN_AND_JOB_FIELDS = (
     *("runId", "trigger", "runStatus", "runStartedAt", "runFinishedAt"),
     *("jobId", "agentType", "jobStatus", "jobStartedAt", "jobFinishedAt"),
@@ -50,6 +56,7 @@ FIELDS = (
     *RUN_AND_JOB_FIELDS,
     "model",
     *TOKEN_FIELDS,
+    *FACTOR_FIELDS,
     "costDollars",
     "credits",
     "reservationId",
@@ -105,6 +112,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     job_finished_at: datetime | None = None
     model: str = ""
     tokens: Tokens = NO_TOKENS
+    factors: PriceFactors = NO_FACTORS
+    """What changes the price of these tokens. Not part of `content`: earlier versions did not read it."""
     stated_nanos: int | None = None
     """The cost that the sender stated; None if it has to be computed."""
     reservation_id: str = ""

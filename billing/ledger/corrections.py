@@ -14,19 +14,23 @@ from django.utils import timezone
 
 from billing import money, signals
 from billing.db import bulk
+from billing.events import price_factors
+from billing.events.cost import NO_BASIS
+from billing.events.price_factors import NO_FACTORS, PriceFactors
 from billing.events.run_state import RunState
 from billing.events.usage_event import DEDUCTION, MAX_DOLLARS, Tokens
 from billing.ledger import recording
 from billing.ledger.lookup import PRICED
 from billing.ledger.unit_of_work import AgentTypes
 from billing.models import CostSource, CreditTransaction
+from billing.prices.price_list import Price
 from billing.rollups import updates
 from products.models import Project
 
 PAGE = 1_000
 
-Price = Callable[["Unpriced"], int | None]
-"""Returns nano-dollars; None if this price list doesn't know the price either."""
+Pricing = Callable[["Unpriced"], Price | None]
+"""Returns None if this price list doesn't know the price either."""
 
 
 class Unpriced(NamedTuple):
@@ -42,6 +46,7 @@ class Unpriced(NamedTuple):
     agent_type: str
     job_status: str
     tokens: Tokens
+    factors: PriceFactors = NO_FACTORS
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Decision:
     obstacle: str = ""
 
 
-def add_missing_costs(project: Project, price: Price, *, dry_run: bool = False) -> Iterator[Decision]:
+def add_missing_costs(project: Project, price: Pricing, *, dry_run: bool = False) -> Iterator[Decision]:
     """Price every unpriced deduction of a project and record the costs, `PAGE` in a transaction.
 
     Yields a decision for each deduction, once its page is committed. A dry run decides and records nothing.
@@ -76,7 +81,7 @@ def _page(project: Project, after: int) -> list[Unpriced]:
     rows = CreditTransaction.objects.unpriced().filter(project=project, pk__gt=after).order_by("pk")
     found = rows.values_list(
         *("pk", "event_id", "model", "occurred_at", "billed_on", "job_id", "job__run_id"),
-        *("job__agent_type__slug", "job__status"),
+        *("job__agent_type__slug", "job__status", "price_factors"),
         *(
             "input_tokens",
             "cache_read_tokens",
@@ -85,25 +90,29 @@ def _page(project: Project, after: int) -> list[Unpriced]:
             "output_tokens",
         ),
     )
-    return [Unpriced._make([*row[:9], Tokens(*row[9:])]) for row in found[:PAGE]]
+    return [
+        Unpriced._make([*row[:9], Tokens(*row[10:]), price_factors.from_text(row[9])]) for row in found[:PAGE]
+    ]
 
 
-def _decide(project: Project, page: list[Unpriced], price: Price) -> list[Decision]:
+def _decide(project: Project, page: list[Unpriced], price: Pricing) -> list[Decision]:
     wanted = [(deduction.event_id + PRICED,) for deduction in page]
     found = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, ("event_id",))
     taken = {event_id for (event_id,) in found}
     return [_decision(deduction, price(deduction), taken) for deduction in page]
 
 
-def _decision(deduction: Unpriced, nanos: int | None, taken: set[str]) -> Decision:
-    if nanos is None:
+def _decision(deduction: Unpriced, price: Price | None, taken: set[str]) -> Decision:
+    if price is None:
         return Decision(deduction, None, "no price is known")
-    if nanos > MAX_DOLLARS * money.NANOS_PER_DOLLAR:
+    if price.without:
+        return Decision(deduction, None, f"what {price.without} costs is not known")
+    if price.nanos > MAX_DOLLARS * money.NANOS_PER_DOLLAR:
         return Decision(deduction, None, f"it would cost more than {MAX_DOLLARS:,} dollars")
     if deduction.event_id + PRICED in taken:
         reason = f"a sender has already used the id {deduction.event_id}{PRICED}"
         return Decision(deduction, None, reason)
-    return Decision(deduction, nanos)
+    return Decision(deduction, price.nanos)
 
 
 def _record(project: Project, decisions: list[Decision]) -> None:
@@ -120,7 +129,7 @@ def _record(project: Project, decisions: list[Decision]) -> None:
             (
                 *(project.pk, deduction.job_id, deduction.event_id + PRICED, DEDUCTION, nanos),
                 *(CostSource.COMPUTED.value, deduction.model, 0, 0, 0, 0, 0),
-                *(deduction.occurred_at, deduction.billed_on, now, deduction.pk),
+                *(deduction.occurred_at, deduction.billed_on, now, *NO_BASIS, deduction.pk),
             )
         )
         run = runs.setdefault(deduction.run_id, _run_with_id(deduction.run_id))

@@ -5,14 +5,12 @@ from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from billing import money, periods
+from billing.events.cost import NO_BASIS, NO_COST, Cost, PriceBasis
 from billing.events.usage_event import JOB, MAX_DOLLARS, Rejection, UsageEvent
 from billing.models import CostSource
 from billing.prices import price_list
 from billing.prices.overrides import PriceOverrides
 from products.models import Project
-
-Cost = tuple[int, str]
-"""Nano-dollars, and where they come from: a `CostSource`."""
 
 # Plain strings: reading an enumeration's member takes longer, and this code runs once an event.
 REPORTED = CostSource.REPORTED.value
@@ -34,14 +32,23 @@ def _needs_price(event: UsageEvent | Rejection) -> TypeGuard[UsageEvent]:
 
 def _cost(event: UsageEvent | Rejection, overrides: PriceOverrides, zone: ZoneInfo) -> Cost:
     if isinstance(event, Rejection) or event.kind == JOB:
-        return 0, ""
+        return NO_COST
+    factors = event.factors.text
     if event.stated_nanos is not None:
-        return event.stated_nanos, REPORTED
-    rates = overrides.rates(event.model, periods.day_of(event.occurred_at, zone)) if overrides else None
-    nanos = price_list.cost_nanos(event.model, event.tokens, event.occurred_at, event.already_recorded, rates)
-    if nanos is None:
-        return 0, UNPRICED
-    return nanos, COMPUTED
+        return Cost(event.stated_nanos, REPORTED, PriceBasis(factors) if factors else NO_BASIS)
+    override = overrides.find(event.model, periods.day_of(event.occurred_at, zone)) if overrides else None
+    price = price_list.price(
+        event.model,
+        event.tokens,
+        event.occurred_at,
+        factors=event.factors,
+        already_recorded=event.already_recorded,
+        rates=override.rates if override else None,
+    )
+    if price is None:
+        return Cost(0, UNPRICED, PriceBasis(factors) if factors else NO_BASIS)
+    source = override.source if override else price_list.version()
+    return Cost(price.nanos, COMPUTED, PriceBasis(factors, price.without, source))
 
 
 def reject_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:
@@ -49,7 +56,7 @@ def reject_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rej
 
     Valid token counts can add up to that; only the event is rejected, not its batch.
     """
-    if cost[0] <= _MAX_NANOS or isinstance(event, Rejection):
+    if cost.nanos <= _MAX_NANOS or isinstance(event, Rejection):
         return event
     reason = f"its tokens would cost more than {MAX_DOLLARS:,} dollars at the price of {event.model}"
     return Rejection(event_id=event.event_id, field="model", reason=reason)

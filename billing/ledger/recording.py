@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from billing import periods, signals
 from billing.db import bulk
+from billing.events.cost import NO_COST, Cost
 from billing.events.run_state import JobState
 from billing.events.usage_event import DEDUCTION, JOB, REVERSAL, Rejection, UsageEvent
 from billing.ledger import costs, lookup, reservations, sqlite_lock
@@ -25,10 +26,9 @@ from billing.ledger.calls.adjustments import Adjustments, NewLine
 from billing.ledger.calls.batch import Nested
 from billing.ledger.calls.identity import Calls
 from billing.ledger.calls.lookalikes import pairs
-from billing.ledger.costs import Cost
 from billing.ledger.outcomes import Outcome, compare, withheld
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
-from billing.models import CreditTransaction
+from billing.models import BASIS_COLUMNS, CreditTransaction
 from billing.rollups import updates
 from products.models import Project
 
@@ -173,7 +173,7 @@ class _Batch:
                 others.append(position)
         if not named and not self.nested and not jobs.newly_named():
             return Calls(), others
-        reports = [batch.Named(event, *self.costs[position]) for position, event in named]
+        reports = [batch.Named(event, self.costs[position]) for position, event in named]
         calls, changed = batch.collect(self.project, reports, self.nested, runs, jobs)
         for (position, event), has_changed in zip(named, changed, strict=True):
             outcomes[position] = Outcome(
@@ -201,7 +201,7 @@ class _Batch:
             changed |= job.apply(event, agent_types.slug_for(event.agent_type))
             if event.kind == JOB and (changed or run_is_new or job_is_new):
                 outcomes[position] = self.with_notes(
-                    Outcome(status="recorded", event_id=event.event_id), (0, ""), event, agent_types
+                    Outcome(status="recorded", event_id=event.event_id), NO_COST, event, agent_types
                 )
         return job_of
 
@@ -235,7 +235,7 @@ class _Batch:
     ) -> Outcome:
         """The outcome of a recorded event with what its sender should know about price and agent type."""
         assert isinstance(event, UsageEvent)
-        unpriced = event.model if cost[1] == costs.UNPRICED else None
+        unpriced = event.model if cost.source == costs.UNPRICED else None
         replaced = event.agent_type if agent_types.is_over_limit(event.agent_type) else None
         if unpriced is None and replaced is None:
             return outcome
@@ -246,16 +246,16 @@ class _Batch:
         for position in sorted(new, key=lambda position: self.events[position].event_id):
             event = self.events[position]
             assert isinstance(event, UsageEvent)
-            nanos, source = self.costs[position]
+            nanos, source, basis = self.costs[position]
             billed_on = periods.day_of(event.occurred_at, self.zone)
             job = job_of.get(position)
-            changes.add_transaction(event, job, billed_on, nanos, source)
+            changes.add_transaction(event, job, billed_on, self.costs[position])
             t = event.tokens
             rows.append(
                 (
                     *(self.project.pk, job.pk if job else None, event.event_id, event.kind, nanos, source),
                     *(event.model, t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
-                    *(event.occurred_at, billed_on, self.now),
+                    *(event.occurred_at, billed_on, self.now, *basis),
                 )
             )
         if rows:
@@ -272,11 +272,13 @@ class _Batch:
             sign: Literal[1, -1] = -1 if line.kind == REVERSAL else 1
             priced = line.missing_nanos is not None
             source = costs.COMPUTED if priced else line.cost_source  # as `corrections` leaves the rollups
-            changes.add_usage(job, billed_on, line.nanos, source, line.model, line.tokens, sign)
+            cost = Cost(line.nanos, source, line.basis)
+            changes.add_usage(job, billed_on, cost, line.model, line.tokens, sign)
             rows.append((pk, *self.row(line, job, billed_on), line.adjusts, None))
             if priced:
                 missing = adjustments.correction_of(line)
-                changes.add_usage(job, billed_on, missing.nanos, costs.COMPUTED, line.model, missing.tokens)
+                cost = Cost(missing.nanos, costs.COMPUTED)
+                changes.add_usage(job, billed_on, cost, line.model, missing.tokens)
                 corrected.append((*self.row(missing, job, billed_on), line.adjusts, pk))
         bulk.insert(CreditTransaction, ("id", *COLUMNS, "adjusts_id", "corrects_id"), rows)
         bulk.insert(CreditTransaction, (*COLUMNS, "adjusts_id", "corrects_id"), corrected)
@@ -286,7 +288,7 @@ class _Batch:
         return (
             *(self.project.pk, job.pk, line.event_id, line.kind, line.nanos, line.cost_source),
             *(line.model, t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
-            *(line.occurred_at, billed_on, self.now),
+            *(line.occurred_at, billed_on, self.now, *line.basis),
         )
 
     def note_first_usage(self) -> None:
@@ -305,5 +307,5 @@ COLUMNS = (
         "cache_write_1h_tokens",
         "output_tokens",
     ),
-    *("occurred_at", "billed_on", "recorded_at"),
+    *("occurred_at", "billed_on", "recorded_at", *BASIS_COLUMNS),
 )

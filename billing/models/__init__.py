@@ -1,6 +1,7 @@
 """The ledger, prices, budgets with their alerts, and the rollups that every page reads."""
 
 from billing.models.alerts import AlertDelivery, AlertSettings, BudgetAlert
+from billing.models.basis import BASIS_COLUMNS
 from billing.models.budgets import BillingSetting, BudgetChange, BudgetReservation
 from billing.models.calls import CallId, CallReport
 from billing.models.intake import IntakeCount
@@ -21,12 +22,14 @@ from billing.models.rollups import (
     MonthlyCredits,
     MonthlySpend,
     MonthTotal,
+    PricedWithout,
     RunSpend,
     UnpricedUsage,
 )
 from billing.models.spans import TraceSpan
 
 __all__ = [
+    "BASIS_COLUMNS",
     "INT64_SAFE",
     "MAX_RATE",
     "AlertDelivery",
@@ -50,6 +53,7 @@ __all__ = [
     "MonthlyCredits",
     "MonthlySpend",
     "PriceOverride",
+    "PricedWithout",
     "RunSpend",
     "TraceSpan",
     "UnpricedUsage",

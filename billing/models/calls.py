@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, TEXT_LENGTH
+from billing.models.basis import basis_fields
 from billing.models.ledger import EVENT_ID_LENGTH, CostSource
 from products.db.fields import CodePointCharField
 from products.models import AgentJob, Project
@@ -55,6 +56,7 @@ class CallReport(models.Model):
     output_tokens = models.BigIntegerField()
     amount_nanos = models.BigIntegerField()
     cost_source = models.CharField(max_length=8, choices=CostSource)
+    price_factors, priced_without, price_source = basis_fields()
     run_is_trace = models.BooleanField()
     sender = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
     gateway_id = CodePointCharField(max_length=CALL_ID_LENGTH, blank=True)

@@ -7,6 +7,7 @@ from django.db.models import F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from billing.events.usage_event import ID_LENGTH, Kind
+from billing.models.basis import basis_fields
 from products.db.fields import CodePointCharField
 from products.models import AgentJob, Project
 
@@ -109,6 +110,7 @@ class CreditTransaction(models.Model):
         help_text="The unpriced deduction whose missing cost this line adds.",
     )
 
+    price_factors, priced_without, price_source = basis_fields()
     adjusts = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,
@@ -198,6 +200,11 @@ class CreditTransaction(models.Model):
                 fields=["project", "id"],
                 name="transaction_unpriced",
                 condition=Q(cost_source=CostSource.UNPRICED),
+            ),
+            models.Index(
+                fields=["project", "id"],
+                name="transaction_priced_without",
+                condition=~Q(priced_without=""),
             ),
         ]
 

@@ -133,6 +133,21 @@ class UnpricedUsage(models.Model):
         constraints = [_in_range("input_tokens", "output_tokens", name="unpriced_usage_range")]
 
 
+class PricedWithout(models.Model):
+    """Deductions whose cost lacks a price factor, by month, model and factor: where the figures are off."""
+
+    pk = models.CompositePrimaryKey("project", "month", "model", "priced_without")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
+    month = models.DateField(help_text="Its first day.")
+    model = CodePointCharField(max_length=200, blank=True)
+    priced_without = CodePointCharField(max_length=500)
+    transactions = _sum_field()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = "priced without"
+
+
 class MonthlyCredits(models.Model):
     """Purchases and grants by month."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -10,6 +10,14 @@ from billing.models import PriceOverride
 from billing.prices.price_list import Rates
 from products import audit
 from products.models import Project
+
+
+class Override(NamedTuple):
+    """A price that takes precedence over the price list."""
+
+    rates: Rates
+    source: str
+    """`override` and its first day."""
 
 
 class PriceOverrides:
@@ -23,9 +31,12 @@ class PriceOverrides:
         for row in sorted(rows, key=lambda row: row.starts_on, reverse=True):
             self._by_model.setdefault(row.model, []).append(row)
 
-    def rates(self, model: str, day: date) -> Rates | None:
+    def find(self, model: str, day: date) -> Override | None:
         """The override in force for a model on a day of the billing zone; None if there is none."""
-        return next((_rates(row) for row in self._by_model.get(model, ()) if row.starts_on <= day), None)
+        for row in self._by_model.get(model, ()):
+            if row.starts_on <= day:
+                return Override(_rates(row), f"override of {row.starts_on}")
+        return None
 
     def __bool__(self) -> bool:
         return bool(self._by_model)

@@ -4,15 +4,21 @@ The library's input tokens include cached ones. A token may cost less than a nan
 rounded, once and half to even, not the price of each token.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
+from importlib import metadata
+from typing import NamedTuple
+
+import msgspec
 
 from billing import money
+from billing.events.price_factors import NO_FACTORS, PriceFactors
 from billing.events.usage_event import NO_TOKENS, Tokens
 from billing.prices import model_names
+from billing.prices.factors import NO_EFFECTS, Effects
+from billing.prices.factors import effects as price_effects
 from billing.prices.model_names import Match
 
 
@@ -29,54 +35,123 @@ class Rates:
     cache_write_1h: Decimal | None = None
     """None: as other cache writes."""
 
-    def nanos(self, tokens: Tokens) -> int:
+    def dollars(self, tokens: Tokens) -> Decimal:
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
         write_1h = write if self.cache_write_1h is None else self.cache_write_1h
-        dollars = (
+        return (
             tokens.input * self.input
             + tokens.cache_read * read
             + (tokens.cache_write - tokens.cache_write_1h) * write
             + tokens.cache_write_1h * write_1h
             + tokens.output * self.output
         ) / 1_000_000
-        return money.nanos_from_dollars(dollars)
 
 
-def cost_nanos(
+class Price(NamedTuple):
+    """The cost of a call in nano-dollars, and the factors whose effect is not known and not in it."""
+
+    nanos: int
+    without: str = ""
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """The name and version of the price list."""
+    return f"genai-prices {metadata.version('genai-prices')}"
+
+
+def price(
     model: str,
     tokens: Tokens,
     at: datetime,
+    *,
+    factors: PriceFactors = NO_FACTORS,
     already_recorded: Tokens = NO_TOKENS,
     rates: Rates | None = None,
-) -> int | None:
-    """The cost of a call in nano-dollars: by `rates` if given, else by the price list as of `at`.
+) -> Price | None:
+    """What a call costs: by `rates` if given, else by the price list as of `at`; None if no price is known.
 
-    None if no price is known. With `already_recorded`, the price of the whole call (`tokens` and
-    `already_recorded` together) less the price of `already_recorded`.
+    With `already_recorded`, the price of the whole call (`tokens` and `already_recorded` together) less the
+    price of `already_recorded`.
     """
-    price: Callable[[Tokens], int | None] = rates.nanos if rates else partial(_listed, model, at)
-    if already_recorded == NO_TOKENS:
-        return price(tokens)
-    whole = Tokens(
-        input=tokens.input + already_recorded.input,
-        cache_read=tokens.cache_read + already_recorded.cache_read,
-        cache_write=tokens.cache_write + already_recorded.cache_write,
-        cache_write_1h=tokens.cache_write_1h + already_recorded.cache_write_1h,
-        output=tokens.output + already_recorded.output,
-    )
-    total, before = price(whole), price(already_recorded)
-    return None if total is None or before is None else max(total - before, 0)
-
-
-def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
-    found = _model(model)
-    if found is None:
+    found = model_names.find(model, factors.provider)
+    match = found if isinstance(found, Match) else None
+    if not rates:
+        if not match:
+            return None
+        if match.reading.free:
+            return Price(0)
+        factors = _with_the_names(factors, match)
+    effects = NO_EFFECTS if factors == NO_FACTORS else price_effects(factors, match, at)
+    count_audio = bool(factors.audio_input_tokens or factors.audio_output_tokens)
+    if count_audio and not (match and not rates and _prices_audio(match, at)):
+        effects = effects._replace(unknown=(*effects.unknown, "audio"))
+        count_audio = False
+    nanos = partial(_nanos, match, rates, at, effects)
+    whole = nanos(_sum(tokens, already_recorded), factors if count_audio else NO_FACTORS)
+    before = nanos(already_recorded, NO_FACTORS) if already_recorded != NO_TOKENS else 0
+    if whole is None or before is None:
         return None
-    if found.reading.free:
-        return 0
-    if found.reading.speed or found.reading.batch:
-        return None  # the listed price is another one: fast calls cost up to six times as much, batches half
+    return Price(max(whole - before, 0) + money.nanos_from_dollars(effects.fees), effects.without)
+
+
+def _with_the_names(factors: PriceFactors, match: Match) -> PriceFactors:
+    """The factors, with those that the model's name says."""
+    reading = match.reading
+    region = "" if match.region_priced or reading.region == "global" else reading.region
+    if not (reading.speed or region or reading.batch):
+        return factors
+    return msgspec.structs.replace(
+        factors,
+        speed=factors.speed or reading.speed,
+        region=factors.region or region,
+        batch=factors.batch or reading.batch,
+    )
+
+
+def _sum(a: Tokens, b: Tokens) -> Tokens:
+    if b == NO_TOKENS:
+        return a
+    return Tokens(
+        input=a.input + b.input,
+        cache_read=a.cache_read + b.cache_read,
+        cache_write=a.cache_write + b.cache_write,
+        cache_write_1h=a.cache_write_1h + b.cache_write_1h,
+        output=a.output + b.output,
+    )
+
+
+def _nanos(
+    match: Match | None,
+    rates: Rates | None,
+    at: datetime,
+    effects: Effects,
+    tokens: Tokens,
+    audio: PriceFactors,
+) -> int | None:
+    """The price of tokens without fees."""
+    if not rates:
+        assert match
+        dollars = _listed(match, at, tokens, audio, effects.context)
+    else:
+        dollars = rates.dollars(tokens)
+        if effects.context:  # as the list changes its own price
+            assert match
+            standard = _listed(match, at, tokens, audio, {})
+            changed = _listed(match, at, tokens, audio, effects.context)
+            if standard and changed is not None:
+                dollars *= changed / standard
+    if dollars is None:
+        return None
+    multiplier = effects.multiplier
+    return money.nanos_from_dollars(dollars * multiplier.numerator / multiplier.denominator)
+
+
+def _listed(
+    match: Match, at: datetime, tokens: Tokens, audio: PriceFactors, context: dict[str, str]
+) -> Decimal | None:
+    """Dollars by the price list."""
     from genai_prices import Usage
 
     usage = Usage(
@@ -85,15 +160,18 @@ def _listed(model: str, at: datetime, tokens: Tokens) -> int | None:
         cache_write_tokens=tokens.cache_write,
         cache_write_1h_tokens=tokens.cache_write_1h,
         output_tokens=tokens.output,
+        input_audio_tokens=audio.audio_input_tokens,
+        output_audio_tokens=audio.audio_output_tokens,
     )
     try:
-        price = found.model.calc_price(usage, found.provider, genai_request_timestamp=at).total_price
+        found: Decimal = match.model.calc_price(
+            usage, match.provider, genai_request_timestamp=at, price_context=context or None
+        ).total_price
     except (LookupError, ValueError):  # the model is known, but has no price for these counts
         return None
-    return money.nanos_from_dollars(price)
+    return found
 
 
-def _model(name: str) -> Match | None:
-    """The listed model for a name as senders write it; None if the list has none."""
-    found = model_names.find(name)
-    return found if isinstance(found, Match) else None
+def _prices_audio(match: Match, at: datetime) -> bool:
+    prices = match.model.get_prices(at)
+    return bool(getattr(prices, "input_audio_mtok", None) or getattr(prices, "output_audio_mtok", None))

@@ -23,6 +23,7 @@ from billing.models import (
     MonthlyCredits,
     MonthlySpend,
     MonthTotal,
+    PricedWithout,
     RunSpend,
     UnpricedUsage,
 )
@@ -168,7 +169,19 @@ BY_UNPRICED_MODEL = Rollup(
         {name: SPEND[name] for name in ("transactions", "input_tokens", "output_tokens")},
     ),
 )
-ALL = (BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL)
+BY_MISSING_FACTOR = Rollup(
+    PricedWithout,
+    ("transactions",),
+    Part(
+        lambda project: _spending(project).exclude(priced_without=""),
+        {"month": TruncMonth("billed_on"), "model": F("model"), "priced_without": F("priced_without")},
+        {"transactions": SPEND["transactions"]},
+    ),
+)
+ALL = (
+    *(BY_AGENT_TYPE, BY_MONTH, BY_DAY, BY_DAY_AND_AGENT_TYPE, BY_RUN, CREDITS, BY_UNPRICED_MODEL),
+    BY_MISSING_FACTOR,
+)
 """In the order in which every writer locks them."""
 
 Row = tuple[tuple[Any, ...], tuple[int, ...]]

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, Literal
 
 from billing.db import bulk
+from billing.events.cost import Cost
 from billing.events.run_state import JobSnapshot, JobState, RunState
 from billing.events.usage_event import PURCHASE, REFUND, Tokens, UsageEvent
 from billing.models import CostSource
@@ -35,38 +36,40 @@ class Changes:
         self.by_run: defaultdict[tuple[date, RunState], Sums] = _sums()
         self.credits: defaultdict[date, Sums] = _sums()
         self.by_unpriced_model: defaultdict[tuple[date, str], Sums] = _sums()
+        self.by_missing_factor: defaultdict[tuple[date, str, str], Sums] = _sums()
         self._spend_of_jobs: dict[tuple[date, JobState], list[int]] = {}
         """Cost, input tokens, output tokens and transactions by day and job. Most transactions of a job fall
         on one day, so `fold` adds to each rollup once for all of them."""
 
-    def add_transaction(
-        self, event: UsageEvent, job: JobState | None, day: date, nanos: int, source: str
-    ) -> None:
+    def add_transaction(self, event: UsageEvent, job: JobState | None, day: date, cost: Cost) -> None:
         """Add a new transaction of the ledger."""
         if job is None:
             amount = "purchased_nanos" if event.kind == PURCHASE else "granted_nanos"
-            _add(self.credits[month_of(day)], {amount: nanos, "transactions": 1})
+            _add(self.credits[month_of(day)], {amount: cost.nanos, "transactions": 1})
             return
-        self.add_usage(job, day, -nanos if event.kind == REFUND else nanos, source, event.model, event.tokens)
+        if event.kind == REFUND:
+            cost = cost._replace(nanos=-cost.nanos)
+        self.add_usage(job, day, cost, event.model, event.tokens)
 
     def add_usage(
         self,
         job: JobState,
         day: date,
-        nanos: int,
-        source: str,
+        cost: Cost,
         model: str,
         tokens: Tokens,
         sign: Literal[1, -1] = 1,
     ) -> None:
         """Add the amounts and counts of one transaction; with the sign -1 take a transaction's back."""
         spend = self._spend_of_jobs.setdefault((day, job), [0, 0, 0, 0])
-        spend[0] += sign * nanos
+        spend[0] += sign * cost.nanos
         spend[1] += sign * tokens.all_input
         spend[2] += sign * tokens.output
         spend[3] += sign
-        if source == _UNPRICED:
-            month = month_of(day)
+        month = month_of(day)
+        if cost.basis.without:
+            self.by_missing_factor[month, model, cost.basis.without]["transactions"] += sign
+        if cost.source == _UNPRICED:
             self.by_agent_type[month, job.agent_type or naming.OTHER]["unpriced"] += sign
             counts = {
                 "transactions": sign,
@@ -166,6 +169,7 @@ def add(project: Project, agent_types: Any, changes: Changes) -> None:
         {(run.pk, month): sums for (month, run), sums in changes.by_run.items()},
         {(month,): sums for month, sums in changes.credits.items()},
         dict(changes.by_unpriced_model),
+        dict(changes.by_missing_factor),
     )
     with bulk.pipelined():
         emptied = [

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from billing.events.parsing import read, unknown_field
-from billing.events.usage_event import FIELDS, TOKEN_FIELDS, EventError, Rejection, UsageEvent
+from billing.events.usage_event import COUNT_FIELDS, FIELDS, EventError, Rejection, UsageEvent
 from billing.json_decoding import InvalidJSON, decode
 from billing.sources import BrokenFile, Context, Item, SourceFile
 from products.printable import printable
@@ -122,7 +122,7 @@ def _wrong_header(header: list[str]) -> Rejection | None:
 
 def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
-    for field in TOKEN_FIELDS:
+    for field in COUNT_FIELDS:
         cell = row.get(field)
         if cell is not None and _WHOLE_NUMBER.fullmatch(cell.strip()):
             row[field] = int(cell)

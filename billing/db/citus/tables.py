@@ -17,6 +17,7 @@ BY_PROJECT = (
     *(
         "billing_monthlycredits",
         "billing_unpricedusage",
+        "billing_pricedwithout",
         "billing_tracespan",
         "billing_callreport",
         "billing_callid",

@@ -6,18 +6,19 @@ adjust.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q
 
 from billing.db import bulk
+from billing.events.cost import NO_BASIS, PriceBasis
 from billing.events.usage_event import DEDUCTION, NO_TOKENS, REVERSAL, Tokens
 from billing.ledger.calls.identity import Booking, Calls, Place, Report
 from billing.ledger.lookup import PRICED
-from billing.models import CostSource, CreditTransaction
+from billing.models import BASIS_COLUMNS, CostSource, CreditTransaction
 from products.models import AgentJob, Project
 
 _COMPUTED = CostSource.COMPUTED.value
@@ -34,6 +35,7 @@ class NewLine(NamedTuple):
     tokens: Tokens
     nanos: int
     cost_source: str
+    basis: PriceBasis
     adjusts: int | None
     missing_nanos: int | None = None
     """The missing cost of an unpriced line, if it has been added since: the line gets a correction."""
@@ -48,6 +50,7 @@ class OldLine(NamedTuple):
     model: str
     nanos: int
     cost_source: str
+    basis: PriceBasis
     tokens: Tokens
 
 
@@ -94,6 +97,8 @@ def settle(project: Project, calls: Calls) -> Adjustments:
 def is_booked(booking: Booking, booked: list[Report]) -> bool:
     """Whether the ledger books this already, given the reports that have a transaction."""
     standing, place, nanos = booking
+    if standing.is_repriced:
+        return False
     return booked == [standing] and not standing.growth and _booked(standing) == (place, nanos)
 
 
@@ -126,10 +131,11 @@ def _settle(
     if not standing.line:
         standing.line, standing.booked_at, standing.booked_nanos = free.for_booking(standing), place, nanos
         standing.times_booked += 1
+        standing.is_repriced = False
         adjustments.booked.append(
             NewLine(
                 *(standing.line, DEDUCTION, place, standing.occurred_at, standing.model, standing.tokens),
-                *(nanos, standing.cost_source, adjusts, missing),
+                *(nanos, standing.cost_source, standing.basis, adjusts, missing),
             )
         )
 
@@ -142,33 +148,39 @@ def correction_of(line: NewLine) -> NewLine:
         tokens=NO_TOKENS,
         nanos=line.missing_nanos,
         cost_source=_COMPUTED,
+        basis=NO_BASIS,
     )
 
 
 def _reversal(line: OldLine, source: str, place: Place, free: "FreeIds") -> NewLine:
     event_id = free.for_reversal(line.event_id)
     return NewLine(
-        event_id, REVERSAL, place, line.occurred_at, line.model, line.tokens, line.nanos, source, line.pk
+        *(event_id, REVERSAL, place, line.occurred_at, line.model, line.tokens, line.nanos, source),
+        *(line.basis, line.pk),
     )
 
 
 _OLD_LINE = (
-    *("id", "event_id", "occurred_at", "model", "amount_nanos", "cost_source"),
+    *("id", "event_id", "occurred_at", "model", "amount_nanos", "cost_source", *BASIS_COLUMNS),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
 )
+
+
+def _old_line(row: Sequence[Any]) -> OldLine:
+    return OldLine._make([*row[:6], PriceBasis._make(row[6:9]), Tokens(*row[9:])])
 
 
 def _lines(project: Project, event_ids: list[str]) -> dict[str, OldLine]:
     wanted = [(event_id,) for event_id in sorted(event_ids)]
     rows = bulk.find(CreditTransaction, project.pk, ("event_id",), wanted, _OLD_LINE)
-    return {row[1]: OldLine._make([*row[:6], Tokens(*row[6:])]) for row in rows}
+    return {row[1]: _old_line(row) for row in rows}
 
 
 def _corrections(project: Project, pks: list[int]) -> dict[int, OldLine]:
     """The lines that add a missing cost, by the line that they correct."""
     columns = ("corrects_id", *_OLD_LINE)
     rows = bulk.find(CreditTransaction, project.pk, ("corrects_id",), [(pk,) for pk in sorted(pks)], columns)
-    return {row[0]: OldLine._make([*row[1:7], Tokens(*row[7:])]) for row in rows}
+    return {row[0]: _old_line(row[1:]) for row in rows}
 
 
 class FreeIds:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from billing.events.cost import Cost
 from billing.events.usage_event import UsageEvent
 from billing.ledger.calls import store
 from billing.ledger.calls.identity import Calls, Report, note_origin, report_of
@@ -15,8 +16,7 @@ class Named(NamedTuple):
     """A deduction that names its call, and what it costs."""
 
     event: UsageEvent
-    nanos: int
-    cost_source: str
+    cost: Cost
 
 
 class Nested(NamedTuple):
@@ -67,11 +67,11 @@ def collect(
     for report in reports:
         report.names_agent = bool(jobs.at(report.place).agent_type)
     changed = []
-    for event, nanos, source in named:
+    for event, cost in named:
         line = lines.get(event.event_id)
         if line:
             note_origin(line, event)
-        report = line or report_of(event, nanos, source)
+        report = line or report_of(event, cost)
         report.names_agent = bool(jobs.at(report.place).agent_type)
         report.fingerprint = likeness.fingerprint(event)
         report.started_at = event.call_started_at if report.fingerprint else None

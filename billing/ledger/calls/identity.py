@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from billing.events import price_factors
+from billing.events.cost import NO_BASIS, Cost, PriceBasis
 from billing.events.usage_event import Tokens, UsageEvent
 
 WINDOW = timedelta(hours=1)
@@ -37,6 +39,9 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     tokens: Tokens
     nanos: int
     cost_source: str
+    basis: PriceBasis = NO_BASIS
+    is_repriced: bool = False
+    """Whether the cost has changed since the ledger booked it, because a price factor has become known."""
     names_agent: bool = False
     """Whether the agent of `place` is known by now; it may be named after the call."""
     run_is_trace: bool = False
@@ -66,15 +71,16 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     """The lowest `pk` of the call's reports."""
 
 
-def report_of(event: UsageEvent, nanos: int, cost_source: str) -> Report:
+def report_of(event: UsageEvent, cost: Cost) -> Report:
     report = Report(
         event_id=event.event_id,
         place=Place(event.run_id, event.job_id),
         occurred_at=event.occurred_at,
         model=event.model,
         tokens=event.tokens,
-        nanos=nanos,
-        cost_source=cost_source,
+        nanos=cost.nanos,
+        cost_source=cost.source,
+        basis=cost.basis,
     )
     note_origin(report, event)
     return report
@@ -128,6 +134,8 @@ def _standing_rank(report: Report) -> tuple[int, int, int, list[int]]:
     total, because counts grow; then the lesser event id."""
     t = report.tokens
     parts = (t.cache_read > 0) + (t.cache_write > 0) + (t.cache_write_1h > 0)
+    if report.basis.factors:
+        parts += price_factors.from_text(report.basis.factors).count
     return _SOURCE_RANK[report.cost_source], parts, t.total, _descending(report.event_id)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from billing.db import bulk
+from billing.events.cost import PriceBasis
 from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent
 from billing.ledger import lookup
 from billing.ledger.calls.identity import WINDOW, Calls, Place, Report
 from billing.ledger.lookup import Line
 from billing.ledger.unit_of_work import Jobs
-from billing.models import CallId, CallReport, CostSource, CreditTransaction
+from billing.models import BASIS_COLUMNS, CallId, CallReport, CostSource, CreditTransaction
 from products.agent_types import OTHER
 from products.models import Project
 
@@ -20,10 +21,14 @@ _COLUMNS = (
     *("id", "event_id", "call_pk", "job_id", "line", "booked_on_id", "booked_nanos", "times_booked"),
     *("occurred_at", "model"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
-    *("amount_nanos", "cost_source", "run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
+    *("amount_nanos", "cost_source", *BASIS_COLUMNS),
+    *("run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
     *("started_at", "fingerprint", "is_nested"),
 )
-_CHANGING = ("call_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested")
+_CHANGING = (
+    *("call_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested"),
+    *("amount_nanos", "priced_without", "price_source"),
+)
 _REPORTED = CostSource.REPORTED.value
 
 
@@ -92,7 +97,7 @@ def stream(project: Project, chunk_size: int) -> Iterator[Report]:
 _LINE_COLUMNS = (
     *("event_id", "job_id", "occurred_at", "model"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
-    *("amount_nanos", "cost_source"),
+    *("amount_nanos", "cost_source", *BASIS_COLUMNS),
 )
 
 
@@ -103,7 +108,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
     deductions = [row[1:] for row in rows if row[0] == DEDUCTION]
     places = lookup.places(project, {row[1] for row in deductions})
     reports: dict[str, Report] = {}
-    for event_id, job, at, model, *counts, nanos, source in deductions:
+    for event_id, job, at, model, *counts, nanos, source, factors, without, price_source in deductions:
         place = Place(*places[job])
         reports[event_id] = Report(
             event_id=event_id,
@@ -113,6 +118,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
             tokens=Tokens(*counts),
             nanos=nanos,
             cost_source=source,
+            basis=PriceBasis(factors, without, price_source),
             line=event_id,
             booked_at=place,
             booked_nanos=nanos,
@@ -145,9 +151,8 @@ def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
 
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
     pk, event_id, call_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:15]
-    nanos, source, is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[
-        15:
-    ]
+    nanos, source, *basis = row[15:20]
+    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[20:]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
@@ -156,6 +161,7 @@ def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Re
         tokens=Tokens(*counts),
         nanos=nanos,
         cost_source=source,
+        basis=PriceBasis._make(basis),
         run_is_trace=is_trace,
         sender=sender,
         gateway_id=gateway_id,
@@ -202,17 +208,18 @@ def write(project: Project, calls: Calls, jobs: Jobs) -> None:
 def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:
     booked_on = jobs.at(report.booked_at).pk if report.booked_at else None
     booked = (report.line, booked_on, report.booked_nanos, report.times_booked)
-    return report.call_pk, *booked, report.is_nested
+    priced = (report.nanos, report.basis.without, report.basis.source)
+    return report.call_pk, *booked, report.is_nested, *priced
 
 
 def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
     t = report.tokens
-    call_pk, *booked, is_nested = _state(report, jobs)
+    call_pk, *booked, is_nested, _, _, _ = _state(report, jobs)
     return (
         *(report.pk, report.event_id, call_pk, jobs.at(report.place).pk, *booked),
         *(report.occurred_at, report.model),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
-        *(report.nanos, report.cost_source, report.run_is_trace),
+        *(report.nanos, report.cost_source, *report.basis, report.run_is_trace),
         *(report.sender, report.gateway_id, report.part, report.covers_parts),
         *(report.started_at, report.fingerprint, is_nested),
     )

@@ -7,11 +7,11 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from billing import money
 from billing.ledger import corrections
-from billing.ledger.corrections import Decision, Price, Unpriced
+from billing.ledger.corrections import Decision, Pricing, Unpriced
 from billing.models import MAX_RATE
 from billing.prices import price_list
 from billing.prices.overrides import PriceOverrides
-from billing.prices.price_list import Rates
+from billing.prices.price_list import Price, Rates
 from products.command_line import projects_with_id
 from products.models import Project
 from products.printable import printable
@@ -77,14 +77,17 @@ class Command(BaseCommand):
             self.stdout.write("Dry run: nothing was recorded. These costs would have been added.")
 
 
-def price_by(project: Project, given: dict[str, Rates]) -> Price:
+def price_by(project: Project, given: dict[str, Rates]) -> Pricing:
     """Prices given on the command line come first, then the project's overrides, then the price list."""
     overrides = PriceOverrides(project)
 
-    def price(deduction: Unpriced) -> int | None:
+    def price(deduction: Unpriced) -> Price | None:
         model = deduction.model
-        rates = given.get(model) or overrides.rates(model, deduction.billed_on)
-        return price_list.cost_nanos(model, deduction.tokens, deduction.occurred_at, rates=rates)
+        override = overrides.find(model, deduction.billed_on)
+        rates = given.get(model) or (override.rates if override else None)
+        return price_list.price(
+            model, deduction.tokens, deduction.occurred_at, factors=deduction.factors, rates=rates
+        )
 
     return price
 

@@ -1,0 +1,138 @@
+"""What changes the price of a model's tokens: speed, service tier, region, batch; and fees beside the tokens.
+
+The price list knows some factors and takes the others for standard without a word. So the list is asked only
+for those that its data hold for the model; `factors.toml` knows more, each row with its source. A factor that
+neither knows is named, and the call is priced without it.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from billing.events.price_factors import PriceFactors
+from billing.prices.model_names import Match
+
+TABLE = Path(__file__).with_name("factors.toml")
+
+_IN_THE_LIST = {"speed": "speed", "serviceTier": "service_tier", "batch": "processing"}
+"""How the price list calls the factors that it knows for some models."""
+_FEES = ("webSearches", "webFetches")
+
+
+class Effects(NamedTuple):
+    """What the factors of a call do to the price of its tokens."""
+
+    context: dict[str, str]
+    """What the price list has to be asked for; it holds prices for it."""
+    multiplier: Fraction
+    fees: Decimal
+    """Dollars, beside the price of the tokens."""
+    unknown: tuple[str, ...]
+    """The factors whose effect is not known, as `serviceTier=priority`."""
+
+    @property
+    def without(self) -> str:
+        return ", ".join(self.unknown)
+
+
+NO_EFFECTS = Effects({}, Fraction(1), Decimal(0), ())
+
+
+class Row(NamedTuple):
+    """A row of the table."""
+
+    provider: str
+    models: tuple[str, ...]
+    """Ids of the price list; `*` stands for any characters."""
+    factor: str
+    values: tuple[str, ...]
+    first_day: date
+    multiplier: Fraction
+    dollars_per_thousand: Decimal
+    source: str
+    """The provider's own page."""
+    read_on: date
+
+
+def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects:
+    """What the factors do at this instant to the price of a model of the list, or of one that it lacks."""
+    context: dict[str, str] = {}
+    multiplier, fees, unknown = Fraction(1), Decimal(0), []
+    for factor, value in _multiplying(factors):
+        name = _IN_THE_LIST.get(factor)
+        if match and name and _list_holds(match.model, name, value, at):
+            context[name] = value
+        elif row := _row(match, factor, value, at):
+            multiplier *= row.multiplier
+        else:
+            unknown.append(f"{factor}={value}")
+    for factor, count in zip(_FEES, (factors.web_searches, factors.web_fetches), strict=True):
+        if count and (row := _row(match, factor, "", at)):
+            fees += row.dollars_per_thousand * count / 1000
+        elif count:
+            unknown.append(factor)
+    return Effects(context, multiplier, fees, tuple(unknown))
+
+
+def _multiplying(factors: PriceFactors) -> Iterator[tuple[str, str]]:
+    named = (("speed", factors.speed), ("serviceTier", factors.service_tier), ("region", factors.region))
+    yield from (pair for pair in named if pair[1])
+    if factors.batch:
+        yield "batch", "batch"
+
+
+def _list_holds(model: Any, name: str, value: str, at: datetime) -> bool:
+    return any(
+        variant.when == {name: value} and (variant.constraint is None or variant.constraint.active(at))
+        for variant in model.price_variants or ()
+    )
+
+
+def _row(match: Match | None, factor: str, value: str, at: datetime) -> Row | None:
+    if not match:
+        return None
+    rows = _rows(match.reading.provider, match.model.id, factor, value)
+    return next((row for row in rows if row.first_day <= at.date()), None)
+
+
+@lru_cache(maxsize=1024)
+def _rows(provider: str, model: str, factor: str, value: str) -> tuple[Row, ...]:
+    """The rows for a model's factor, the newest first."""
+    found = (
+        row
+        for row in table()
+        if (row.provider, row.factor) == (provider, factor)
+        and _one_matches(row.models, model)
+        and (not row.values or _one_matches(row.values, value))
+    )
+    return tuple(sorted(found, key=lambda row: row.first_day, reverse=True))
+
+
+def _one_matches(patterns: Iterable[str], text: str) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+@lru_cache(maxsize=1)
+def table() -> tuple[Row, ...]:
+    """The rows of `factors.toml`, in its order."""
+    return tuple(map(_read, tomllib.loads(TABLE.read_text(), parse_float=Decimal)["factor"]))
+
+
+def _read(row: dict[str, Any]) -> Row:
+    return Row(
+        provider=row["provider"],
+        models=tuple(row["models"]),
+        factor=row["factor"],
+        values=tuple(row.get("values", ())),
+        first_day=row.get("first_day", date.min),
+        multiplier=Fraction(row.get("multiplier", 1)),
+        dollars_per_thousand=Decimal(row.get("dollars_per_thousand", 0)),
+        source=row["source"],
+        read_on=row["read_on"],
+    )
