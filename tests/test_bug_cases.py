@@ -16,11 +16,7 @@ from products import tokens
 from products.models import Project
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "data" / "bug_cases"
-# Their dollars depend on a price factor (speed, tier, region, fees, audio) or on a reseller's own price.
-WITHOUT_DOLLARS = {
-    *("01-claude-fast-mode", "03-claude-web-search", "04-claude-inference-geo", "15-fast-model-ids"),
-    *("40-otel-flex-tier", "42-otel-audio-tokens", "54-litellm-zero-cost-unknown-model"),
-}
+
 NAMES = sorted(path.name for path in CASES.iterdir()) if CASES.exists() else []
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="the cases are kept outside the product")
@@ -69,8 +65,7 @@ def test_a_reported_case_comes_out_right(name: str, project: Project, post: Any)
     expected = expected_of(name)
     rows, counted, dollars = booked(project)
     assert (rows, counted) == (expected.get("rows", rows), expected.get("tokens", counted))
-    if name not in WITHOUT_DOLLARS:
-        assert dollars == pytest.approx(Decimal(str(expected["dollars"])), abs=Decimal("0.000001"))
+    assert dollars == pytest.approx(Decimal(str(expected["dollars"])), abs=Decimal("0.000001"))
     with verification.snapshot():
         assert list(verification.differences(project)) == []
 

@@ -9,7 +9,9 @@ _STANDARD = frozenset({"", "standard", "default", "auto", "on_demand", "normal",
 _BATCH = frozenset({"batch", "batches"})
 
 
-class PriceFactors(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel"):
+class PriceFactors(
+    msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False, omit_defaults=True, rename="camel"
+):
     """In normal form: "", False and 0 mean "standard" or "none", and "not reported"."""
 
     speed: str = ""

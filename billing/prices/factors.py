@@ -22,7 +22,8 @@ TABLE = Path(__file__).with_name("factors.toml")
 
 _IN_THE_LIST = {"speed": "speed", "serviceTier": "service_tier", "batch": "processing"}
 """How the price list calls the factors that it knows for some models."""
-_FEES = ("webSearches", "webFetches")
+_AUDIO = {"audioInputTokens": "input_audio_mtok", "audioOutputTokens": "output_audio_mtok"}
+"""How the price list calls the price of audio."""
 
 
 class Effects(NamedTuple):
@@ -33,6 +34,10 @@ class Effects(NamedTuple):
     multiplier: Fraction
     fees: Decimal
     """Dollars, beside the price of the tokens."""
+    audio: tuple[int, int]
+    """Input and output tokens that the price list has to price as audio."""
+    beside: tuple[int, int]
+    """Input and output tokens whose price is in the fees."""
     unknown: tuple[str, ...]
     """The factors whose effect is not known, as `serviceTier=priority`."""
 
@@ -41,7 +46,7 @@ class Effects(NamedTuple):
         return ", ".join(self.unknown)
 
 
-NO_EFFECTS = Effects({}, Fraction(1), Decimal(0), ())
+NO_EFFECTS = Effects({}, Fraction(1), Decimal(0), (0, 0), (0, 0), ())
 
 
 class Row(NamedTuple):
@@ -54,7 +59,8 @@ class Row(NamedTuple):
     values: tuple[str, ...]
     first_day: date
     multiplier: Fraction
-    dollars_per_thousand: Decimal
+    dollars_each: Decimal
+    """The fee for each of what the factor counts."""
     source: str
     """The provider's own page."""
     read_on: date
@@ -63,7 +69,7 @@ class Row(NamedTuple):
 def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects:
     """What the factors do at this instant to the price of a model of the list, or of one that it lacks."""
     context: dict[str, str] = {}
-    multiplier, fees, unknown = Fraction(1), Decimal(0), []
+    multiplier, unknown = Fraction(1), []
     for factor, value in _multiplying(factors):
         name = _IN_THE_LIST.get(factor)
         if match and name and _list_holds(match.model, name, value, at):
@@ -72,12 +78,33 @@ def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects
             multiplier *= row.multiplier
         else:
             unknown.append(f"{factor}={value}")
-    for factor, count in zip(_FEES, (factors.web_searches, factors.web_fetches), strict=True):
-        if count and (row := _row(match, factor, "", at)):
-            fees += row.dollars_per_thousand * count / 1000
-        elif count:
+    fees = Decimal(0)
+    listed, beside = [0, 0], [0, 0]
+    for factor, count, place in _counted(factors):
+        if match and place is not None and _list_prices(match.model, factor, at):
+            listed[place] = count
+        elif row := _row(match, factor, "", at):
+            fees += row.dollars_each * count
+            if place is not None:
+                beside[place] = count
+        else:
             unknown.append(factor)
-    return Effects(context, multiplier, fees, tuple(unknown))
+    return Effects(context, multiplier, fees, (listed[0], listed[1]), (beside[0], beside[1]), tuple(unknown))
+
+
+def _counted(factors: PriceFactors) -> Iterator[tuple[str, int, int | None]]:
+    """Each factor that counts something, its count, and of audio whether it is input (0) or output (1)."""
+    counted = (
+        ("webSearches", factors.web_searches, None),
+        ("webFetches", factors.web_fetches, None),
+        ("audioInputTokens", factors.audio_input_tokens, 0),
+        ("audioOutputTokens", factors.audio_output_tokens, 1),
+    )
+    yield from (one for one in counted if one[1])
+
+
+def _list_prices(model: Any, factor: str, at: datetime) -> bool:
+    return getattr(model.get_prices(at), _AUDIO[factor], None) is not None
 
 
 def _multiplying(factors: PriceFactors) -> Iterator[tuple[str, str]]:
@@ -132,7 +159,8 @@ def _read(row: dict[str, Any]) -> Row:
         values=tuple(row.get("values", ())),
         first_day=row.get("first_day", date.min),
         multiplier=Fraction(row.get("multiplier", 1)),
-        dollars_per_thousand=Decimal(row.get("dollars_per_thousand", 0)),
+        dollars_each=Decimal(row.get("dollars_per_thousand", 0)) / 1000
+        + Decimal(row.get("dollars_per_million", 0)) / 1_000_000,
         source=row["source"],
         read_on=row["read_on"],
     )

@@ -7,7 +7,7 @@ rounded, once and half to even, not the price of each token.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from typing import NamedTuple
 
@@ -84,13 +84,10 @@ def price(
             return Price(0)
         factors = _with_the_names(factors, match)
     effects = NO_EFFECTS if factors == NO_FACTORS else price_effects(factors, match, at)
-    count_audio = bool(factors.audio_input_tokens or factors.audio_output_tokens)
-    if count_audio and not (match and not rates and _prices_audio(match, at)):
-        effects = effects._replace(unknown=(*effects.unknown, "audio"))
-        count_audio = False
-    nanos = partial(_nanos, match, rates, at, effects)
-    whole = nanos(_sum(tokens, already_recorded), factors if count_audio else NO_FACTORS)
-    before = nanos(already_recorded, NO_FACTORS) if already_recorded != NO_TOKENS else 0
+    whole = _nanos(match, rates, at, effects, _sum(tokens, already_recorded))
+    before: int | None = 0
+    if already_recorded != NO_TOKENS:
+        before = _nanos(match, rates, at, effects._replace(audio=(0, 0), beside=(0, 0)), already_recorded)
     if whole is None or before is None:
         return None
     return Price(max(whole - before, 0) + money.nanos_from_dollars(effects.fees), effects.without)
@@ -122,24 +119,32 @@ def _sum(a: Tokens, b: Tokens) -> Tokens:
     )
 
 
+def _without(tokens: Tokens, input_tokens: int, output_tokens: int) -> Tokens:
+    if not (input_tokens or output_tokens):
+        return tokens
+    return msgspec.structs.replace(
+        tokens, input=tokens.input - input_tokens, output=tokens.output - output_tokens
+    )
+
+
 def _nanos(
     match: Match | None,
     rates: Rates | None,
     at: datetime,
     effects: Effects,
     tokens: Tokens,
-    audio: PriceFactors,
 ) -> int | None:
     """The price of tokens without fees."""
+    tokens = _without(tokens, *effects.beside)
     if not rates:
         assert match
-        dollars = _listed(match, at, tokens, audio, effects.context)
+        dollars = _listed(match, at, tokens, effects.audio, effects.context)
     else:
         dollars = rates.dollars(tokens)
         if effects.context:  # as the list changes its own price
             assert match
-            standard = _listed(match, at, tokens, audio, {})
-            changed = _listed(match, at, tokens, audio, effects.context)
+            standard = _listed(match, at, tokens, effects.audio, {})
+            changed = _listed(match, at, tokens, effects.audio, effects.context)
             if standard and changed is not None:
                 dollars *= changed / standard
     if dollars is None:
@@ -149,7 +154,7 @@ def _nanos(
 
 
 def _listed(
-    match: Match, at: datetime, tokens: Tokens, audio: PriceFactors, context: dict[str, str]
+    match: Match, at: datetime, tokens: Tokens, audio: tuple[int, int], context: dict[str, str]
 ) -> Decimal | None:
     """Dollars by the price list."""
     from genai_prices import Usage
@@ -160,8 +165,8 @@ def _listed(
         cache_write_tokens=tokens.cache_write,
         cache_write_1h_tokens=tokens.cache_write_1h,
         output_tokens=tokens.output,
-        input_audio_tokens=audio.audio_input_tokens,
-        output_audio_tokens=audio.audio_output_tokens,
+        input_audio_tokens=audio[0],
+        output_audio_tokens=audio[1],
     )
     try:
         found: Decimal = match.model.calc_price(
@@ -170,8 +175,3 @@ def _listed(
     except (LookupError, ValueError):  # the model is known, but has no price for these counts
         return None
     return found
-
-
-def _prices_audio(match: Match, at: datetime) -> bool:
-    prices = match.model.get_prices(at)
-    return bool(getattr(prices, "input_audio_mtok", None) or getattr(prices, "output_audio_mtok", None))

@@ -14,10 +14,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from billing.events.usage_event import ID_LENGTH, MAX_TOKENS, EventError, Rejection, UsageEvent
+from billing.events.usage_event import ID_LENGTH, EventError, Rejection, UsageEvent
 from billing.json_decoding import InvalidJSON, decode
 from billing.sources import BrokenFile, Context, Item, SourceFile
 from billing.sources.foreign_ids import foreign_id
+from billing.sources.litellm_fields import count_in, factors, object_in
 from billing.sources.litellm_ids import CallIdentity, identify, is_cache_hit
 from billing.sources.usage_events import decode_row, read_row
 from products.printable import printable
@@ -69,7 +70,7 @@ def read_record(record: Record | Rejection, context: Context) -> UsageEvent | Re
     if isinstance(record, Rejection):
         return record
     try:
-        metadata = _object(record, "metadata")
+        metadata = object_in(record, "metadata")
         call = _call(record, metadata)
         read = _spend_log if "request_id" in record else _payload
         found = read_row(read(record, metadata, call), context)
@@ -77,7 +78,9 @@ def read_record(record: Record | Rejection, context: Context) -> UsageEvent | Re
         named = record.get("request_id") or record.get("id")
         event_id = printable(named) if isinstance(named, str) else ""
         return Rejection(field=error.field, reason=error.reason, event_id=event_id)
-    return replace(found, **_origin(record, call)) if isinstance(found, UsageEvent) else found
+    if isinstance(found, Rejection):
+        return found
+    return replace(found, factors=factors(record, metadata, found.tokens), **_origin(record, call))
 
 
 def _call(record: Record, metadata: Record) -> CallIdentity:
@@ -139,7 +142,7 @@ def _run_and_job(record: Record, call: CallIdentity, run: Any, agent: Any) -> Re
 def _agent_of(metadata: Record) -> Any:
     """Payloads have no field for it. Spend logs take it from the caller's metadata, and so does this."""
     for source in ("requester_metadata", "spend_logs_metadata"):
-        agent = _object(metadata, source).get("agent_id")
+        agent = object_in(metadata, source).get("agent_id")
         if isinstance(agent, str) and agent:
             return agent
     return None
@@ -157,12 +160,12 @@ def _cost(record: Record, field: str) -> Any:
 
 def _counts(record: Record, metadata: Record) -> Record:
     """The token counts. LiteLLM's prompt includes cached tokens; they are subtracted here."""
-    usage = _object(metadata, "usage_object") or _object(metadata, "additional_usage_values")
-    details = _object(usage, "prompt_tokens_details")
-    by_duration = _object(details, "cache_creation_token_details")
-    prompt, output = _count(record, "prompt_tokens"), _count(record, "completion_tokens")
-    read = _first_count((usage, "cache_read_input_tokens"), (details, "cached_tokens"))
-    written = _first_count(
+    usage = object_in(metadata, "usage_object") or object_in(metadata, "additional_usage_values")
+    details = object_in(usage, "prompt_tokens_details")
+    by_duration = object_in(details, "cache_creation_token_details")
+    prompt, output = count_in(record, "prompt_tokens"), count_in(record, "completion_tokens")
+    read = _firstcount_in((usage, "cache_read_input_tokens"), (details, "cached_tokens"))
+    written = _firstcount_in(
         (usage, "cache_creation_input_tokens"),
         (details, "cache_creation_tokens"),
         (details, "cache_write_tokens"),
@@ -174,36 +177,14 @@ def _counts(record: Record, metadata: Record) -> Record:
         "inputTokens": prompt if is_without else prompt - cached,
         "cacheReadTokens": read,
         "cacheWriteTokens": written,
-        "cacheWrite1hTokens": min(_count(by_duration, "ephemeral_1h_input_tokens"), written),
+        "cacheWrite1hTokens": min(count_in(by_duration, "ephemeral_1h_input_tokens"), written),
         "outputTokens": output,
     }
 
 
-def _first_count(*places: tuple[Record, str]) -> int:
+def _firstcount_in(*places: tuple[Record, str]) -> int:
     """The first count that is given and not 0: providers have different names for the same count."""
-    return next((count for record, field in places if (count := _count(record, field))), 0)
-
-
-def _count(record: Record, field: str) -> int:
-    value = record.get(field)
-    if value is None:
-        return 0
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        value = int(value) if abs(value) < Decimal(10) ** 15 else -1
-    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
-        raise EventError(field, f"must be a whole number from 0 to 10¹², not {printable(value)}")
-    return value
-
-
-def _object(record: Record, field: str) -> Record:
-    """A field that holds an object, or {}. The proxy writes some of them as JSON within text."""
-    value = record.get(field)
-    if isinstance(value, str):
-        try:
-            value = decode(value)
-        except InvalidJSON:
-            return {}
-    return value if isinstance(value, dict) else {}
+    return next((count for record, field in places if (count := count_in(record, field))), 0)
 
 
 def _instant(record: Record, field: str) -> Any:

@@ -14,7 +14,7 @@ from billing.sources.agent_logs import CLAUDE_CODE, agent_of_log
 from billing.sources.claude_code.jobs import Jobs
 from billing.sources.claude_code.records import LogSource, Spot, blocks_of, log_source, nested_record
 from billing.sources.claude_code.responses import Call, Responses, figures
-from billing.sources.claude_code.usage import parts_of, tokens_of
+from billing.sources.claude_code.usage import factors_of, parts_of, tokens_of
 from billing.sources.json_lines import (
     Record,
     UnreadableLine,
@@ -115,7 +115,7 @@ class _Log:
             raise UnreadableLine("message.id: is missing")
         usage = message.get("usage")
         tokens, warning = tokens_of(usage)
-        found = figures(tokens, model, warning)
+        found = figures(tokens, factors_of(usage), model, warning)
         request = text_of(record, "requestId")
         where = self._true_session(spot, text_of(record, "requestSessionId"))
         report = self._responses.add(message_id, request, where, found, is_replay=spot.is_copy)
@@ -160,7 +160,9 @@ class _Log:
         }
         event = read_row(row, context)
         if isinstance(event, UsageEvent):
-            event = msgspec.structs.replace(event, call_ids=call.call_ids, sender=NAME, part=call.part)
+            event = msgspec.structs.replace(
+                event, call_ids=call.call_ids, factors=found.factors, sender=NAME, part=call.part
+            )
         yield Item(origin, event)
         if found.warning:
             yield Item(origin, Note(text=found.warning))

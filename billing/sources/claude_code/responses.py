@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from billing.events.price_factors import PriceFactors
 from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, MAX_CALL_IDS, Tokens
 from billing.sources.claude_code.records import Spot
 from billing.sources.claude_code.usage import Part
@@ -26,12 +27,13 @@ class Figures(msgspec.Struct, frozen=True, order=True):
 
     total: int
     counts: tuple[int, ...]
+    factors: PriceFactors
     model: str
     warning: str
 
 
-def figures(tokens: Tokens, model: str, warning: str) -> Figures:
-    return Figures(tokens.total, msgspec.structs.astuple(tokens), model, warning)
+def figures(tokens: Tokens, factors: PriceFactors, model: str, warning: str) -> Figures:
+    return Figures(tokens.total, msgspec.structs.astuple(tokens), factors, model, warning)
 
 
 class Report(msgspec.Struct):
@@ -50,7 +52,7 @@ class Report(msgspec.Struct):
         self.is_replay = self.is_replay and is_replay
 
     def add_part(self, part: Part) -> None:
-        found = figures(part.tokens, part.model, part.warning)
+        found = figures(part.tokens, part.factors, part.model, part.warning)
         self.parts[part.name] = max(self.parts.get(part.name, found), found)
 
 

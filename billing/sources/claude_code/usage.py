@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from billing.events import price_factors
+from billing.events.price_factors import FACTOR_LENGTH, PriceFactors
 from billing.events.usage_event import Tokens
 from billing.sources.json_lines import Record, UnreadableLine, count_of, text_of
 from products.printable import printable
@@ -21,6 +23,7 @@ class Part(msgspec.Struct, frozen=True):
     """`advisor1`, `advisor2`, …: unique in the response."""
     model: str
     tokens: Tokens
+    factors: PriceFactors
     warning: str
 
 
@@ -39,6 +42,32 @@ def tokens_of(usage: Any, field: str = "message.usage") -> tuple[Tokens, str]:
         output=count_of(usage, "output_tokens"),
     )
     return tokens, warning
+
+
+def factors_of(usage: Any) -> PriceFactors:
+    """What the response's price depends on besides its tokens. `tokens_of` has checked it."""
+    tools = usage.get("server_tool_use")
+    tools = tools if isinstance(tools, dict) else {}
+    return price_factors.normal(
+        speed=_word(usage, "speed"),
+        service_tier=_word(usage, "service_tier"),
+        region=_word(usage, "inference_geo"),
+        web_searches=count_of(tools, "web_search_requests"),
+        web_fetches=count_of(tools, "web_fetch_requests"),
+    )
+
+
+def _factors_of_part(usage: Record, of_response: Record, *, is_same_model: bool) -> PriceFactors:
+    """A part is served as its response is, unless it says otherwise; the speed is that of a model."""
+    shared = (
+        ("service_tier", "inference_geo", "speed") if is_same_model else ("service_tier", "inference_geo")
+    )
+    return factors_of({**{name: of_response.get(name) for name in shared}, **usage})
+
+
+def _word(usage: Record, field: str) -> str:
+    value = usage.get(field)
+    return value if isinstance(value, str) and len(value) <= FACTOR_LENGTH and value.isprintable() else ""
 
 
 def _cache_writes(usage: Record, field: str) -> tuple[int, int, str]:
@@ -73,7 +102,7 @@ def parts_of(usage: Any, model: str) -> tuple[list[Part], list[str]]:
     problems = []
     for position, iteration in enumerate(iterations):
         try:
-            part = _part_of(iteration, f"message.usage.iterations[{position}]", model, parts)
+            part = _part_of(iteration, f"message.usage.iterations[{position}]", model, usage, parts)
         except UnreadableLine as error:
             problems.append(str(error))
         else:
@@ -81,7 +110,7 @@ def parts_of(usage: Any, model: str) -> tuple[list[Part], list[str]]:
     return parts, problems
 
 
-def _part_of(iteration: Any, field: str, model: str, before: list[Part]) -> Part | None:
+def _part_of(iteration: Any, field: str, model: str, of_response: Record, before: list[Part]) -> Part | None:
     kind = iteration.get("type") if isinstance(iteration, dict) else None
     if kind == _IN_THE_COUNTS:
         return None
@@ -94,4 +123,5 @@ def _part_of(iteration: Any, field: str, model: str, before: list[Part]) -> Part
     if not tokens.total:
         return None
     number = sum(part.name.rstrip("0123456789") == name for part in before) + 1
-    return Part(f"{name}{number}", its_model, tokens, warning)
+    factors = _factors_of_part(iteration, of_response, is_same_model=its_model == model)
+    return Part(f"{name}{number}", its_model, tokens, factors, warning)

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from billing.events import usage_event
+from billing.events.price_factors import FACTOR_LENGTH
 from billing.sources.codex.counter import ZERO, Counter, counter_of
 from billing.sources.codex.responses import Response, Responses, response_of
 from billing.sources.codex.thread import thread_of
@@ -45,6 +46,7 @@ class Rollout:
         """Whether the ids of turns have decided that so far."""
         self._has_parent = False
         self._model = ""
+        self._service_tier = ""
         self._responses = Responses()
         self._counter = ZERO
         self._restarts = 0
@@ -59,6 +61,8 @@ class Rollout:
             return None
         if kind == "session_meta":
             self._read_meta(number, at, payload)
+        elif payload.get("type") == "thread_settings_applied":
+            self._read_settings(payload.get("thread_settings"))
         elif kind == "turn_context" or payload.get("type") == "task_started":
             self._read_turn(payload)
         is_own = not self._is_copy and (self._began is None or at >= self._began)
@@ -95,6 +99,10 @@ class Rollout:
             self._is_copy, self._turn_ids_have_times = turn < thread, True
         elif not self._turn_ids_have_times:  # if the ids have no time, nothing is left out
             self._is_copy = False
+
+    def _read_settings(self, settings: Any) -> None:
+        if isinstance(settings, dict) and "service_tier" in settings:
+            self._service_tier = text_of(settings, "service_tier")[:FACTOR_LENGTH]
 
     def _extend(self, number: int, at: datetime) -> None:
         if self._first is None:
@@ -147,6 +155,7 @@ class Rollout:
             "occurredAt": response.at,
             **self._run_and_job(),
             "model": self._model,
+            "serviceTier": self._service_tier,
             "inputTokens": max(used.input - used.cached - used.written, 0),
             "cacheReadTokens": used.cached,
             "cacheWriteTokens": used.written,

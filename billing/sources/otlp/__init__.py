@@ -22,6 +22,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from billing.events.parsing import read
+from billing.events.price_factors import NO_FACTORS
 from billing.events.usage_event import (
     CALL_ID_LENGTH,
     DEDUCTION,
@@ -42,6 +43,7 @@ from billing.sources.otlp import attributes as names
 from billing.sources.otlp import claude_code
 from billing.sources.otlp.agents import agent_name
 from billing.sources.otlp.attributes import Attributes, first_text, text
+from billing.sources.otlp.price_factors import factors
 from billing.sources.otlp.read_attributes import read_attributes
 from billing.sources.otlp.span_kinds import SpanKind, span_kind
 from billing.sources.otlp.stated_costs import cost
@@ -231,14 +233,16 @@ def _event(
         fields["costDollars"] = dollars
         fields.update(zip(TOKEN_FIELDS, msgspec.structs.astuple(counts or NO_TOKENS), strict=True))
         call_ids, gateway_id = _call_ids(wire.name, attributes)
+    is_call = fields["kind"] == DEDUCTION
     return msgspec.structs.replace(
         read(fields, now=context.now, credits_per_dollar=context.credits_per_dollar),
         call_ids=call_ids,
         gateway_id=gateway_id,
         sender=origin.sender,
         run_is_trace=not span.session_id,
-        call_started_at=span.started_at if fields["kind"] == DEDUCTION else None,
-        resource=origin.resource if fields["kind"] == DEDUCTION else "",
+        call_started_at=span.started_at if is_call else None,
+        resource=origin.resource if is_call else "",
+        factors=factors(attributes, counts or NO_TOKENS) if is_call else NO_FACTORS,
     )
 
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from billing.events.parsing import read
+from billing.events.price_factors import FACTOR_LENGTH
 from billing.events.usage_event import CALL_ID_LENGTH, ID_LENGTH, EventError, Rejection, UsageEvent
 from billing.sources import Context
 from billing.sources.foreign_ids import foreign_id
@@ -34,7 +35,7 @@ READ = frozenset(
         *("session.id", "request_id", "event.sequence", "model", COST),
         *("input_tokens", "output_tokens", "cache_read_tokens"),
         *("cache_creation_tokens", "cache_creation_1h_tokens"),
-        *("query_source", "agent.name", "agent_id"),
+        *("query_source", "agent.name", "agent_id", "speed"),
     }
 )
 """The attributes that are read. Others may hold prompts and answers."""
@@ -97,6 +98,7 @@ def _fields(record: LogRecord, attributes: Attributes) -> dict[str, Any]:
         "jobId": foreign_id(claude_code.job_id(attributes), ID_LENGTH),
         "agentType": _agent_type(attributes),
         "model": text(attributes, "model"),
+        "speed": text(attributes, "speed")[:FACTOR_LENGTH],
         "costDollars": _cost(attributes, any(counts.values())),
         **counts,
     }

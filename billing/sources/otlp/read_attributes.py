@@ -5,12 +5,21 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from billing.sources.otlp import agents, attributes, claude_code, span_kinds, stated_costs, usage_objects
+from billing.sources.otlp import (
+    agents,
+    attributes,
+    claude_code,
+    price_factors,
+    span_kinds,
+    stated_costs,
+    usage_objects,
+)
 
 READ = frozenset(
     {
         *(*attributes.ATTRIBUTES, *span_kinds.ATTRIBUTES, *usage_objects.ATTRIBUTES),
-        *(*agents.ATTRIBUTES, *stated_costs.ATTRIBUTES, *claude_code.ATTRIBUTES),
+        *(*agents.ATTRIBUTES, *stated_costs.ATTRIBUTES),
+        *(*claude_code.ATTRIBUTES, *price_factors.ATTRIBUTES),
     }
 )
 

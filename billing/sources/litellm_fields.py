@@ -1,0 +1,64 @@
+"""Fields of LiteLLM's records, and what they say of a call's price besides its tokens."""
+
+from decimal import Decimal
+from typing import Any
+
+from billing.events import price_factors
+from billing.events.price_factors import FACTOR_LENGTH, PriceFactors
+from billing.events.usage_event import MAX_TOKENS, EventError, Tokens
+from billing.json_decoding import InvalidJSON, decode
+from products.printable import printable
+
+Record = dict[str, Any]
+
+
+def count_in(record: Record, field: str) -> int:
+    value = record.get(field)
+    if value is None:
+        return 0
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        value = int(value) if abs(value) < Decimal(10) ** 15 else -1
+    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
+        raise EventError(field, f"must be a whole number from 0 to 10¹², not {printable(value)}")
+    return value
+
+
+def object_in(record: Record, field: str) -> Record:
+    """A field that holds an object, or {}. The proxy writes some of them as JSON within text."""
+    value = record.get(field)
+    if isinstance(value, str):
+        try:
+            value = decode(value)
+        except InvalidJSON:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def factors(record: Record, metadata: Record, tokens: Tokens) -> PriceFactors:
+    """What matters where LiteLLM states no cost: its own costs have most of this in them."""
+    usage = object_in(metadata, "usage_object")
+    tools = object_in(usage, "server_tool_use")
+    asked = object_in(record, "model_parameters")
+    spoken = count_in(object_in(usage, "prompt_tokens_details"), "audio_tokens")
+    answered = count_in(object_in(usage, "completion_tokens_details"), "audio_tokens")
+    return price_factors.normal(
+        speed=_word(usage, "speed") or _word(asked, "speed"),
+        service_tier=_word(usage, "service_tier") or _word(asked, "service_tier"),
+        region=_word(usage, "inference_geo") or _word(asked, "inference_geo"),
+        web_searches=count_in(tools, "web_search_requests"),
+        web_fetches=count_in(tools, "web_fetch_requests"),
+        audio_input_tokens=min(spoken, tokens.input),
+        audio_output_tokens=min(answered, tokens.output),
+        provider=_provider(record),
+    )
+
+
+def _provider(record: Record) -> str:
+    """Where the call went, unless the name of a protocol stands for any gateway."""
+    provider = _word(record, "custom_llm_provider")
+    return "" if provider in ("openai", "anthropic", "custom_openai", "openai_like") else provider
+
+
+def _word(record: Record, field: str) -> str:
+    value = record.get(field)
+    return value if isinstance(value, str) and len(value) <= FACTOR_LENGTH and value.isprintable() else ""
