@@ -211,8 +211,9 @@ class Model:
         ]
 
     def _without_parts(self, event_id: str, costs: dict[str, int], cost: int) -> int:
-        covered = self.recorded[event_id].get("_covers")
-        if not covered:
+        raw = self.recorded[event_id]
+        covered = raw.get("_covers")
+        if not covered or raw.get("costDollars") is None:  # only what a sender states can include parts
             return cost
         return max(cost - sum(of_part for part, of_part in costs.items() if covered in part), 0)
 

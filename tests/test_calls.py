@@ -411,6 +411,12 @@ def test_a_stated_cost_does_not_include_parts_of_other_kinds(project):
     assert sum(nanos for *_, nanos in in_every_order(project, part, whole).values()) == 500_000 + 13_800
 
 
+def test_a_computed_cost_includes_no_part(project):
+    part = structs.replace(reported("part", "id", costDollars="0.5"), part="advisor1")
+    whole = structs.replace(reported("event", "id"), covers_parts="advisor")
+    assert sum(nanos for *_, nanos in in_every_order(project, part, whole).values()) == 500_000 + 600
+
+
 # Nested spans
 
 

@@ -46,7 +46,8 @@ RUN_COLUMNS = (
     *("failed_jobs", "first_event_at", "last_event_at", "started_at", "finished_at"),
 )
 JOB_COLUMNS = (
-    *("id", "project_id", "run_id", "job_id", "agent_type_id", "reported_status", "status", "has_deduction"),
+    *("id", "project_id", "run_id", "job_id", "agent_type_id", "reported_status", "status"),
+    *("has_deduction", "has_call_report"),
     *("first_event_at", "last_event_at", "started_at", "finished_at", "finished_on"),
 )
 LEDGER_COLUMNS = (
@@ -143,7 +144,7 @@ class Maker:
             self._refund(run, number, position, project, at, ledger)
         finish = NULL if status == "running" else at
         jobs.append(
-            f"{number + 1}\t{project}\t{run + 1}\tjob-{number:08}\t{kind}\t{status}\t{status}\tt"
+            f"{number + 1}\t{project}\t{run + 1}\tjob-{number:08}\t{kind}\t{status}\t{status}\tt\tf"
             f"\t{first}\t{at}\t{first}\t{finish}\t{finish[:10] if finish != NULL else NULL}\n"
         )
         return status

@@ -193,7 +193,7 @@ class Call:
 
 def _without_parts(report: Report, standing: dict[str, Report]) -> int:
     """A report's cost without that of the parts that its stated cost includes and others report."""
-    if not report.covers_parts:
+    if not report.covers_parts or report.cost_source != "reported":
         return report.nanos
     parts = (other.nanos for part, other in standing.items() if part.startswith(report.covers_parts))
     return max(report.nanos - sum(parts), 0)
