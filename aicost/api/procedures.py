@@ -57,6 +57,7 @@ def get_monthly_summary(project: Project, params: schemas.OfMonth) -> schemas.Mo
         totalJobs=summary.jobs,
         unpricedTransactions=summary.unpriced,
         unpricedModels=serializers.unpriced(project, summary),
+        pricedWithout=serializers.priced_without(project, summary),
         waste=serializers.waste(summary),
         agentBreakdown=[serializers.agent(summary, agent) for agent in summary.agents],
         topRuns=[serializers.run(run) for run in queries.top_runs(project, month)],

@@ -128,6 +128,14 @@ class UnpricedModel(Output):
     outputTokens: int
 
 
+class PricedWithout(Output):
+    model: str
+    factors: Annotated[
+        str, Field(description="What was reported and is not in the cost, such as `serviceTier=priority`.")
+    ]
+    transactions: int
+
+
 class Outlook(Output):
     monthEnd: Annotated[float, Field(description="Forecast spend at the end of the month, in dollars.")]
     low: Annotated[float, Field(description="Dollars. Eight of ten months end between `low` and `high`.")]
@@ -151,6 +159,10 @@ class MonthlySummary(Output):
     totalJobs: int
     unpricedTransactions: Annotated[int, Field(description="Deductions whose cost is unknown.")]
     unpricedModels: list[UnpricedModel]
+    pricedWithout: Annotated[
+        list[PricedWithout],
+        Field(description="Models whose cost lacks a reported factor, because its price is not known."),
+    ]
     waste: Waste
     agentBreakdown: list[AgentTypeFigures]
     topRuns: list[RunFigures]

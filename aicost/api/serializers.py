@@ -52,6 +52,13 @@ def unpriced(project: Project, summary: queries.MonthSummary) -> list[schemas.Un
     ]
 
 
+def priced_without(project: Project, summary: queries.MonthSummary) -> list[schemas.PricedWithout]:
+    return [
+        schemas.PricedWithout(model=row.model, factors=row.priced_without, transactions=row.transactions)
+        for row in queries.priced_without(project, summary.month)
+    ]
+
+
 def run(run: queries.RunCost) -> schemas.RunFigures:
     return schemas.RunFigures(
         runId=run.run_id,

@@ -12,10 +12,12 @@ from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
 from aicost.queries.lookalikes import DoubleCount, Settlement, settlements, undecided_lookalikes
 from aicost.queries.month import (
     AgentTypeSpend,
+    FactorUsage,
     MonthSummary,
     UnpricedModel,
     dollars_each,
     month_summary,
+    priced_without,
     unpriced_models,
 )
 from aicost.queries.portfolio import Portfolio, ProjectSpend, example_project, portfolio, visible_projects
@@ -43,6 +45,7 @@ __all__ = [
     "Dashboard",
     "Deduction",
     "DoubleCount",
+    "FactorUsage",
     "MonthPage",
     "MonthSummary",
     "Panel",
@@ -74,6 +77,7 @@ __all__ = [
     "newest",
     "panel",
     "portfolio",
+    "priced_without",
     "recent",
     "revenue",
     "settlements",

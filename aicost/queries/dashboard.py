@@ -7,7 +7,15 @@ from datetime import date
 from aicost.queries.changes import Changes, changes
 from aicost.queries.forecast import BudgetForecast, budget_forecast, earliest_day
 from aicost.queries.lookalikes import DoubleCount, undecided_lookalikes
-from aicost.queries.month import MonthSummary, UnpricedModel, month_summary, summary_of, unpriced_models
+from aicost.queries.month import (
+    FactorUsage,
+    MonthSummary,
+    UnpricedModel,
+    month_summary,
+    priced_without,
+    summary_of,
+    unpriced_models,
+)
 from aicost.queries.runs import RunCost, top_runs
 from aicost.queries.series import Spend, day_range, days_with_usage, filled, monthly_trend
 from aicost.queries.transactions import Deduction, recent
@@ -87,6 +95,7 @@ class Dashboard:
     panel: Panel
     changes: Changes
     unpriced: list[UnpricedModel]
+    priced_without: list[FactorUsage]
     lookalikes: list[DoubleCount]
     reserved: Held | None
     """None if nothing can be reserved: there is no limit, or the month is past."""
@@ -101,6 +110,7 @@ def dashboard(project: Project, tab: str, days: int, month: date | None = None) 
         panel=panel(project, tab, month, summary),
         changes=changes(project, month),
         unpriced=unpriced_models(project, summary.month) if summary.unpriced else [],
+        priced_without=priced_without(project, summary.month),
         lookalikes=undecided_lookalikes(project, summary.month),
         reserved=reservations.held(project) if summary.budget and month is None else None,
     )

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from billing import money, periods
 from billing.budgets import limits
 from billing.budgets.limits import BudgetStatus
 from billing.clock import this_month
-from billing.models import MonthlySpend, UnpricedUsage
+from billing.models import MonthlySpend, PricedWithout, UnpricedUsage
 from products.models import Project
 
 
@@ -178,3 +178,21 @@ def unpriced_models(project: Project, month: date | None = None) -> list[Unprice
         UnpricedModel(*row)
         for row in found.values_list("model", "transactions", "input_tokens", "output_tokens")
     ]
+
+
+class FactorUsage(NamedTuple):
+    """Deductions of a model that are priced without a factor that was reported."""
+
+    model: str
+    priced_without: str
+    """As `serviceTier=priority`; several are separated by commas."""
+    transactions: int
+
+
+def priced_without(project: Project, month: date | None = None) -> list[FactorUsage]:
+    """What is priced without a reported factor, by number of transactions, highest first."""
+    if not project.has_missing_factors:
+        return []
+    rows = PricedWithout.objects.filter(project=project, month=month or this_month(project))
+    found = rows.order_by("-transactions", "model", "priced_without")
+    return [FactorUsage(*row) for row in found.values_list("model", "priced_without", "transactions")]

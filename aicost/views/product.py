@@ -30,8 +30,10 @@ def product(request: HttpRequest, project_id: str) -> HttpResponse:
     project = project_for(request.user, project_id)
     summary = queries.month_summary(project)
     models = queries.unpriced_models(project, summary.month) if summary.unpriced else []
+    without = queries.priced_without(project, summary.month)
     newest = runs.run_page(project).runs
-    return render_product(request, "product", project, overview.overview(project, summary, models, newest))
+    context = overview.overview(project, summary, models, without, newest)
+    return render_product(request, "product", project, context)
 
 
 @page

@@ -1,15 +1,17 @@
 """The cost of each event of a batch: stated by its sender, computed from a price, or unknown."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from billing import money, periods
 from billing.events.cost import NO_BASIS, NO_COST, Cost, PriceBasis
-from billing.events.usage_event import JOB, MAX_DOLLARS, Rejection, UsageEvent
+from billing.events.price_factors import PriceFactors
+from billing.events.usage_event import JOB, MAX_DOLLARS, NO_TOKENS, Rejection, Tokens, UsageEvent
 from billing.models import CostSource
 from billing.prices import price_list
-from billing.prices.overrides import PriceOverrides
+from billing.prices.overrides import Override, PriceOverrides
 from products.models import Project
 
 # Plain strings: reading an enumeration's member takes longer, and this code runs once an event.
@@ -37,18 +39,33 @@ def _cost(event: UsageEvent | Rejection, overrides: PriceOverrides, zone: ZoneIn
     if event.stated_nanos is not None:
         return Cost(event.stated_nanos, REPORTED, PriceBasis(factors) if factors else NO_BASIS)
     override = overrides.find(event.model, periods.day_of(event.occurred_at, zone)) if overrides else None
+    found = computed(
+        event.model, event.tokens, event.occurred_at, event.factors, override, event.already_recorded
+    )
+    return found or Cost(0, UNPRICED, PriceBasis(factors) if factors else NO_BASIS)
+
+
+def computed(
+    model: str,
+    tokens: Tokens,
+    at: datetime,
+    factors: PriceFactors,
+    override: Override | None,
+    already_recorded: Tokens = NO_TOKENS,
+) -> Cost | None:
+    """The cost by the override, else by the price list; None if no price is known."""
     price = price_list.price(
-        event.model,
-        event.tokens,
-        event.occurred_at,
-        factors=event.factors,
-        already_recorded=event.already_recorded,
+        model,
+        tokens,
+        at,
+        factors=factors,
+        already_recorded=already_recorded,
         rates=override.rates if override else None,
     )
     if price is None:
-        return Cost(0, UNPRICED, PriceBasis(factors) if factors else NO_BASIS)
+        return None
     source = override.source if override else price_list.version()
-    return Cost(price.nanos, COMPUTED, PriceBasis(factors, price.without, source))
+    return Cost(price.nanos, COMPUTED, PriceBasis(factors.text, price.without, source))
 
 
 def reject_absurd(event: UsageEvent | Rejection, cost: Cost) -> UsageEvent | Rejection:

@@ -4,8 +4,9 @@ Every event that it reports as recorded is in the ledger and in the rollups; aft
 the batch is. Recording an event again changes nothing, even if several senders do so at the same time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -35,6 +36,8 @@ from products.models import Project
 Then = Callable[[Sequence[Outcome]], None]
 """Called with the outcomes of a batch, in its transaction and under its lock."""
 
+NOTHING_REPRICED: Mapping[str, Cost] = MappingProxyType({})
+
 
 def record(
     project: Project,
@@ -42,19 +45,21 @@ def record(
     *,
     atomic: bool = False,
     nested: Sequence[Nested] = (),
+    repriced: Mapping[str, Cost] = NOTHING_REPRICED,
     then: Then | None = None,
 ) -> list[Outcome]:
     """Record events in one transaction; return an outcome for each, in the same order.
 
     Rejections and conflicts are reported, and the other events recorded. With `atomic`, nothing is recorded
     if there is a rejection or conflict. An exception (a lost connection, a sum over 64 bits) records nothing.
-    `nested` are deductions, here or in the ledger, that report one model call.
+    `nested` are deductions, here or in the ledger, that report one model call. `repriced` are new costs of
+    deductions in the ledger, by the event ids that their senders sent.
     """
     events = lookup.under_earlier_runs(project, events)
     found = costs.find(project, events)
     events = [costs.reject_absurd(event, cost) for event, cost in zip(events, found, strict=True)]
     with sqlite_lock.writing():
-        outcomes = _Batch(lock(project), events, found, nested).record(atomic)
+        outcomes = _Batch(lock(project), events, found, nested, repriced).record(atomic)
         if then:
             then(outcomes)
         return outcomes
@@ -99,9 +104,11 @@ class _Batch:
         events: Sequence[UsageEvent | Rejection],
         costs: Sequence[Cost],
         nested: Sequence[Nested],
+        repriced: Mapping[str, Cost],
     ) -> None:
         self.project = project
         self.nested = nested
+        self.repriced = repriced
         self.zone = periods.zone(project.time_zone)
         self.now = timezone.now()
         self.events = events
@@ -116,7 +123,7 @@ class _Batch:
             for position, (event, outcome) in enumerate(zip(self.events, outcomes, strict=True))
             if isinstance(event, UsageEvent) and outcome.status in ("recorded", "duplicate")
         ]
-        if not accepted and not self.nested:
+        if not accepted and not self.nested and not self.repriced:
             return outcomes
         ended = reservations.end(self.project, (event for _, event in accepted))
         changed = self.write(outcomes, accepted)
@@ -171,10 +178,12 @@ class _Batch:
                 named.append((position, event))
             elif event.kind != JOB and outcomes[position].status == "recorded":
                 others.append(position)
-        if not named and not self.nested and not jobs.newly_named():
+        if not (named or self.nested or self.repriced or jobs.newly_named()):
             return Calls(), others
         reports = [batch.Named(event, self.costs[position]) for position, event in named]
-        calls, changed = batch.collect(self.project, reports, self.nested, runs, jobs)
+        calls, changed = batch.collect(
+            self.project, reports, batch.Found(self.nested, self.repriced), runs, jobs
+        )
         for (position, event), has_changed in zip(named, changed, strict=True):
             outcomes[position] = Outcome(
                 status="recorded" if has_changed else "duplicate", event_id=event.event_id

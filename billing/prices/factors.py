@@ -32,6 +32,8 @@ class Effects(NamedTuple):
     context: dict[str, str]
     """What the price list has to be asked for; it holds prices for it."""
     multiplier: Fraction
+    cached_multiplier: Fraction
+    """Of the price of cache reads."""
     fees: Decimal
     """Dollars, beside the price of the tokens."""
     audio: tuple[int, int]
@@ -46,7 +48,7 @@ class Effects(NamedTuple):
         return ", ".join(self.unknown)
 
 
-NO_EFFECTS = Effects({}, Fraction(1), Decimal(0), (0, 0), (0, 0), ())
+NO_EFFECTS = Effects({}, Fraction(1), Fraction(1), Decimal(0), (0, 0), (0, 0), ())
 
 
 class Row(NamedTuple):
@@ -58,7 +60,9 @@ class Row(NamedTuple):
     factor: str
     values: tuple[str, ...]
     first_day: date
+    last_day: date
     multiplier: Fraction
+    cached_multiplier: Fraction
     dollars_each: Decimal
     """The fee for each of what the factor counts."""
     source: str
@@ -69,13 +73,14 @@ class Row(NamedTuple):
 def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects:
     """What the factors do at this instant to the price of a model of the list, or of one that it lacks."""
     context: dict[str, str] = {}
-    multiplier, unknown = Fraction(1), []
+    multiplier, cached, unknown = Fraction(1), Fraction(1), []
     for factor, value in _multiplying(factors):
         name = _IN_THE_LIST.get(factor)
-        if match and name and _list_holds(match.model, name, value, at):
+        if match and name and _list_holds(match, name, value, at):
             context[name] = value
         elif row := _row(match, factor, value, at):
             multiplier *= row.multiplier
+            cached *= row.cached_multiplier
         else:
             unknown.append(f"{factor}={value}")
     fees = Decimal(0)
@@ -89,7 +94,8 @@ def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects
                 beside[place] = count
         else:
             unknown.append(factor)
-    return Effects(context, multiplier, fees, (listed[0], listed[1]), (beside[0], beside[1]), tuple(unknown))
+    audio = (listed[0], listed[1]), (beside[0], beside[1])
+    return Effects(context, multiplier, cached, fees, *audio, tuple(unknown))
 
 
 def _counted(factors: PriceFactors) -> Iterator[tuple[str, int, int | None]]:
@@ -114,10 +120,14 @@ def _multiplying(factors: PriceFactors) -> Iterator[tuple[str, str]]:
         yield "batch", "batch"
 
 
-def _list_holds(model: Any, name: str, value: str, at: datetime) -> bool:
+def _list_holds(match: Match, name: str, value: str, at: datetime) -> bool:
+    """Whether the list has a price for it. It has none before the day its authors looked, nor for a provider
+    whose prices it takes from another one."""
+    if not any(match.model is model for model in match.provider.models):
+        return False
     return any(
         variant.when == {name: value} and (variant.constraint is None or variant.constraint.active(at))
-        for variant in model.price_variants or ()
+        for variant in match.model.price_variants or ()
     )
 
 
@@ -125,7 +135,7 @@ def _row(match: Match | None, factor: str, value: str, at: datetime) -> Row | No
     if not match:
         return None
     rows = _rows(match.reading.provider, match.model.id, factor, value)
-    return next((row for row in rows if row.first_day <= at.date()), None)
+    return next((row for row in rows if row.first_day <= at.date() <= row.last_day), None)
 
 
 @lru_cache(maxsize=1024)
@@ -158,7 +168,9 @@ def _read(row: dict[str, Any]) -> Row:
         factor=row["factor"],
         values=tuple(row.get("values", ())),
         first_day=row.get("first_day", date.min),
+        last_day=row.get("last_day", date.max),
         multiplier=Fraction(row.get("multiplier", 1)),
+        cached_multiplier=Fraction(row.get("cached_multiplier", row.get("multiplier", 1))),
         dollars_each=Decimal(row.get("dollars_per_thousand", 0)) / 1000
         + Decimal(row.get("dollars_per_million", 0)) / 1_000_000,
         source=row["source"],

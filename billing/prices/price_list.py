@@ -7,6 +7,7 @@ rounded, once and half to even, not the price of each token.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from importlib import metadata
 from typing import NamedTuple
@@ -136,21 +137,36 @@ def _nanos(
 ) -> int | None:
     """The price of tokens without fees."""
     tokens = _without(tokens, *effects.beside)
-    if not rates:
-        assert match
-        dollars = _listed(match, at, tokens, effects.audio, effects.context)
-    else:
-        dollars = rates.dollars(tokens)
-        if effects.context:  # as the list changes its own price
-            assert match
-            standard = _listed(match, at, tokens, effects.audio, {})
-            changed = _listed(match, at, tokens, effects.audio, effects.context)
-            if standard and changed is not None:
-                dollars *= changed / standard
+    dollars = _dollars(match, rates, at, effects, tokens)
     if dollars is None:
         return None
-    multiplier = effects.multiplier
-    return money.nanos_from_dollars(dollars * multiplier.numerator / multiplier.denominator)
+    whole = _times(dollars, effects.multiplier)
+    if effects.cached_multiplier != effects.multiplier and tokens.cache_read:
+        uncached = _dollars(match, rates, at, effects, msgspec.structs.replace(tokens, cache_read=0))
+        if uncached is not None:
+            whole += _times(dollars - uncached, effects.cached_multiplier - effects.multiplier)
+    return money.nanos_from_dollars(whole)
+
+
+def _times(dollars: Decimal, multiplier: Fraction) -> Decimal:
+    return dollars * multiplier.numerator / multiplier.denominator
+
+
+def _dollars(
+    match: Match | None, rates: Rates | None, at: datetime, effects: Effects, tokens: Tokens
+) -> Decimal | None:
+    """The price of tokens as the list or the rates have it, before multipliers."""
+    if not rates:
+        assert match
+        return _listed(match, at, tokens, effects.audio, effects.context)
+    dollars = rates.dollars(tokens)
+    if effects.context:  # as the list changes its own price
+        assert match
+        standard = _listed(match, at, tokens, effects.audio, {})
+        changed = _listed(match, at, tokens, effects.audio, effects.context)
+        if standard and changed is not None:
+            dollars *= changed / standard
+    return dollars
 
 
 def _listed(

@@ -161,6 +161,8 @@ def _add(sums: Sums, more: Sums) -> None:
 def add(project: Project, agent_types: Any, changes: Changes) -> None:
     """Write a batch's changes, in the ledger's transaction."""
     changes.fold()
+    if changes.by_missing_factor and not project.has_missing_factors:
+        Project.objects.filter(pk=project.pk).update(has_missing_factors=True)
     tables: tuple[dict[Any, Sums], ...] = (
         {(month, agent_types.id_of(slug)): sums for (month, slug), sums in changes.by_agent_type.items()},
         {(month,): sums for month, sums in changes.by_month.items()},

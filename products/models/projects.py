@@ -78,6 +78,11 @@ class Project(models.Model):
         editable=False,
         help_text="Whether two senders have reported calls that may be the same, without a common id.",
     )
+    has_missing_factors = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether a cost has ever lacked a price factor that was reported.",
+    )
     version = models.BigIntegerField(
         default=new_version,
         editable=False,

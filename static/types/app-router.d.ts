@@ -118,6 +118,8 @@ export interface MonthlySummary {
   /** Deductions whose cost is unknown. */
   unpricedTransactions: number;
   unpricedModels: Array<UnpricedModel>;
+  /** Models whose cost lacks a reported factor, because its price is not known. */
+  pricedWithout: Array<PricedWithout>;
   waste: Waste;
   agentBreakdown: Array<AgentTypeFigures>;
   topRuns: Array<RunFigures>;
@@ -169,6 +171,13 @@ export interface Outlook {
   high: number;
   /** `YYYY-MM-DD`: the day on which the limit was or will be reached. */
   limitPassedOn: string | null;
+}
+
+export interface PricedWithout {
+  model: string;
+  /** What was reported and is not in the cost, such as `serviceTier=priority`. */
+  factors: string;
+  transactions: number;
 }
 
 export interface ProjectFigures {

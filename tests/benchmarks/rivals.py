@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from billing import clock, periods
+from billing import periods
 from tests.benchmarks import databases
 from tests.benchmarks.questions import RANGE
 
@@ -81,6 +81,7 @@ class Period(NamedTuple):
     @classmethod
     def of(cls, database: str, product: str) -> "Period":
         with databases.using(database):
+            from billing import clock
             from products.models import Project
 
             project = Project.objects.get(name=product)

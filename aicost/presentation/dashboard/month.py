@@ -57,7 +57,7 @@ def month(state: DashboardState, found: Dashboard) -> dict[str, Any]:
             ),
             outlook=_outlook(state, page),
             reserved=reservations.reserved(state.project, found.reserved),
-            unpriced=unpriced.notice(summary, found.unpriced),
+            unpriced=unpriced.notice(summary, found.unpriced, found.priced_without),
             lookalikes=lookalikes.notice(summary, found.lookalikes, past=state.past_month is not None),
             waste_csv=state.export_url("waste", "csv"),
             waste_json=state.export_url("waste", "json"),

@@ -1,9 +1,10 @@
-"""The notice about usage without a known price, which must not look free."""
+"""The notice about usage without a known price, which must not look free, or without a known factor."""
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from aicost.formatting import html, text
-from aicost.queries import MonthSummary, UnpricedModel
+from aicost.queries import FactorUsage, MonthSummary, UnpricedModel
 
 LISTED = 6
 
@@ -22,18 +23,59 @@ class Notice:
     models: list[ModelRow]
     more: str
     """How many models the list leaves out; "" for none."""
+    without: list["FactorRow"]
+    """Models that are priced without a reported factor."""
+    without_more: str
 
 
-def notice(summary: MonthSummary, models: list[UnpricedModel]) -> Notice | None:
-    """None if every price of the month is known. `models` are the month's unpriced models."""
-    if not summary.unpriced:
+@dataclass(frozen=True)
+class FactorRow:
+    name: str
+    factors: str
+    """In words: `service tier priority`."""
+    count: str
+
+
+def notice(summary: MonthSummary, models: list[UnpricedModel], without: list[FactorUsage]) -> Notice | None:
+    """None if every price of the month is known and complete. `models` are the month's unpriced models,
+    `without` those that are priced without a reported factor."""
+    if not summary.unpriced and not without:
         return None
-    more = len(models) - LISTED
     return Notice(
-        text=_text(summary.unpriced),
+        text=_text(summary.unpriced) if summary.unpriced else "",
         models=[_row(model) for model in models[:LISTED]],
-        more=f"and {text.count(more)} more" if more > 0 else "",
+        more=_more(models),
+        without=[_factor_row(usage) for usage in without[:LISTED]],
+        without_more=_more(without),
     )
+
+
+def _more(rows: Sized) -> str:
+    more = len(rows) - LISTED
+    return f"and {text.count(more)} more" if more > 0 else ""
+
+
+WORDS = {
+    "speed": "speed",
+    "serviceTier": "service tier",
+    "region": "region",
+    "batch": "batch",
+    "webSearches": "web searches",
+    "webFetches": "web fetches",
+    "audioInputTokens": "audio input",
+    "audioOutputTokens": "audio output",
+}
+"""How people read the names of price factors."""
+
+
+def _factor_row(usage: FactorUsage) -> FactorRow:
+    named = (factor.partition("=") for factor in usage.priced_without.split(", "))
+    # A batch is one or not: its value says nothing more.
+    words = [
+        f"{WORDS.get(name, name)} {value}" if value and value != name else WORDS.get(name, name)
+        for name, _, value in named
+    ]
+    return FactorRow(usage.model or "no model given", ", ".join(words), text.count(usage.transactions))
 
 
 def _text(number: int) -> str:

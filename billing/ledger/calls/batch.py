@@ -1,6 +1,6 @@
 """The model calls that a batch of events names, together with what the ledger holds of them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from billing.events.cost import Cost
@@ -26,6 +26,14 @@ class Nested(NamedTuple):
     inner: str
 
 
+class Found(NamedTuple):
+    """What has been found out of deductions, in the batch or in the ledger."""
+
+    nested: Collection[Nested]
+    repriced: Mapping[str, Cost]
+    """New costs, by event id."""
+
+
 def _add(calls: Calls, report: Report, event: UsageEvent, earlier: list[Report]) -> bool:
     """Add a report and unite it with its earlier forms; return whether another booking results."""
     for form in earlier:
@@ -46,7 +54,7 @@ def _earlier_forms(event: UsageEvent, calls: Calls, lines: dict[str, Report]) ->
 
 
 def collect(
-    project: Project, named: Sequence[Named], nested: Collection[Nested], runs: Runs, jobs: Jobs
+    project: Project, named: Sequence[Named], found: Found, runs: Runs, jobs: Jobs
 ) -> tuple[Calls, list[bool]]:
     """The calls, and for each named deduction whether it changes what the ledger books.
 
@@ -54,7 +62,8 @@ def collect(
     """
     events = [one.event for one in named]
     event_ids = {event_id for event in events for event_id in (event.event_id, *event.earlier_ids)}
-    event_ids |= {event_id for pair in nested for event_id in pair}
+    event_ids |= {event_id for pair in found.nested for event_id in pair}
+    event_ids |= found.repriced.keys()
     alike = arrivals.alike(project, events)
     event_ids |= {event_id for pair in alike for event_id in (pair.outer, pair.inner)}
     calls = store.load(project, events, event_ids, [job.pk for job in jobs.newly_named() if job.pk])
@@ -76,7 +85,9 @@ def collect(
         report.fingerprint = likeness.fingerprint(event)
         report.started_at = event.call_started_at if report.fingerprint else None
         changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))
-    for outer, inner in nested:
+    for event_id, cost in found.repriced.items():
+        _reprice(calls, calls.reports.get(event_id) or lines[event_id], cost)
+    for outer, inner in found.nested:
         ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]
         if ends[0] and ends[1]:  # one may have been rejected
             for end in filter(None, ends):
@@ -84,3 +95,9 @@ def collect(
             calls.link(ends[0], ends[1])
     arrivals.unite_or_note(project, calls, alike)
     return calls, changed
+
+
+def _reprice(calls: Calls, report: Report, cost: Cost) -> None:
+    report.nanos, report.basis, report.is_repriced = cost.nanos, cost.basis, True
+    calls.add(report, ())
+    calls.touch([report])

@@ -6,8 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from billing import money
-from billing.ledger import corrections
+from billing.events.cost import Cost
+from billing.ledger import corrections, costs, repricing
 from billing.ledger.corrections import Decision, Pricing, Unpriced
+from billing.ledger.repricing import Incomplete, Repriced
 from billing.models import MAX_RATE
 from billing.prices import price_list
 from billing.prices.overrides import PriceOverrides
@@ -46,8 +48,9 @@ def _rate(text: str) -> Decimal:
 class Command(BaseCommand):
     help = (
         "Add the missing cost of usage that was recorded as unpriced, with a price given here, a price "
-        "override of the product, or the price list, which an upgrade of genai-prices updates. Each cost is "
-        "a line of its own; no existing line changes. Running it again changes nothing."
+        "override of the product, or the price list, which an upgrade of genai-prices updates. Then complete "
+        "the costs that lack a price factor which has become known. Each change is a line of its own; no "
+        "existing line changes. Running it again changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -71,6 +74,10 @@ class Command(BaseCommand):
             price = price_by(project, given)
             for decision in corrections.add_missing_costs(project, price, dry_run=options["dry_run"]):
                 receipt.add(decision)
+            for result in repricing.complete_prices(
+                project, complete_by(project), dry_run=options["dry_run"]
+            ):
+                receipt.add_repriced(result)
         for line in receipt.lines():
             self.stdout.write(line)
         if options["dry_run"]:
@@ -92,6 +99,19 @@ def price_by(project: Project, given: dict[str, Rates]) -> Pricing:
     return price
 
 
+def complete_by(project: Project) -> repricing.Pricing:
+    """Prices with all factors, by the project's overrides, else the price list."""
+    overrides = PriceOverrides(project)
+
+    def cost(deduction: Incomplete) -> Cost | None:
+        override = overrides.find(deduction.model, deduction.billed_on)
+        return costs.computed(
+            deduction.model, deduction.tokens, deduction.occurred_at, deduction.factors, override
+        )
+
+    return cost
+
+
 class Receipt:
     """By model: the number and sum of the costs that were added, and what stays unpriced, and why."""
 
@@ -99,6 +119,9 @@ class Receipt:
         self.priced: Counter[str] = Counter()
         self.nanos: Counter[str] = Counter()
         self.unpriced: Counter[tuple[str, str]] = Counter()
+        self.completed: Counter[str] = Counter()
+        self.changed_nanos: Counter[str] = Counter()
+        self.incomplete: Counter[tuple[str, str]] = Counter()
 
     def add(self, decision: Decision) -> None:
         model = decision.deduction.model or "(no model given)"
@@ -107,6 +130,32 @@ class Receipt:
         else:
             self.priced[model] += 1
             self.nanos[model] += decision.nanos
+
+    def add_repriced(self, result: Repriced) -> None:
+        model = result.deduction.model or "(no model given)"
+        if result.cost is None:
+            self.incomplete[model, result.obstacle] += 1
+        else:
+            self.completed[model] += 1
+            self.changed_nanos[model] += result.cost.nanos - result.deduction.nanos
+
+    def _of_factors(self) -> list[str]:
+        """What was priced without a factor: "" if nothing was."""
+        if not self.completed and not self.incomplete:
+            return []
+        total = _signed_dollars(self.changed_nanos.total())
+        return [
+            f"{'completed':<11}{self.completed.total():>12,}   {total}",
+            f"{'incomplete':<11}{self.incomplete.total():>12,}",
+            *(
+                f"  {printable(model)}: {count:,} completed, {_signed_dollars(self.changed_nanos[model])}"
+                for model, count in self.completed.most_common()
+            ),
+            *(
+                f"  {printable(model)}: {count:,} not completed, {obstacle}"
+                for (model, obstacle), count in self.incomplete.most_common()
+            ),
+        ]
 
     def lines(self) -> list[str]:
         priced = [
@@ -124,4 +173,10 @@ class Receipt:
             f"{'unpriced':<11}{self.unpriced.total():>12,}",
             *priced,
             *unpriced,
+            *self._of_factors(),
         ]
+
+
+def _signed_dollars(nanos: int) -> str:
+    sign = "-" if nanos < 0 else "+"
+    return f"{sign}${money.plain(money.decimal_dollars(abs(nanos)))}"
