@@ -505,3 +505,33 @@ def test_a_report_that_changes_nothing_still_ends_its_reservation(project):
     send(project, reported("a", "id", costDollars="1"))
     assert send(project, reported("b", "id", reservationId="res-1")) == ["duplicate"]
     assert reservations.held(project).count == 0
+
+
+# Found by trying
+
+
+def test_an_event_that_names_its_call_only_the_second_time_is_recorded_once(project):
+    plain, named = reported("a"), reported("a", "id")
+    other = reported("b", "other")
+    assert send(project, plain, named, other) == ["recorded", "duplicate", "recorded"]
+    assert sums(project)[1:] == (240, 2)
+    assert send(project, named, plain) == ["duplicate", "duplicate"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("gpt-4", "gpt-4-0613"),
+        ("gemini-2.0-flash", "gemini-2.0-flash-001"),
+        ("mistral-large-latest", "mistral-large-2411"),
+        ("openai:gpt-4o", "gpt-4o"),
+        ("moonshotai.kimi-k2-thinking", "kimi-k2-thinking"),
+        ("qwen.qwen3-32b-v1:0", "qwen3-32b"),
+    ],
+)
+def test_versions_and_providers_make_no_other_family(a, b):
+    assert family(a) == family(b)
+
+
+def test_a_prefix_is_no_family():
+    assert family("anthropic:claude-opus-4-5") != family("anthropic:claude-haiku-4-5")

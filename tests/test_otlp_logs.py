@@ -18,7 +18,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from billing import verification
 from billing.imports.importer import import_paths
-from billing.models import CreditTransaction
+from billing.models import CreditTransaction, IntakeCount
 from products import tokens
 from products.models import AgentJob, Project
 from tests.conftest import NOW
@@ -106,6 +106,15 @@ def test_sending_again_changes_nothing(project, token):
 def test_other_records_and_values_as_text_are_understood(project, token):
     sent(token, record("claude_code.user_prompt"), record(input_tokens="10", cost_usd="0.0042"))
     assert CreditTransaction.objects.get().amount_nanos == 4_200_000
+
+
+def test_other_records_with_token_counts_are_named(project, token):
+    """Codex reports a response twice in its logs, and neither has an id that its rollouts have."""
+    answer = sent(token, record("codex.sse_event", input_token_count=10), record())
+    assert answer.partial_success.rejected_log_records == 0
+    assert "not recorded: 1 × " in answer.partial_success.error_message
+    assert "log record codex.sse_event is not read" in answer.partial_success.error_message
+    assert IntakeCount.objects.get(project=project, reason__contains="codex.sse_event").count == 1
 
 
 def test_a_cost_of_0_for_tokens_is_computed(project, token):

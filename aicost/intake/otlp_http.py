@@ -6,6 +6,7 @@ reported in `partial_success`, in the encoding of the request.
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +22,7 @@ from billing.intake_counts import Counts
 from billing.ledger import Outcome
 from billing.sources import otlp
 from billing.sources.otlp import bodies
+from billing.sources.otlp.unknown_usage import NotUnderstood
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 READERS = {PROTOBUF: bodies.from_protobuf, JSON: bodies.from_json}
@@ -96,6 +98,14 @@ def reasons(rejected: Sequence[Outcome]) -> list[str]:
     ]
     more = [f"{len(rejected) - NAMED:,} more"] if len(rejected) > NAMED else []
     return [*named, *more]
+
+
+def kinds_of(not_understood: Sequence[NotUnderstood]) -> list[str]:
+    """The kinds of what looks like usage but is not recorded, the most frequent first."""
+    kinds = Counter(item.kind for item in not_understood).most_common()
+    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[:NAMED]]
+    rest = sum(number for _, number in kinds[NAMED:])
+    return [*named, *([f"not recorded: {rest:,} of other kinds"] if rest else [])]
 
 
 _CODES = {

@@ -1,6 +1,5 @@
 """`POST /v1/traces`: OpenTelemetry traces in OTLP over HTTP, as protobuf or JSON."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -62,14 +61,6 @@ def _response(
     if rejected or not_understood:
         # With no rejected spans, the message is a warning.
         response.partial_success.rejected_spans = len(rejected)
-        reasons = [*otlp_http.reasons(rejected), *_kinds(not_understood)]
+        reasons = [*otlp_http.reasons(rejected), *otlp_http.kinds_of(not_understood)]
         response.partial_success.error_message = "; ".join(reasons)
     return response
-
-
-def _kinds(not_understood: Sequence[NotUnderstood]) -> list[str]:
-    """The kinds of spans that look like usage but are not recorded, the most frequent first."""
-    kinds = Counter(item.kind for item in not_understood).most_common()
-    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[: otlp_http.NAMED]]
-    rest = sum(number for _, number in kinds[otlp_http.NAMED :])
-    return [*named, *([f"not recorded: {rest:,} of other kinds"] if rest else [])]

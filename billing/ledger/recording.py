@@ -172,9 +172,11 @@ class _Batch:
         Deductions that change nothing of their call become duplicates.
         """
         nested_ids = {event_id for pair in self.nested for event_id in pair}
+        # The same event may be in the batch twice, and only once name its call.
+        named_ids = nested_ids | {event.event_id for _, event in accepted if event.call_ids}
         named, others = [], []
         for position, event in accepted:
-            if event.call_ids or (event.kind != JOB and event.event_id in nested_ids):
+            if event.kind != JOB and event.event_id in named_ids:
                 named.append((position, event))
             elif event.kind != JOB and outcomes[position].status == "recorded":
                 others.append(position)

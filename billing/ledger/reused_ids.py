@@ -12,6 +12,7 @@ from typing import TypeGuard
 import msgspec
 
 from billing.events.usage_event import DEDUCTION, Rejection, UsageEvent
+from billing.ledger.calls import store
 from billing.ledger.lookup import lines
 from billing.sources.foreign_ids import reused_id
 from products.models import Project
@@ -22,7 +23,10 @@ def resolve(project: Project, events: Sequence[UsageEvent | Rejection]) -> Seque
     plain_ids = {_plain_id(event) for event in events if _has_reusable_id(event)}
     if not plain_ids:
         return events
-    instants = {line.event_id: line.occurred_at for line in lines(project, sorted(plain_ids))}
+    known = lines(project, sorted(plain_ids))
+    if project.has_call_ids:  # a report that does not stand has no line
+        known += store.as_lines(project, sorted(plain_ids))
+    instants = {line.event_id: line.occurred_at for line in known}
     return [_with_its_id(event, instants) if _has_reusable_id(event) else event for event in events]
 
 

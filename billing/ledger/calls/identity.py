@@ -119,10 +119,19 @@ def _same_family(a: str, b: str) -> bool:
 def family(model: str) -> str:
     """A model's name without provider, region, date and version, so that all senders' spellings are equal."""
     name = model.lower().rpartition("/")[2]
-    name = re.sub(r"^.*(anthropic|amazon|meta|mistral|cohere|openai)\.", "", name)
-    name = re.sub(r"@.*$|\[.*\]$|:.*$|-v\d+$", "", name.replace("_", "-").replace(".", "-"))
-    name = re.sub(r"-v\d+$", "", name)
-    return re.sub(r"-(latest|\d{8}|\d{4}-\d{2}-\d{2})$", "", name)
+    name = _VENDOR.sub("", name)
+    name = re.sub(r"@.*$|\[.*\]$|:[^:]*$", "", name).replace("_", "-").replace(".", "-")
+    while (shorter := _VERSION.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+_VENDOR = re.compile(
+    r"^(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|nvidia|openai"
+    r"|qwen|writer|xai|zai)\.|^[a-z][a-z_-]*:(?=[a-z])"
+)
+"""Bedrock's region and vendor, or a provider before a colon."""
+_VERSION = re.compile(r"-(?:latest|v\d+|preview|\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{3,4})$")
 
 
 # Plain strings, as in `billing.ledger.costs`.

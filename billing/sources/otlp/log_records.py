@@ -24,6 +24,7 @@ from billing.sources.otlp import at, claude_code, sender_of
 from billing.sources.otlp.attributes import Attributes, text, whole_number
 from billing.sources.otlp.read_attributes import plain
 from billing.sources.otlp.stated_costs import dollars_of
+from billing.sources.otlp.unknown_usage import NotUnderstood, unread_record
 from products.printable import printable
 
 API_REQUEST = "claude_code.api_request"
@@ -41,13 +42,17 @@ READ = frozenset(
 """The attributes that are read. Others may hold prompts and answers."""
 
 
-def events(request: ExportLogsServiceRequest, context: Context) -> Iterator[UsageEvent | Rejection]:
+def events(
+    request: ExportLogsServiceRequest, context: Context
+) -> Iterator[UsageEvent | Rejection | NotUnderstood]:
     """Yield an event for every record that reports a model call, or why it can't be recorded."""
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 if API_REQUEST in (record.event_name, record.body.string_value):
                     yield _event(record, sender_of(scope.scope), context)
+                elif unread := unread_record(record, (scope.scope.name, scope.scope.version)):
+                    yield unread
 
 
 def _event(record: LogRecord, sender: str, context: Context) -> UsageEvent | Rejection:

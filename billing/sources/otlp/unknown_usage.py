@@ -1,4 +1,4 @@
-"""Spans that look like usage but can't be read: the sender is warned of them."""
+"""Spans and log records that look like usage but can't be read: the sender is warned of them."""
 
 import re
 from functools import lru_cache
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from billing.sources.otlp import span_kinds, usage_objects
@@ -14,7 +15,7 @@ from products.printable import printable
 
 
 class NotUnderstood(msgspec.Struct, frozen=True):
-    """A span with token counts that can't be recorded as a model call."""
+    """A span or log record with token counts that can't be recorded as a model call."""
 
     reason: str
     scope: str
@@ -59,6 +60,15 @@ def unread_call(wire: trace_pb2.Span, scope: tuple[str, str]) -> NotUnderstood |
     return NotUnderstood("unknown token counts", *scope, printable(key)) if key else None
 
 
+def unread_record(record: LogRecord, scope: tuple[str, str]) -> NotUnderstood | None:
+    """A log record with token counts that is of no kind that is read."""
+    key = _usage_in(record)
+    if not key:
+        return None
+    name = record.event_name or record.body.string_value[:_LONGEST_KEY] or "without a name"
+    return NotUnderstood(f"log record {printable(name)} is not read", *scope, printable(key))
+
+
 def unknown_span(
     wire: trace_pb2.Span, attributes: Attributes, scope: tuple[str, str]
 ) -> NotUnderstood | None:
@@ -82,7 +92,7 @@ _INCOMPLETE = {
 }
 
 
-def _usage_in(wire: trace_pb2.Span) -> str:
+def _usage_in(wire: trace_pb2.Span | LogRecord) -> str:
     """The first attribute that holds token counts, "" for none."""
     keys = (one.key for one in wire.attributes if looks_like_usage(one.key) and _is_positive(one.value))
     return next(keys, "")
