@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from genai_prices import Usage
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.events.usage_event import Tokens
-from billing.prices import model_names
+from billing.prices import model_names, price_list
 from billing.prices.model_names import Match, Unpriced, find
 from tests.prices import listed_nanos
 
@@ -304,3 +305,32 @@ def test_answers_are_kept() -> None:
     before = model_names.find.cache_info().hits
     assert find("claude-opus-5", "anthropic") is find("claude-opus-5", "anthropic")
     assert model_names.find.cache_info().hits > before
+
+
+# The table in the documentation
+
+
+def documented() -> list[list[str]]:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "model-names.md").read_text()
+    rows = (line[1:-1].split("|") for line in page.splitlines() if line.startswith("| `"))
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("row", documented(), ids=lambda row: row[0])
+def test_the_documented_names_have_the_documented_prices(row: list[str]) -> None:
+    name, _, found, *rest = row
+    at = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    matched = find(name.strip("`"))
+    if isinstance(matched, Unpriced):
+        assert found == f"unpriced: {matched.reason}"
+        return
+    assert found == f"`{matched.provider.id}`: `{matched.model.id}`"
+    prices = [
+        price_list.price(name.strip("`"), tokens, at)
+        for tokens in (Tokens(input=100_000), Tokens(output=100_000))
+    ]
+    assert [price and Decimal(price.nanos).scaleb(-8) for price in prices] == [
+        Decimal(number) for number in rest[0].split(" / ")
+    ]
+    without = rest[1].partition("priced without ")[2]
+    assert {price.without for price in prices if price} == {without}
