@@ -332,5 +332,5 @@ def test_a_month_without_unpriced_usage_needs_no_query_for_models(project: Any) 
     usage(project)
     with CaptureQueriesContext(connection) as captured:
         found = queries.dashboard(project, "agents", days=30)
-    assert notice(found.page.summary, found.unpriced) is None
+    assert notice(found.page.summary, found.unpriced, found.priced_without) is None
     assert [query for query in captured if UnpricedUsage._meta.db_table in query["sql"]] == []

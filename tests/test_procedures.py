@@ -96,7 +96,10 @@ FIELDS: dict[str, Any] = {
 }
 # Further fields. Outputs may gain some, but not by accident.
 GAINED = {
-    "getMonthlySummary": {"month", "unpricedTransactions", "unpricedModels", "waste", "forecast"},
+    "getMonthlySummary": {
+        *("month", "unpricedTransactions", "unpricedModels", "pricedWithout"),
+        *("waste", "forecast"),
+    },
     "getMonthlySummary.agentBreakdown": {"agentLabel", "agentColor", "waste"},
     "getCrossProjectSummary.projects": {"forecast"},
     "getRecentTransactions": {"model", "unpriced"},
@@ -227,6 +230,7 @@ def test_the_summary_equals_that_of_the_pages(
         "totalTokens": summary.tokens,
         "totalJobs": summary.jobs,
         "unpricedTransactions": summary.unpriced,
+        "pricedWithout": [],
         "unpricedModels": [
             {
                 "model": one.model,
