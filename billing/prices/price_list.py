@@ -181,8 +181,8 @@ def _listed(
         cache_write_tokens=tokens.cache_write,
         cache_write_1h_tokens=tokens.cache_write_1h,
         output_tokens=tokens.output,
-        input_audio_tokens=audio[0],
-        output_audio_tokens=audio[1],
+        # Without counts of audio the library has fewer prices to compute.
+        **({"input_audio_tokens": audio[0], "output_audio_tokens": audio[1]} if any(audio) else {}),
     )
     try:
         found: Decimal = match.model.calc_price(
