@@ -14,7 +14,6 @@ from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count, count_not_understood
 from billing import intake_counts, ledger
 from billing.events.usage_event import Rejection, UsageEvent
-from billing.intake_counts import Kind
 from billing.ledger import Outcome
 from billing.sources.otlp import log_records
 from billing.sources.otlp.unknown_usage import NotUnderstood
@@ -51,6 +50,4 @@ def _count(
     not_understood: Sequence[NotUnderstood],
     outcomes: Sequence[Outcome],
 ) -> None:
-    counts = otlp_http.counts_of(NAME, events, outcomes)
-    counts.update(Kind(NAME, item.scope, item.version, item.reason) for item in not_understood)
-    intake_counts.add(project, counts)
+    intake_counts.add(project, otlp_http.counts_of(NAME, events, not_understood, outcomes))

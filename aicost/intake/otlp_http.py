@@ -18,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from aicost.intake.body import MAX_EVENTS, RequestRefused, read_body
 from billing import intake_counts
 from billing.events.usage_event import Rejection, UsageEvent
-from billing.intake_counts import Counts
+from billing.intake_counts import Counts, Kind
 from billing.ledger import Outcome
 from billing.sources import otlp
 from billing.sources.otlp import bodies
@@ -67,10 +67,15 @@ def refuse_too_many(calls: int) -> None:
 
 
 def counts_of(
-    endpoint: str, events: Sequence[UsageEvent | Rejection | None], outcomes: Sequence[Outcome]
+    endpoint: str,
+    events: Sequence[UsageEvent | Rejection | None],
+    not_understood: Sequence[NotUnderstood],
+    outcomes: Sequence[Outcome],
 ) -> Counts:
-    """What became of each event, by the scope of the instrumentation that sent it."""
-    return intake_counts.counts_of(endpoint, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    """What became of each event, and what was not understood, by the scope of its instrumentation."""
+    counts = intake_counts.counts_of(endpoint, events, outcomes, lambda event: otlp.scope_of(event.sender))
+    counts.update(Kind(endpoint, item.scope, item.version, item.reason) for item in not_understood)
+    return counts
 
 
 def answer(request: HttpRequest, message: Message) -> HttpResponse:

@@ -14,7 +14,6 @@ from aicost.intake.endpoint import parsing_context, usage_endpoint
 from aicost.intake.metrics import count, count_not_understood
 from billing import intake_counts
 from billing.events.usage_event import Rejection
-from billing.intake_counts import Kind
 from billing.ledger import traces as billing_traces
 from billing.ledger.outcomes import Outcome
 from billing.sources import otlp
@@ -48,9 +47,7 @@ def _count(
     outcomes: Sequence[Outcome],
 ) -> None:
     events = [span.event if isinstance(span, otlp.Found) else span for span in spans]
-    counts = otlp_http.counts_of(NAME, events, outcomes)
-    counts.update(Kind(NAME, item.scope, item.version, item.reason) for item in not_understood)
-    intake_counts.add(project, counts)
+    intake_counts.add(project, otlp_http.counts_of(NAME, events, not_understood, outcomes))
 
 
 def _response(

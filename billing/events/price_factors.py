@@ -51,6 +51,11 @@ def from_text(text: str) -> PriceFactors:
     return msgspec.json.decode(text, type=PriceFactors) if text else NO_FACTORS
 
 
+def word(value: object) -> str:
+    """What a provider or gateway calls a factor; "" for what can be no such name."""
+    return value if isinstance(value, str) and len(value) <= FACTOR_LENGTH and value.isprintable() else ""
+
+
 def normal(
     *,
     speed: str = "",

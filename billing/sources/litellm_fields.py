@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.events import price_factors
-from billing.events.price_factors import FACTOR_LENGTH, PriceFactors
+from billing.events.price_factors import PriceFactors, word
 from billing.events.usage_event import MAX_TOKENS, EventError, Tokens
 from billing.json_decoding import InvalidJSON, decode
 from products.printable import printable
@@ -42,9 +42,9 @@ def factors(record: Record, metadata: Record, tokens: Tokens) -> PriceFactors:
     spoken = count_in(object_in(usage, "prompt_tokens_details"), "audio_tokens")
     answered = count_in(object_in(usage, "completion_tokens_details"), "audio_tokens")
     return price_factors.normal(
-        speed=_word(usage, "speed") or _word(asked, "speed"),
-        service_tier=_word(usage, "service_tier") or _word(asked, "service_tier"),
-        region=_word(usage, "inference_geo") or _word(asked, "inference_geo"),
+        speed=word(usage.get("speed")) or word(asked.get("speed")),
+        service_tier=word(usage.get("service_tier")) or word(asked.get("service_tier")),
+        region=word(usage.get("inference_geo")) or word(asked.get("inference_geo")),
         web_searches=count_in(tools, "web_search_requests"),
         web_fetches=count_in(tools, "web_fetch_requests"),
         audio_input_tokens=min(spoken, tokens.input),
@@ -55,10 +55,5 @@ def factors(record: Record, metadata: Record, tokens: Tokens) -> PriceFactors:
 
 def _provider(record: Record) -> str:
     """Where the call went, unless the name of a protocol stands for any gateway."""
-    provider = _word(record, "custom_llm_provider")
+    provider = word(record.get("custom_llm_provider"))
     return "" if provider in ("openai", "anthropic", "custom_openai", "openai_like") else provider
-
-
-def _word(record: Record, field: str) -> str:
-    value = record.get(field)
-    return value if isinstance(value, str) and len(value) <= FACTOR_LENGTH and value.isprintable() else ""

@@ -56,16 +56,13 @@ def _more(rows: Sized) -> str:
 
 
 WORDS = {
-    "speed": "speed",
     "serviceTier": "service tier",
-    "region": "region",
-    "batch": "batch",
     "webSearches": "web searches",
     "webFetches": "web fetches",
     "audioInputTokens": "audio input",
     "audioOutputTokens": "audio output",
 }
-"""How people read the names of price factors."""
+"""How people read the names of price factors that are not plain words."""
 
 
 def _factor_row(usage: FactorUsage) -> FactorRow:

@@ -140,7 +140,7 @@ class Receipt:
             self.changed_nanos[model] += result.cost.nanos - result.deduction.nanos
 
     def _of_factors(self) -> list[str]:
-        """What was priced without a factor: "" if nothing was."""
+        """Lines about what was priced without a factor; none if nothing was."""
         if not self.completed and not self.incomplete:
             return []
         total = _signed_dollars(self.changed_nanos.total())

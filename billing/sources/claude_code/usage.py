@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from billing.events import price_factors
-from billing.events.price_factors import FACTOR_LENGTH, PriceFactors
+from billing.events.price_factors import PriceFactors
 from billing.events.usage_event import Tokens
 from billing.sources.json_lines import Record, UnreadableLine, count_of, text_of
 from products.printable import printable
@@ -49,9 +49,9 @@ def factors_of(usage: Any) -> PriceFactors:
     tools = usage.get("server_tool_use")
     tools = tools if isinstance(tools, dict) else {}
     return price_factors.normal(
-        speed=_word(usage, "speed"),
-        service_tier=_word(usage, "service_tier"),
-        region=_word(usage, "inference_geo"),
+        speed=price_factors.word(usage.get("speed")),
+        service_tier=price_factors.word(usage.get("service_tier")),
+        region=price_factors.word(usage.get("inference_geo")),
         web_searches=count_of(tools, "web_search_requests"),
         web_fetches=count_of(tools, "web_fetch_requests"),
     )
@@ -63,11 +63,6 @@ def _factors_of_part(usage: Record, of_response: Record, *, is_same_model: bool)
         ("service_tier", "inference_geo", "speed") if is_same_model else ("service_tier", "inference_geo")
     )
     return factors_of({**{name: of_response.get(name) for name in shared}, **usage})
-
-
-def _word(usage: Record, field: str) -> str:
-    value = usage.get(field)
-    return value if isinstance(value, str) and len(value) <= FACTOR_LENGTH and value.isprintable() else ""
 
 
 def _cache_writes(usage: Record, field: str) -> tuple[int, int, str]:

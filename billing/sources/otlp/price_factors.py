@@ -1,7 +1,7 @@
 """What a span says besides model and tokens that changes the price."""
 
 from billing.events import price_factors
-from billing.events.price_factors import FACTOR_LENGTH, PriceFactors
+from billing.events.price_factors import PriceFactors, word
 from billing.events.usage_event import Tokens
 from billing.sources.otlp.attributes import Attributes, count, first_text
 
@@ -44,19 +44,14 @@ def factors(attributes: Attributes, tokens: Tokens) -> PriceFactors:
     """In normal form; audio within what was counted."""
     if ATTRIBUTES.isdisjoint(attributes):
         return price_factors.NO_FACTORS
-    provider = _word(attributes, PROVIDER)
+    provider = word(first_text(attributes, PROVIDER))
     return price_factors.normal(
-        speed=_word(attributes, SPEED),
-        service_tier=_word(attributes, SERVICE_TIER),
-        region=_word(attributes, REGION),
+        speed=word(first_text(attributes, SPEED)),
+        service_tier=word(first_text(attributes, SERVICE_TIER)),
+        region=word(first_text(attributes, REGION)),
         provider="" if provider.partition(".")[0].lower() in _PROTOCOLS else provider,
         web_searches=count(attributes, WEB_SEARCHES) or 0,
         web_fetches=count(attributes, WEB_FETCHES) or 0,
         audio_input_tokens=min(count(attributes, AUDIO_INPUT) or 0, tokens.input),
         audio_output_tokens=min(count(attributes, AUDIO_OUTPUT) or 0, tokens.output),
     )
-
-
-def _word(attributes: Attributes, names: tuple[str, ...]) -> str:
-    value = first_text(attributes, names)
-    return value if len(value) <= FACTOR_LENGTH and value.isprintable() else ""
