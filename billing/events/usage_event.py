@@ -94,6 +94,16 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
 NO_TOKENS = Tokens()
 
 
+def combine(a: Tokens, b: Tokens, sign: int) -> Tokens:
+    """a ± b, but no count below zero: a later copy may have a smaller count of one kind."""
+    counts = [
+        max(x + sign * y, 0)
+        for x, y in zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True)
+    ]
+    counts[3] = min(counts[3], counts[2])  # 1-hour writes remain a part of the writes
+    return Tokens(*counts)
+
+
 class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """A valid event in normal form. Instants are UTC; "" and None mean "not reported"."""
 

@@ -117,16 +117,6 @@ def growth_of(project: Project, event_ids: Sequence[str]) -> list[Growth]:
     return sorted(found, key=lambda growth: growth.total)
 
 
-def combine(a: Tokens, b: Tokens, sign: int) -> Tokens:
-    """a ± b, but no count below zero: a later copy may have a smaller count of one kind."""
-    counts = [
-        max(x + sign * y, 0)
-        for x, y in zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True)
-    ]
-    counts[3] = min(counts[3], counts[2])  # 1-hour writes remain a part of the writes
-    return Tokens(*counts)
-
-
 def places(project: Project, jobs: set[int | None]) -> dict[int | None, tuple[str, str]]:
     """The senders' run id and job id by the job's primary key; "" for transactions without a job."""
     found = _by_pk(AgentJob, project, jobs - {None}, ("id", "run_id", "job_id"))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import msgspec
 from django.db import transaction
 
-from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent
+from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent, combine
 from billing.ledger import recording, reused_ids
 from billing.ledger.calls import store
-from billing.ledger.lookup import Line, combine, growth_of, lines
+from billing.ledger.lookup import Line, growth_of, lines
 from billing.ledger.outcomes import Outcome
 from billing.ledger.recording import Then
 from products.models import Project

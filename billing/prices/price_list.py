@@ -16,7 +16,7 @@ import msgspec
 
 from billing import money
 from billing.events.price_factors import NO_FACTORS, PriceFactors
-from billing.events.usage_event import NO_TOKENS, Tokens
+from billing.events.usage_event import NO_TOKENS, Tokens, combine
 from billing.prices import model_names
 from billing.prices.factors import NO_EFFECTS, Effects
 from billing.prices.factors import effects as price_effects
@@ -85,10 +85,11 @@ def price(
             return Price(0)
         factors = _with_the_names(factors, match)
     effects = NO_EFFECTS if factors == NO_FACTORS else price_effects(factors, match, at)
-    whole = _nanos(match, rates, at, effects, _sum(tokens, already_recorded))
     before: int | None = 0
     if already_recorded != NO_TOKENS:
+        tokens = combine(tokens, already_recorded, 1)
         before = _nanos(match, rates, at, effects._replace(audio=(0, 0), beside=(0, 0)), already_recorded)
+    whole = _nanos(match, rates, at, effects, tokens)
     if whole is None or before is None:
         return None
     return Price(max(whole - before, 0) + money.nanos_from_dollars(effects.fees), effects.without)
@@ -105,18 +106,6 @@ def _with_the_names(factors: PriceFactors, match: Match) -> PriceFactors:
         speed=factors.speed or reading.speed,
         region=factors.region or region,
         batch=factors.batch or reading.batch,
-    )
-
-
-def _sum(a: Tokens, b: Tokens) -> Tokens:
-    if b == NO_TOKENS:
-        return a
-    return Tokens(
-        input=a.input + b.input,
-        cache_read=a.cache_read + b.cache_read,
-        cache_write=a.cache_write + b.cache_write,
-        cache_write_1h=a.cache_write_1h + b.cache_write_1h,
-        output=a.output + b.output,
     )
 
 

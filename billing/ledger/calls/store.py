@@ -8,7 +8,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from billing.db import bulk
 from billing.events.cost import PriceBasis
-from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent
+from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent, combine
 from billing.ledger import lookup
 from billing.ledger.calls.identity import WINDOW, Calls, Place, Report
 from billing.ledger.lookup import Line
@@ -127,7 +127,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
     for growth in lookup.growth_of(project, sorted(reports)):
         if not growth.is_report:
             report = reports[growth.of]
-            report.tokens = lookup.combine(report.tokens, growth.tokens, 1)
+            report.tokens = combine(report.tokens, growth.tokens, 1)
             report.nanos += growth.nanos
             report.growth = (*report.growth, growth.event_id)
     return reports
