@@ -56,16 +56,31 @@ def totals(raw: Raw) -> tuple[int, int]:
     return sum(raw.get(name, 0) for name in TOKENS[:3]), raw.get("outputTokens", 0)
 
 
-def is_other_call(a: Raw, b: Raw) -> bool:
-    """Whether two reports contradict each other, although they share an id of a call."""
+def is_other_call(a: Raw, b: Raw, nested: bool = True) -> bool:
+    """Whether two reports contradict each other, although they share an id of a call.
+
+    A sender may report a call a second time only by a span within another one; `nested` says that one is.
+    """
     gateways = {raw["_gateway"] for raw in (a, b) if raw.get("_gateway")}
     families = {FAMILIES.get(raw["model"], raw["model"]) for raw in (a, b) if raw.get("model")}
-    apart = abs((instant(a["occurredAt"]) - instant(b["occurredAt"])).total_seconds())
-    one_sender = bool(a.get("_sender")) and a.get("_sender") == b.get("_sender")
+    apart = seconds_between(a, b)
+    twice = bool(a.get("_sender")) and a.get("_sender") == b.get("_sender") and apart > 0
+    disjoint = twice and not (nested and at_once(a, b))
     (in_a, out_a), (in_b, out_b) = totals(a), totals(b)
     shrinks = (in_a < in_b and out_a > out_b) or (in_a > in_b and out_a < out_b)
     differs = a.get("_part", "") == b.get("_part", "") and (len(families) > 1 or shrinks)
-    return len(gateways) > 1 or apart > (0 if one_sender else 3600) or differs
+    return len(gateways) > 1 or apart > 3600 or disjoint or differs
+
+
+def seconds_between(a: Raw, b: Raw) -> float:
+    return abs((instant(a["occurredAt"]) - instant(b["occurredAt"])).total_seconds())
+
+
+def at_once(a: Raw, b: Raw) -> bool:
+    """Whether both say how long the call lasted, and the later one began before the other's end."""
+    later = max(a, b, key=lambda raw: instant(raw["occurredAt"]))
+    known = all(raw.get("_lasted") and sum(totals(raw)) for raw in (a, b))
+    return known and seconds_between(a, b) < later["_lasted"]
 
 
 def first(values: Iterable[Any], pick: Callable[[list[Any]], Any]) -> Any:
@@ -128,6 +143,8 @@ class Model:
     accepted: list[Raw] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
     """The costs that were added later, by the id of the correction."""
+    repriced: dict[str, int] = field(default_factory=dict)
+    """Those of parts of calls, by their event ids: these are booked anew."""
     nested: set[tuple[str, str]] = field(default_factory=set)
     """Pairs of deductions that report one call: the span of the first encloses the other's."""
 
@@ -180,11 +197,33 @@ class Model:
             for a, b in combinations(events, 2):
                 if not is_other_call(self.recorded[a], self.recorded[b]):
                     pairs.add((a, b))
-        call_of = {event_id: {event_id} for event_id in ids}
+        linked = {event_id: frozenset({event_id}) for event_id in ids}
         for a, b in pairs:
-            joined = call_of[a] | call_of[b]
-            call_of |= dict.fromkeys(joined, joined)
-        return [sorted(call) for call in {id(call): call for call in call_of.values()}.values()]
+            joined = linked[a] | linked[b]
+            linked |= dict.fromkeys(joined, joined)
+        return [call for group in set(linked.values()) for call in self._split(group)]
+
+    def _split(self, linked: frozenset[str]) -> list[list[str]]:
+        """Linked reports by call: the two closest calls become one until what is left contradicts."""
+        calls = [[event_id] for event_id in sorted(linked)]
+        while True:
+            close = [
+                (min(distances), i, j)
+                for (i, a), (j, b) in combinations(enumerate(calls), 2)
+                if all(distances := [self._distance(one, other) for one in a for other in b])
+            ]
+            if not close:
+                return calls
+            _, i, j = min(close)
+            calls[i] = sorted(calls[i] + calls.pop(j))
+
+    def _distance(self, a: str, b: str) -> tuple[Any, ...]:
+        """() if they contradict each other."""
+        first, second = self.recorded[a], self.recorded[b]
+        nested = any(inner in (a, b) for outer, inner in self.nested)
+        if is_other_call(first, second, nested):
+            return ()
+        return totals(first) != totals(second), seconds_between(first, second), *sorted((a, b))
 
     def _bookings(self, accepted: list[Raw]) -> set[Booking]:
         return {booking for call in self.calls(accepted) for booking in self._bookings_of(call)}
@@ -252,6 +291,9 @@ class Model:
                 priced[event_id] = cost
         for event_id, cost in priced.items():
             raw = self.recorded[event_id]
+            if raw.get("_part"):
+                self.repriced[event_id] = cost
+                continue
             shared = {name: raw[name] for name in ("occurredAt", "runId", "model") if name in raw}
             line = {**shared, "eventId": self._line_of(event_id), "jobId": job_of(raw), "_of": event_id}
             self.recorded[line["eventId"]] = line
@@ -338,6 +380,8 @@ class Model:
         stated = nanos(raw)
         if stated is not None:
             return stated, "reported"
+        if raw.get("eventId") in self.repriced:
+            return self.repriced[raw["eventId"]], "computed"
         if corrected and raw.get("eventId") in self.missing:
             return self.missing[raw["eventId"]], "computed"
         counts = tuple(raw.get(name, 0) for name in TOKENS)

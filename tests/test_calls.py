@@ -12,6 +12,7 @@ from msgspec import structs
 
 from aicost import queries
 from aicost.queries import runs
+from aicost.queries.transactions import with_other_senders
 from billing import ledger, verification
 from billing.alerts import crossings
 from billing.budgets import limits
@@ -417,7 +418,121 @@ def test_a_computed_cost_includes_no_part(project):
     assert sum(nanos for *_, nanos in in_every_order(project, part, whole).values()) == 500_000 + 600
 
 
+@pytest.mark.parametrize("priced_first", [True, False])
+def test_a_stated_cost_includes_a_part_that_is_priced_later(project, priced_first):
+    part = structs.replace(reported("part", "id", model="no-such"), part="advisor1")
+    whole = structs.replace(reported("whole", "id", costDollars="0.5"), covers_parts="advisor")
+    send(project, part)
+    if not priced_first:
+        send(project, whole)
+    decisions = list(corrections.add_missing_costs(project, lambda _: Price(9_000_000)))
+    assert [decision.nanos for decision in decisions] == [9_000_000]
+    send(project, whole)
+    assert {event_id: nanos for event_id, (*_, nanos) in booked(project).items()} == {
+        "part": 9_000,
+        "whole": 500_000 - 9_000,
+    }
+    assert not list(corrections.add_missing_costs(project, lambda _: Price(9_000_000)))
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+
+
+# Reports that contradict each other, linked by others
+
+
+def at(seconds: float) -> dict[str, str]:
+    return {"occurredAt": (NOW - timedelta(hours=1) + timedelta(seconds=seconds)).isoformat()}
+
+
+def test_a_third_report_does_not_make_two_calls_of_a_gateway_one(project):
+    calls = [
+        reported("a", "same", gateway="1", costDollars="0.01", **at(0)),
+        reported("b", "same", gateway="2", costDollars="0", **at(60)),
+    ]
+    spans = [
+        reported("c", "same", sender="otlp", runId="trace", trace=True, agentType="coder", **at(2)),
+        reported("d", "same", sender="otlp", runId="trace", trace=True, agentType="coder", **at(62)),
+    ]
+    for some in (spans[:1], spans[1:], spans):
+        found = in_every_order(project, *calls, *some)
+        assert {event_id: nanos for event_id, (*_, nanos) in found.items()} == {"a": 10_000, "b": 0}
+
+
+def test_of_two_calls_under_one_id_the_one_with_equal_totals_gets_the_report(project):
+    spans = [
+        reported("a", "same", sender="otlp", **at(1)),
+        reported("b", "same", sender="otlp", inputTokens=900, **at(10)),
+    ]
+    log = reported("z", "same", sender="log", runId="session", agentType="coder", **at(9))
+    found = in_every_order(project, *spans, log)
+    assert found == {"a": ("session", "z", 120, 600), "b": ("run-1", "b", 920, 3_000)}
+
+
+def test_a_cost_that_was_added_later_returns_with_its_call(project):
+    attempt = span("try1", start=1, end=4, model="no-such")
+    send(project, attempt)
+    list(corrections.add_missing_costs(project, lambda _: Price(7_000_000)))
+    ledger.record(project, [span("a", start=0, end=10, model="no-such")], nested=[Nested("a", "try1")])
+    assert set(booked(project)) == {"a"}
+    ledger.record(project, [span("b", start=5, end=9, model="no-such")], nested=[Nested("a", "b")])
+    costs = {event_id: nanos for event_id, (*_, nanos) in booked(project).items()}
+    assert costs == {"a": 0, "try1": 0, "try1+priced": 7_000}
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+
+
+def test_a_report_of_linked_calls_names_only_those_who_reported_the_same_call(project):
+    for gateway, second in (("1", 0), ("2", 60)):
+        send(project, reported(gateway, "same", gateway=gateway, sender=f"gateway {gateway}", **at(second)))
+    send(project, reported("c", "same", sender="log", inputTokens=90, **at(61)))
+    project.refresh_from_db()
+    recent = with_other_senders(project, queries.recent(project))
+    assert {row.event_id: row.other_senders for row in recent} == {"1": (), "2": ("log",)}
+
+
 # Nested spans
+
+
+def span(event_id: str, *, start: float, end: float, sender: str = "sdk", **given: Any) -> Any:
+    usage = reported(event_id, event_id, sender=sender, runId="t", trace=True, **at(end), **given)
+    return structs.replace(usage, call_started_at=usage.occurred_at - timedelta(seconds=end - start))
+
+
+def nested_in_every_order(project: Project, pairs: list[Nested], *spans: Any) -> set[str]:
+    """What is booked when spans come in any order, each with the pairs that are known by then."""
+    found = []
+    for order in permutations(spans):
+        sent = Project.objects.create(name="one order", owner=project.owner)
+        for number, one in enumerate(order, 1):
+            known = {usage.event_id for usage in order[:number]}
+            ledger.record(
+                sent, [one], nested=[pair for pair in pairs if one.event_id in pair and known >= {*pair}]
+            )
+        with verification.snapshot():
+            assert list(verification.differences(sent)) == []
+        found.append(set(booked(sent)))
+    assert all(one == found[0] for one in found)
+    return found[0]
+
+
+@pytest.mark.parametrize("wrapper", ["sdk", "framework"])
+def test_attempts_within_a_wrapper_are_calls_of_their_own(project, wrapper):
+    outer = span("outer", start=0, end=10, sender=wrapper)
+    attempts = [span("try1", start=1, end=4), span("try2", start=5, end=9)]
+    pairs = [Nested("outer", "try1"), Nested("outer", "try2")]
+    assert nested_in_every_order(project, pairs, outer, *attempts) == {"outer", "try1"}
+
+
+def test_spans_of_one_sender_within_each_other_are_one_call(project):
+    spans = [span("a", start=0, end=10), span("b", start=1, end=9), span("c", start=2, end=8)]
+    pairs = [Nested("a", "b"), Nested("a", "c"), Nested("b", "c")]
+    assert nested_in_every_order(project, pairs, *spans) == {"a"}
+
+
+def test_a_nested_span_of_another_model_is_another_call(project):
+    outer = span("outer", start=0, end=10, model="gpt-4o")
+    inner = span("inner", start=1, end=9)
+    assert nested_in_every_order(project, [Nested("outer", "inner")], outer, inner) == {"outer", "inner"}
 
 
 def test_nested_calls_are_one_on_the_outer_ones_job(project):
@@ -443,7 +558,8 @@ def test_nested_calls_are_one_on_the_outer_ones_job(project):
         ("UPDATE billing_callreport SET model = 'gpt-5' WHERE event_id = 'b'", "says something else"),
         ("UPDATE billing_callreport SET run_is_trace = NOT run_is_trace, cost_source = 'unpriced' "
          "WHERE event_id = 'b'", "stands"),
-        ("UPDATE billing_callreport SET call_pk = id", "0 transactions book it"),
+        ("UPDATE billing_callreport SET group_pk = id", "0 transactions book it"),
+        ("UPDATE billing_callreport SET call_pk = id", "stored as those of other calls"),
         ("UPDATE billing_credittransaction SET output_tokens = 21 WHERE kind = 'reversal'", "take back"),
         ("DELETE FROM billing_credittransaction WHERE event_id = 'b'", "missing or reversed"),
         ("UPDATE products_agentjob SET has_call_report = 'f' WHERE job_id = 'a'", "has_call_report"),

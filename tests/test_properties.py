@@ -150,6 +150,7 @@ call_reports = st.builds(
             "costDollars": st.sampled_from(["0.001", "0.002"]),
             "_sender": st.sampled_from(["log", "span"]),
             "_gateway": st.sampled_from(["gw-1", "gw-2"]),
+            "_lasted": st.sampled_from([3, 10]),
             "_trace": st.booleans(),
             "_part": st.sampled_from(["", "advisor1", "compaction1"]),
             "_covers": st.just("advisor"),
@@ -206,6 +207,8 @@ def as_sent(raw: Raw) -> UsageEvent:
     event = read(fields, now=NOW, credits_per_dollar=100)
     sender, gateway_id = raw.get("_sender", ""), raw.get("_gateway", "")
     origin = {"sender": sender, "gateway_id": gateway_id, "run_is_trace": raw.get("_trace", False)}
+    if raw.get("_lasted"):
+        origin["call_started_at"] = event.occurred_at - timedelta(seconds=raw["_lasted"])
     return structs.replace(event, **origin, part=raw.get("_part", ""), covers_parts=raw.get("_covers", ""))
 
 

@@ -1,7 +1,8 @@
 """Add the missing costs of unpriced deductions: each gets a second transaction with its cost.
 
 The deduction itself never changes. The correction has no tokens, because the deduction's are counted
-already; it has the same instant, day and job, and the id `<event id>+priced`.
+already; it has the same instant, day and job, and the id `<event id>+priced`. A part of a call is taken back
+and booked anew instead, because the stated cost of the whole call may include it.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ from django.utils import timezone
 from billing import money, signals
 from billing.db import bulk
 from billing.events import price_factors
-from billing.events.cost import NO_BASIS
+from billing.events.cost import NO_BASIS, Cost, PriceBasis
 from billing.events.price_factors import NO_FACTORS, PriceFactors
 from billing.events.run_state import RunState
 from billing.events.usage_event import DEDUCTION, MAX_DOLLARS, Tokens
-from billing.ledger import recording
+from billing.ledger import recording, repricing
+from billing.ledger.calls import store
 from billing.ledger.lookup import PRICED
 from billing.ledger.unit_of_work import AgentTypes
 from billing.models import CostSource, CreditTransaction
@@ -116,6 +118,21 @@ def _decision(deduction: Unpriced, price: Price | None, taken: set[str]) -> Deci
 
 
 def _record(project: Project, decisions: list[Decision]) -> None:
+    booked = store.booked_by(project, [decision.deduction.event_id for decision in decisions])
+    parts = {line for line, report in booked.items() if report.part}
+    of_parts = [decision for decision in decisions if decision.deduction.event_id in parts]
+    if of_parts:
+        repricing.book_anew(project, {one.deduction.event_id: _cost(one) for one in of_parts})
+    _add_lines(project, [one for one in decisions if one.deduction.event_id not in parts])
+
+
+def _cost(decision: Decision) -> Cost:
+    assert decision.nanos is not None
+    basis = PriceBasis(decision.deduction.factors.text)
+    return Cost(decision.nanos, CostSource.COMPUTED.value, basis)
+
+
+def _add_lines(project: Project, decisions: list[Decision]) -> None:
     if not decisions:
         return
     now = timezone.now()

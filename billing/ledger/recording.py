@@ -25,7 +25,7 @@ from billing.ledger import costs, lookup, reservations, sqlite_lock
 from billing.ledger.calls import adjustments, batch, store
 from billing.ledger.calls.adjustments import Adjustments, NewLine
 from billing.ledger.calls.batch import Nested
-from billing.ledger.calls.identity import Calls
+from billing.ledger.calls.groups import Calls
 from billing.ledger.calls.lookalikes import pairs
 from billing.ledger.outcomes import Outcome, compare, withheld
 from billing.ledger.unit_of_work import AgentTypes, Jobs, Runs
@@ -225,8 +225,8 @@ class _Batch:
         jobs: Jobs,
     ) -> None:
         """Note on each job whether it will have a deduction, and whether a call was reported for it."""
-        for call in calls.touched():
-            for report in call.reports:
+        for group in calls.touched():
+            for report in group.reports:
                 jobs.at(report.place).has_call_report = True
         losing = {jobs.at(place): pks for place, pks in adjusted.reversed_pks.items()}
         if losing:

@@ -4,7 +4,7 @@ The ledger takes the deduction back and books it anew at its full price, as it d
 same call stands. What a sender sees under its own id stays one deduction.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from billing.events.cost import Cost
 from billing.events.price_factors import PriceFactors
 from billing.events.usage_event import MAX_DOLLARS, Tokens
 from billing.ledger import recording
-from billing.ledger.calls.adjustments import sent_id
+from billing.ledger.calls import store
 from billing.models import CreditTransaction
 from products.models import Project
 
@@ -62,13 +62,20 @@ def complete_prices(project: Project, price: Pricing, *, dry_run: bool = False) 
             project = recording.lock(project)
             page = _page(project, last)
             results = [_result(deduction, price(deduction)) for deduction in page]
-            known = {sent_id(r.deduction.event_id): r.cost for r in results if r.cost is not None}
+            known = {result.deduction.event_id: result.cost for result in results if result.cost is not None}
             if known and not dry_run:
-                recording.record(project, [], repriced=known)
+                book_anew(project, known)
         yield from results
         if len(page) < PAGE:
             return
         last = page[-1].pk
+
+
+def book_anew(project: Project, costs: Mapping[str, Cost]) -> None:
+    """Take deductions back and book them at these costs, by the event id of the transaction that stands."""
+    reports = store.booked_by(project, costs)
+    sent = {line: reports[line].event_id if line in reports else line for line in costs}
+    recording.record(project, [], repriced={sent[line]: cost for line, cost in costs.items()})
 
 
 def _page(project: Project, after: int) -> list[Incomplete]:

@@ -23,6 +23,7 @@ class CallReport(models.Model):
     )
     event_id = CodePointCharField("event ID", max_length=ID_LENGTH + 20, help_text="As sent.")
     call_pk = models.BigIntegerField(help_text="The lowest id of the call's reports.")
+    group_pk = models.BigIntegerField(help_text="The lowest id of all reports that links connect with this.")
     job = models.ForeignKey(
         AgentJob,
         on_delete=models.PROTECT,
@@ -79,6 +80,7 @@ class CallReport(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "call_pk"], name="call_report_call"),
+            models.Index(fields=["project", "group_pk"], name="call_report_group"),
             models.Index(fields=["project", "job"], name="call_report_job"),
             # The same rows as those with a fingerprint; a search by `started_at` implies this condition.
             models.Index(

@@ -5,7 +5,8 @@ from datetime import datetime
 from itertools import groupby, islice
 
 from billing.ledger.calls import store
-from billing.ledger.calls.identity import WINDOW, Call, Report, agree
+from billing.ledger.calls.identity import WINDOW, Report, may_agree, split
+from billing.ledger.calls.standing import Call
 from billing.models import CallId, CallReport, CreditTransaction, Lookalike
 from products.models import Project
 
@@ -15,17 +16,21 @@ _CHUNK = 2_000
 def differences(project: Project) -> Iterator[str]:
     """A line of text for each wrong call of a project."""
     reports = store.stream(project, _CHUNK)
-    for _, members in groupby(reports, key=lambda report: report.call_pk):
-        yield from _wrong_call(Call(members))
+    for _, linked in groupby(reports, key=lambda report: report.group_pk):
+        for members in split(list(linked)):
+            yield from _wrong_call(Call(members))
     yield from _wrong_lines(project)
     yield from _missed(project)
     yield from _settled_pairs(project)
 
 
 def _wrong_call(call: Call) -> Iterator[str]:
+    name = f"call of {', '.join(report.event_id for report in call.reports)}"
+    pks = {report.call_pk for report in call.reports}
+    if pks != {min(report.pk for report in call.reports if report.pk is not None)}:
+        yield f"{name}: its reports are stored as those of other calls: {pks}"
     for standing, place, nanos in call.bookings:
         booked = call.booked(standing.part)
-        name = f"call of {', '.join(report.event_id for report in call.reports)}"
         if len(booked) != 1:
             yield f"{name}: {len(booked)} transactions book it instead of one"
         elif booked[0] is not standing:
@@ -63,7 +68,7 @@ def _booked(row: CreditTransaction | CallReport, job: int | None, nanos: int) ->
 
 
 def _missed(project: Project) -> Iterator[str]:
-    """Reports that share an id and agree, but are booked as different calls."""
+    """Reports that share an id and may agree, but are not linked."""
     rows = CallId.objects.filter(project=project).order_by("call_id", "occurred_at", "report")
     pairs = rows.values_list("call_id", "occurred_at", "report").iterator(chunk_size=_CHUNK)
     for _, group in groupby(pairs, key=lambda pair: pair[0]):
@@ -79,8 +84,8 @@ def _disagreements(project: Project, report: int, near: list[int]) -> Iterator[s
     found: dict[int | None, Report] = {found.pk: found for found in store.by_pk(project, [report, *near])}
     for pk in near:
         a, b = found[report], found[pk]
-        if a.call_pk != b.call_pk and agree(a, b):
-            yield f"call reports {a.event_id} and {b.event_id} share an id, but are booked as two calls"
+        if a.group_pk != b.group_pk and may_agree(a, b):
+            yield f"call reports {a.event_id} and {b.event_id} share an id, but are not linked"
 
 
 def _settled_pairs(project: Project) -> Iterator[str]:

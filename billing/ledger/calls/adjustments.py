@@ -16,7 +16,9 @@ from django.db.models import Exists, OuterRef, Q
 from billing.db import bulk
 from billing.events.cost import NO_BASIS, PriceBasis
 from billing.events.usage_event import DEDUCTION, NO_TOKENS, REVERSAL, Tokens
-from billing.ledger.calls.identity import Booking, Calls, Place, Report
+from billing.ledger.calls.groups import Calls
+from billing.ledger.calls.identity import Place, Report
+from billing.ledger.calls.standing import Booking
 from billing.ledger.lookup import PRICED
 from billing.models import BASIS_COLUMNS, CostSource, CreditTransaction
 from products.models import AgentJob, Project
@@ -80,18 +82,27 @@ def settle(project: Project, calls: Calls) -> Adjustments:
     """The lines that make the ledger book each changed call once. Notes on the reports what is booked."""
     changed = [
         (booking, call.booked(booking.standing.part))
-        for call in calls.touched()
+        for group in calls.touched()
+        for call in group.calls
         for booking in call.bookings
         if not is_booked(booking, call.booked(booking.standing.part))
     ]
     replaced = [report for _, booked in changed for report in booked]
+    returning = [booking.standing for booking, _ in changed if _returns(booking.standing)]
     old = _lines(project, [line for report in replaced for line in (report.line, *report.growth)])
-    old_corrections = _corrections(project, [line.pk for line in old.values()])
-    free = _free_ids(project, [booking.standing for booking, _ in changed], replaced)
+    taken_back = {report.event_id: _last_line(project, report) for report in returning}
+    old_corrections = _corrections(project, [line.pk for line in (*old.values(), *taken_back.values())])
+    free = _free_ids(project, [booking.standing for booking, _ in changed], [*replaced, *returning])
     adjustments = Adjustments()
     for booking, booked in changed:
-        _settle(booking, booked, old, old_corrections, free, adjustments)
+        earlier = taken_back.get(booking.standing.event_id)
+        _settle(booking, booked, earlier, _Old(old, old_corrections), free, adjustments)
     return adjustments
+
+
+def _returns(report: Report) -> bool:
+    """Whether it stands again, because the report that replaced it turned out to be of another call."""
+    return bool(report.times_booked) and not report.line
 
 
 def is_booked(booking: Booking, booked: list[Report]) -> bool:
@@ -106,23 +117,34 @@ def _booked(report: Report) -> tuple[Place | None, int]:
     return report.booked_at, report.booked_nanos
 
 
+class _Old(NamedTuple):
+    """What the ledger holds of reports that no longer stand."""
+
+    lines: dict[str, OldLine]
+    corrections: dict[int, OldLine]
+    """By the line that they correct."""
+
+
 def _settle(
     booking: Booking,
     booked: list[Report],
-    old: dict[str, OldLine],
-    old_corrections: dict[int, OldLine],
+    earlier: OldLine | None,
+    old: _Old,
     free: "FreeIds",
     adjustments: Adjustments,
 ) -> None:
     standing, place, nanos = booking
     adjusts, missing = None, None
+    if earlier:
+        adjusts = earlier.pk
+        missing = old.corrections[earlier.pk].nanos if earlier.pk in old.corrections else None
     for report in booked:
         if is_booked(booking, [report]):
             continue
         assert report.booked_at
-        lines = [old[event_id] for event_id in (report.line, *report.growth)]
+        lines = [old.lines[event_id] for event_id in (report.line, *report.growth)]
         for line in lines:
-            correction = old_corrections.get(line.pk)
+            correction = old.corrections.get(line.pk)
             adjustments.take_back(line, correction, report.booked_at, free)
             if report is standing and correction:
                 missing = (missing or 0) + correction.nanos
@@ -176,6 +198,15 @@ def _lines(project: Project, event_ids: list[str]) -> dict[str, OldLine]:
     return {row[1]: _old_line(row) for row in rows}
 
 
+def _last_line(project: Project, report: Report) -> OldLine:
+    """The line that booked a report until it was taken back."""
+    own = Q(event_id=report.event_id) | Q(
+        event_id__gte=f"{report.event_id}+moved", event_id__lt=f"{report.event_id}+movee"
+    )
+    lines = CreditTransaction.objects.filter(own, project=project, kind=DEDUCTION, corrects=None)
+    return _old_line(lines.order_by("-pk").values_list(*_OLD_LINE)[0])
+
+
 def _corrections(project: Project, pks: list[int]) -> dict[int, OldLine]:
     """The lines that add a missing cost, by the line that they correct."""
     columns = ("corrects_id", *_OLD_LINE)
@@ -216,7 +247,7 @@ def sent_id(event_id: str) -> str:
 def _free_ids(project: Project, standing: list[Report], replaced: list[Report]) -> FreeIds:
     if not replaced:
         return FreeIds(())
-    lines = [line for report in replaced for line in (report.line, *report.growth)]
+    lines = [line for report in replaced for line in (report.line, *report.growth) if line]
     wanted = [f"{line}{suffix}" for line in lines for suffix in ("+reversed", f"{PRICED}+reversed")]
     wanted += [f"{report.event_id}+moved{report.times_booked}" for report in standing]
     taken: list[str] = []

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from billing.events.cost import Cost
 from billing.events.usage_event import UsageEvent
 from billing.ledger.calls import store
-from billing.ledger.calls.identity import Calls, Report, note_origin, report_of
+from billing.ledger.calls.groups import Calls
+from billing.ledger.calls.identity import Report, note_origin, report_of
 from billing.ledger.calls.lookalikes import arrivals, likeness
 from billing.ledger.unit_of_work import Jobs, Runs
 from products.models import Project
@@ -38,11 +39,11 @@ def _add(calls: Calls, report: Report, event: UsageEvent, earlier: list[Report])
     """Add a report and unite it with its earlier forms; return whether another booking results."""
     for form in earlier:
         calls.add(form, ())
-    before = [booking for form in earlier for booking in calls.call_of(form).signature]
+    before = sorted({booking for form in earlier for booking in calls.group_of(form).bookings})
     has_changed = calls.add(report, event.call_ids)
     for form in earlier:
         calls.unite(form, report)
-    return before != calls.call_of(report).signature if earlier else has_changed
+    return before != calls.group_of(report).bookings if earlier else has_changed
 
 
 def _earlier_forms(event: UsageEvent, calls: Calls, lines: dict[str, Report]) -> Iterator[Report]:
@@ -98,6 +99,7 @@ def collect(
 
 
 def _reprice(calls: Calls, report: Report, cost: Cost) -> None:
-    report.nanos, report.basis, report.is_repriced = cost.nanos, cost.basis, True
+    report.nanos, report.cost_source, report.basis = cost
+    report.is_repriced = True
     calls.add(report, ())
     calls.touch([report])

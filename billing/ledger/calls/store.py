@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
@@ -10,7 +10,9 @@ from billing.db import bulk
 from billing.events.cost import PriceBasis
 from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent, combine
 from billing.ledger import lookup
-from billing.ledger.calls.identity import WINDOW, Calls, Place, Report
+from billing.ledger.calls.adjustments import sent_id
+from billing.ledger.calls.groups import Calls
+from billing.ledger.calls.identity import WINDOW, Place, Report
 from billing.ledger.lookup import Line
 from billing.ledger.unit_of_work import Jobs
 from billing.models import BASIS_COLUMNS, CallId, CallReport, CostSource, CreditTransaction
@@ -18,17 +20,20 @@ from products.agent_types import OTHER
 from products.models import Project
 
 _COLUMNS = (
-    *("id", "event_id", "call_pk", "job_id", "line", "booked_on_id", "booked_nanos", "times_booked"),
+    *("id", "event_id", "call_pk", "group_pk", "job_id"),
+    *("line", "booked_on_id", "booked_nanos", "times_booked"),
     *("occurred_at", "model"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source", *BASIS_COLUMNS),
     *("run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
     *("started_at", "fingerprint", "is_nested"),
 )
+_PRICED = ("amount_nanos", "cost_source", "priced_without", "price_source")
 _CHANGING = (
-    *("call_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested"),
-    *("amount_nanos", "priced_without", "price_source"),
+    *("call_pk", "group_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested"),
+    *_PRICED,
 )
+_JOB, _BOOKED_ON = _COLUMNS.index("job_id"), _COLUMNS.index("booked_on_id")
 _REPORTED = CostSource.REPORTED.value
 
 
@@ -57,22 +62,22 @@ def load(
         return calls
     ids = _ids(project, events)
     wanted = [(event_id,) for event_id in sorted(event_ids)]
-    known = bulk.find(CallReport, project.pk, ("event_id",), wanted, ("call_pk",))
+    known = bulk.find(CallReport, project.pk, ("event_id",), wanted, ("group_pk",))
     pks = [(pk,) for pk in sorted({pk for _, pk in ids})]
-    sharing = bulk.find(CallReport, project.pk, ("id",), pks, ("call_pk",))
+    sharing = bulk.find(CallReport, project.pk, ("id",), pks, ("group_pk",))
     of_jobs = CallReport.objects.filter(project=project, job__in=newly_named) if newly_named else None
-    named = set(of_jobs.values_list("call_pk", flat=True)) if of_jobs else set()
-    reports = _of_calls(project, {call for (call,) in [*known, *sharing]} | named)
+    named = set(of_jobs.values_list("group_pk", flat=True)) if of_jobs else set()
+    reports = _of_groups(project, {group for (group,) in [*known, *sharing]} | named)
     event_id_of = {report.pk: report.event_id for report in reports}
     calls.restore(reports, [(call_id, event_id_of[pk]) for call_id, pk in ids])
-    calls.touch(report for report in reports if report.call_pk in named)
+    calls.touch(report for report in reports if report.group_pk in named)
     return calls
 
 
-def _of_calls(project: Project, call_pks: set[int]) -> list[Report]:
-    if not call_pks:
+def _of_groups(project: Project, group_pks: set[int]) -> list[Report]:
+    if not group_pks:
         return []
-    rows = CallReport.objects.filter(project=project, call_pk__in=call_pks).order_by("pk")
+    rows = CallReport.objects.filter(project=project, group_pk__in=group_pks).order_by("pk")
     return _reports(project, list(rows.values_list(*_COLUMNS)))
 
 
@@ -82,9 +87,26 @@ def by_pk(project: Project, pks: Iterable[int]) -> list[Report]:
     )
 
 
+class Booked(NamedTuple):
+    """The report that a transaction books."""
+
+    event_id: str
+    part: str
+
+
+def booked_by(project: Project, lines: Iterable[str]) -> dict[str, Booked]:
+    """The reports that these transactions book, by the transaction's event id, as far as they book one."""
+    if not project.has_call_ids:
+        return {}
+    event_ids = {event_id for line in lines for event_id in (line, sent_id(line))}
+    wanted = [(event_id,) for event_id in sorted(event_ids)]
+    rows = bulk.find(CallReport, project.pk, ("event_id",), wanted, ("line", "event_id", "part"))
+    return {line: Booked(event_id, part) for line, event_id, part in rows if line}
+
+
 def stream(project: Project, chunk_size: int) -> Iterator[Report]:
-    """All reports, those of a call together, with what is known of their jobs' agents."""
-    rows = CallReport.objects.filter(project=project).order_by("call_pk", "pk")
+    """All reports, linked ones together, with what is known of their jobs' agents."""
+    rows = CallReport.objects.filter(project=project).order_by("group_pk", "pk")
     named = ~Q(job__agent_type__slug=OTHER)
     found = rows.annotate(named=ExpressionWrapper(named, BooleanField())).values_list(*_COLUMNS, "named")
     iterator = found.iterator(chunk_size=chunk_size)
@@ -145,14 +167,15 @@ def _ids(project: Project, events: Sequence[UsageEvent]) -> list[tuple[str, int]
 
 
 def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
-    places = lookup.places(project, {row[3] for row in rows} | {row[5] for row in rows if row[5]})
+    jobs = [row[column] for row in rows for column in (_JOB, _BOOKED_ON)]
+    places = lookup.places(project, set(jobs))
     return [_report(row, places) for row in rows]
 
 
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
-    pk, event_id, call_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:15]
-    nanos, source, *basis = row[15:20]
-    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[20:]
+    pk, event_id, call_pk, group_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:16]
+    nanos, source, *basis = row[16:21]
+    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[21:]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
@@ -176,20 +199,23 @@ def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Re
         times_booked=times,
         pk=pk,
         call_pk=call_pk,
+        group_pk=group_pk,
     )
 
 
 def write(project: Project, calls: Calls, jobs: Jobs) -> None:
     """Store new reports and ids, and where changed calls are booked now. `jobs` have been written."""
-    touched = calls.touched()
-    reports = [report for call in touched for report in call.reports]
+    groups = list(calls.touched())
+    reports = [report for group in groups for report in group.reports]
     new = sorted((report for report in reports if report.pk is None), key=lambda report: report.event_id)
     for report, pk in zip(new, bulk.next_ids(CallReport, len(new)) if new else (), strict=True):
         report.pk = pk
-    for call in touched:
-        call_pk = min(report.pk for report in call.reports if report.pk is not None)
-        for report in call.reports:
-            report.call_pk = call_pk
+    for group in groups:
+        group_pk = _lowest_pk(group.reports)
+        for call in group.calls:
+            call_pk = _lowest_pk(call.reports)
+            for report in call.reports:
+                report.call_pk, report.group_pk = call_pk, group_pk
     rows = [(project.pk, *_row(report, jobs)) for report in new]
     bulk.insert(CallReport, ("project_id", *_COLUMNS), rows)
     new_pks = {report.pk for report in new}
@@ -205,18 +231,22 @@ def write(project: Project, calls: Calls, jobs: Jobs) -> None:
         Project.objects.filter(pk=project.pk).update(has_call_ids=True)
 
 
+def _lowest_pk(reports: Iterable[Report]) -> int:
+    return min(report.pk for report in reports if report.pk is not None)
+
+
 def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:
     booked_on = jobs.at(report.booked_at).pk if report.booked_at else None
     booked = (report.line, booked_on, report.booked_nanos, report.times_booked)
-    priced = (report.nanos, report.basis.without, report.basis.source)
-    return report.call_pk, *booked, report.is_nested, *priced
+    priced = (report.nanos, report.cost_source, report.basis.without, report.basis.source)
+    return report.call_pk, report.group_pk, *booked, report.is_nested, *priced
 
 
 def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
     t = report.tokens
-    call_pk, *booked, is_nested, _, _, _ = _state(report, jobs)
+    call_pk, group_pk, *booked, is_nested = _state(report, jobs)[: -len(_PRICED)]
     return (
-        *(report.pk, report.event_id, call_pk, jobs.at(report.place).pk, *booked),
+        *(report.pk, report.event_id, call_pk, group_pk, jobs.at(report.place).pk, *booked),
         *(report.occurred_at, report.model),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
         *(report.nanos, report.cost_source, *report.basis, report.run_is_trace),

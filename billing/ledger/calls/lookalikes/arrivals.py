@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from billing.events.usage_event import UsageEvent
-from billing.ledger.calls.identity import WINDOW, Call, Calls, Report
+from billing.ledger.calls.groups import Calls, Group
+from billing.ledger.calls.identity import WINDOW, Report
 from billing.ledger.calls.lookalikes.likeness import Alike, Extent, extent_of, senders
 from billing.ledger.calls.lookalikes.likeness import alike as pairs_of
 from billing.models import CallReport, LookalikeDecision
@@ -69,9 +70,9 @@ def _new_pair(calls: Calls, pair: Alike) -> tuple[Report, Report] | None:
 
 
 def may_be_one(calls: Calls, a: Report, b: Report) -> bool:
-    """Whether neither call has a report of the other's sender already: a sender reports a call once."""
-    return not has_report_of(b.sender, calls.call_of(a)) and not has_report_of(a.sender, calls.call_of(b))
+    """Whether neither group has a report of the other's sender already: a sender reports a call once."""
+    return not has_report_of(b.sender, calls.group_of(a)) and not has_report_of(a.sender, calls.group_of(b))
 
 
-def has_report_of(sender: str, call: Call) -> bool:
-    return any(report.sender == sender for report in call.reports)
+def has_report_of(sender: str, group: Group) -> bool:
+    return any(report.sender == sender for report in group.reports)

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from billing import periods
 from billing.db import bulk
-from billing.ledger.calls.identity import Calls, Report
+from billing.ledger.calls.groups import Calls
+from billing.ledger.calls.identity import Report
 from billing.ledger.calls.lookalikes.arrivals import has_report_of, may_be_one
 from billing.ledger.calls.lookalikes.likeness import senders
 from billing.models import Lookalike
@@ -17,9 +18,9 @@ _CHUNK = 100
 
 
 def update(project: Project, calls: Calls, zone: ZoneInfo) -> None:
-    """Remember the pairs of a batch, and forget those that its calls have settled.
+    """Remember the pairs of a batch, and forget those that its reports have settled.
 
-    Calls only grow, so that the pairs that remain are a function of the set of reports.
+    Groups only grow, so that the pairs that remain are a function of the set of reports.
     """
     if project.has_lookalikes:
         _forget(project, calls)
@@ -45,12 +46,12 @@ def _length(report: Report) -> timedelta:
 
 
 def _forget(project: Project, calls: Calls) -> None:
-    """Delete pairs with a report whose call has now a report of the other's sender."""
+    """Delete pairs with a report that is linked with one of the other's sender by now."""
     united = {
-        report.event_id: (report, call)
-        for call in calls.touched()
-        if len(call.reports) > 1
-        for report in call.reports
+        report.event_id: (report, group)
+        for group in calls.touched()
+        if len(group.reports) > 1
+        for report in group.reports
         if report.fingerprint
     }
     settled = [

@@ -1,0 +1,128 @@
+"""The calls that a batch of events may touch, as links between reports connect them. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from billing.ledger.calls.identity import Place, Report, may_agree, split
+from billing.ledger.calls.standing import Call
+
+Bookings = list[tuple[str, Place, int]]
+"""What the ledger books, as values to compare: event ids, places and nano-dollars."""
+
+
+class Group:
+    """The reports that links connect: of one call, or of several if some contradict each other."""
+
+    def __init__(self, reports: Iterable[Report]) -> None:
+        self.reports = list(reports)
+        self._calls: list[Call] | None = None
+
+    @property
+    def calls(self) -> list[Call]:
+        if self._calls is None:
+            self._calls = [Call(reports) for reports in split(self.reports)]
+        return self._calls
+
+    @property
+    def bookings(self) -> Bookings:
+        """In ascending order."""
+        return sorted(
+            (standing.event_id, place, nanos)
+            for call in self.calls
+            for standing, place, nanos in call.bookings
+        )
+
+    def grow(self, reports: Iterable[Report]) -> None:
+        """Add reports, or take note that those it has have changed."""
+        self.reports += reports
+        self._calls = None
+
+
+class Calls:
+    """The calls that a batch may touch. Reports are added one by one, in the order of their events."""
+
+    def __init__(self) -> None:
+        self.reports: dict[str, Report] = {}
+        """By event id."""
+        self.ids: defaultdict[str, set[str]] = defaultdict(set)
+        """The call ids of each report, by its event id."""
+        self.new_ids: list[tuple[str, Report]] = []
+        self.alike: list[tuple[Report, Report]] = []
+        """Outer and inner reports that may be of one call; nobody has said yet that they are."""
+        self._group_of: dict[str, Group] = {}
+        self._sharing: defaultdict[str, list[Report]] = defaultdict(list)
+        self._touched: dict[str, None] = {}
+
+    def restore(self, reports: Iterable[Report], ids: Iterable[tuple[str, str]]) -> None:
+        """Add what is stored: reports, and (call id, event id) pairs of the ids that the batch has."""
+        groups: defaultdict[int | None, list[Report]] = defaultdict(list)
+        for report in reports:
+            groups[report.group_pk].append(report)
+            self.reports[report.event_id] = report
+        for members in groups.values():
+            self._group_of |= dict.fromkeys((report.event_id for report in members), Group(members))
+        for call_id, event_id in ids:
+            self._index(call_id, self.reports[event_id])
+
+    def touched(self) -> Iterator[Group]:
+        """The groups that have new reports or links."""
+        groups = {id(self._group_of[event_id]): self._group_of[event_id] for event_id in self._touched}
+        return iter(groups.values())
+
+    def touch(self, reports: Iterable[Report]) -> None:
+        """Look at these reports' calls again, because their jobs have changed."""
+        self._touched |= dict.fromkeys(report.event_id for report in reports)
+
+    def add(self, report: Report, call_ids: Iterable[str]) -> bool:
+        """Add a report, or further ids of one that is known; return whether the bookings change."""
+        event_id = report.event_id
+        before: Bookings = []
+        if event_id not in self.reports:
+            self.reports[event_id] = report
+            self._group_of[event_id] = Group([report])
+            self._touched[event_id] = None
+            if report.line:
+                before += self._group_of[event_id].bookings
+        else:
+            report = self.reports[event_id]
+            before += self._group_of[event_id].bookings
+        for call_id in call_ids:
+            if call_id in self.ids[event_id]:
+                continue
+            self._index(call_id, report)
+            self.new_ids.append((call_id, report))
+            for other in self._sharing[call_id]:
+                if other is not report and may_agree(report, other):
+                    before += self._join(report, other)
+        return sorted(before) != self._group_of[event_id].bookings
+
+    def group_of(self, report: Report) -> Group:
+        return self._group_of[report.event_id]
+
+    def link(self, outer: Report, inner: Report) -> None:
+        """Link two reports whose spans show that they are of one call: one encloses the other."""
+        self.unite(inner, outer)
+        if not inner.is_nested:
+            inner.is_nested = True
+            self._touched[inner.event_id] = None
+            self._group_of[inner.event_id].grow(())
+
+    def unite(self, a: Report, b: Report) -> None:
+        """Link two reports, whether or not they share an id."""
+        self._join(a, b)
+
+    def _index(self, call_id: str, report: Report) -> None:
+        self.ids[report.event_id].add(call_id)
+        self._sharing[call_id].append(report)
+
+    def _join(self, report: Report, other: Report) -> Bookings:
+        """Make the groups of two reports one; return what the other group has booked."""
+        mine, others = self._group_of[report.event_id], self._group_of[other.event_id]
+        if mine is others:
+            return []
+        booked = others.bookings
+        small, large = sorted((mine, others), key=lambda group: len(group.reports))
+        large.grow(small.reports)
+        self._group_of |= dict.fromkeys((moved.event_id for moved in small.reports), large)
+        self._touched[report.event_id] = None
+        return booked
