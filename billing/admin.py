@@ -100,7 +100,7 @@ class PriceOverrideAdmin(admin.ModelAdmin):
     """Price overrides. They change no cost that is already in the ledger."""
 
     fieldsets = [
-        (None, {"fields": ["project", "model", "starts_on"]}),
+        (None, {"fields": ["project", "model", "factor", "starts_on"]}),
         (
             "Dollars per million tokens",
             {
@@ -113,7 +113,7 @@ class PriceOverrideAdmin(admin.ModelAdmin):
             },
         ),
     ]
-    list_display = ["model", "project", "starts_on", "input_rate", "output_rate"]
+    list_display = ["model", "factor", "project", "starts_on", "input_rate", "output_rate"]
     list_filter = [("project", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["project"]
     search_fields = ["model", "project__name"]

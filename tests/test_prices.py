@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -334,3 +335,60 @@ def test_a_month_without_unpriced_usage_needs_no_query_for_models(project: Any) 
         found = queries.dashboard(project, "agents", days=30)
     assert notice(found.page.summary, found.unpriced, found.priced_without) is None
     assert [query for query in captured if UnpricedUsage._meta.db_table in query["sql"]] == []
+
+
+# Overrides for a price factor
+
+
+@pytest.mark.parametrize(
+    ("reported", "dollars", "without", "source"),
+    [
+        ({}, 3, "", "override of"),
+        ({"serviceTier": "priority"}, 30, "", "override serviceTier=priority of"),
+        ({"serviceTier": "Priority"}, 30, "", "override serviceTier=priority of"),
+        ({"serviceTier": "flex"}, 3, "serviceTier=flex", "override of"),
+        ({"batch": True}, 1, "", "override batch=batch of"),
+        ({"serviceTier": "priority", "region": "us"}, 30, "region=us", "override serviceTier=priority of"),
+    ],
+)
+def test_an_override_for_a_factor_precedes_that_of_the_model(project, reported, dollars, without, source):
+    override(project)
+    override(project, factor="serviceTier=priority", input_rate=Decimal(20), output_rate=Decimal(100))
+    override(project, factor="batch=batch", input_rate=Decimal(1), output_rate=Decimal(0))
+    usage(project, **UNKNOWN | reported)
+    line = CreditTransaction.objects.get(project=project)
+    assert (line.amount_nanos, line.priced_without) == (dollars * 10**9, without)
+    assert line.price_source == f"{source} 2026-01-01"
+
+
+def test_a_factor_that_an_override_states_completes_a_cost(project):
+    usage(project, **UNKNOWN | {"model": "claude-haiku-4-5", "serviceTier": "turbo"})
+    assert CreditTransaction.objects.get().priced_without == "serviceTier=turbo"
+    override(project, model="claude-haiku-4-5", factor="serviceTier=turbo", input_rate=Decimal(7))
+    assert "1 completed" in price_unpriced()
+    line = CreditTransaction.objects.deductions().get()
+    assert (line.amount_nanos, line.priced_without) == (8 * 10**9, "")
+
+
+@pytest.mark.parametrize(
+    ("written", "stored_as"),
+    [
+        ("serviceTier = Priority", "serviceTier=priority"),
+        ("batch", "batch=batch"),
+        ("speed=fast", "speed=fast"),
+        ("", ""),
+    ],
+)
+def test_a_factor_is_stored_as_calls_report_it(project, written, stored_as):
+    row = PriceOverride(project=project, model="m", starts_on=NOW.date(), input_rate=1, output_rate=1)
+    row.factor = written
+    row.full_clean()
+    assert row.factor == stored_as
+
+
+@pytest.mark.parametrize("written", ["fast", "speed", "speed=standard", "tier=x", "batch=no"])
+def test_what_is_no_factor_is_refused(project, written):
+    row = PriceOverride(project=project, model="m", starts_on=NOW.date(), input_rate=1, output_rate=1)
+    row.factor = written
+    with pytest.raises(ValidationError, match="Write one factor"):
+        row.full_clean()

@@ -1,5 +1,7 @@
 """What an event reports besides its model and tokens that changes its price. Pure."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 FACTOR_LENGTH = 60
@@ -49,6 +51,42 @@ NO_FACTORS = PriceFactors()
 def from_text(text: str) -> PriceFactors:
     """What `PriceFactors.text` stored."""
     return msgspec.json.decode(text, type=PriceFactors) if text else NO_FACTORS
+
+
+_WORDS = {"speed": "speed", "serviceTier": "service_tier", "region": "region"}
+"""The factors whose value is a word, as they are written, and their fields."""
+_IS_BATCH = "batch=batch"
+
+
+def words(factors: PriceFactors) -> Iterator[str]:
+    """The factors that change the price of all tokens: `speed=fast`, `batch=batch`."""
+    for name, field in _WORDS.items():
+        if value := getattr(factors, field):
+            yield f"{name}={value}"
+    if factors.batch:
+        yield _IS_BATCH
+
+
+def less(factors: PriceFactors, written: str) -> PriceFactors:
+    """The factors without one of their `words`."""
+    name = written.partition("=")[0]
+    if name in _WORDS:
+        return msgspec.structs.replace(factors, **{_WORDS[name]: ""})
+    return msgspec.structs.replace(factors, batch=False) if written else factors
+
+
+def from_words(written: str) -> PriceFactors:
+    """The factor that a person writes: `serviceTier=priority`, `batch`. Raises ValueError with what to do."""
+    name, _, value = (part.strip() for part in written.partition("="))
+    factors = normal(
+        batch=name == "batch" and value in ("", "batch", "true"),
+        speed=word(value) if name == "speed" else "",
+        service_tier=word(value) if name == "serviceTier" else "",
+        region=word(value) if name == "region" else "",
+    )
+    if factors == NO_FACTORS:
+        raise ValueError("Write one factor that isn't standard: speed=…, serviceTier=…, region=… or batch.")
+    return factors
 
 
 def word(value: object) -> str:

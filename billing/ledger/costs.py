@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from billing import money, periods
 from billing.events.cost import NO_BASIS, NO_COST, Cost, PriceBasis
-from billing.events.price_factors import PriceFactors
+from billing.events.price_factors import PriceFactors, less
 from billing.events.usage_event import JOB, MAX_DOLLARS, NO_TOKENS, Rejection, Tokens, UsageEvent
 from billing.models import CostSource
 from billing.prices import price_list
@@ -38,7 +38,8 @@ def _cost(event: UsageEvent | Rejection, overrides: PriceOverrides, zone: ZoneIn
     factors = event.factors.text
     if event.stated_nanos is not None:
         return Cost(event.stated_nanos, REPORTED, PriceBasis(factors) if factors else NO_BASIS)
-    override = overrides.find(event.model, periods.day_of(event.occurred_at, zone)) if overrides else None
+    day = periods.day_of(event.occurred_at, zone) if overrides else None
+    override = overrides.find(event.model, day, event.factors) if day else None
     found = computed(
         event.model, event.tokens, event.occurred_at, event.factors, override, event.already_recorded
     )
@@ -58,7 +59,7 @@ def computed(
         model,
         tokens,
         at,
-        factors=factors,
+        factors=less(factors, override.factor) if override else factors,
         already_recorded=already_recorded,
         rates=override.rates if override else None,
     )

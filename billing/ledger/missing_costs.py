@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from billing.events.cost import Cost
+from billing.events.price_factors import less
 from billing.ledger import corrections, costs, repricing
 from billing.ledger.corrections import Decision, Unpriced
 from billing.ledger.repricing import Incomplete, Repriced
@@ -62,12 +63,12 @@ def _price_by(project: Project, given: Mapping[str, Rates]) -> corrections.Prici
     overrides = PriceOverrides(project)
 
     def price(deduction: Unpriced) -> Price | None:
-        model = deduction.model
-        override = overrides.find(model, deduction.billed_on)
-        rates = given.get(model) or (override.rates if override else None)
-        return price_list.price(
-            model, deduction.tokens, deduction.occurred_at, factors=deduction.factors, rates=rates
-        )
+        model, factors = deduction.model, deduction.factors
+        rates = given.get(model)
+        override = overrides.find(model, deduction.billed_on, factors)
+        if override and not rates:
+            rates, factors = override.rates, less(factors, override.factor)
+        return price_list.price(model, deduction.tokens, deduction.occurred_at, factors=factors, rates=rates)
 
     return price
 
@@ -77,7 +78,7 @@ def _complete_by(project: Project) -> repricing.Pricing:
     overrides = PriceOverrides(project)
 
     def cost(deduction: Incomplete) -> Cost | None:
-        override = overrides.find(deduction.model, deduction.billed_on)
+        override = overrides.find(deduction.model, deduction.billed_on, deduction.factors)
         return costs.computed(
             deduction.model, deduction.tokens, deduction.occurred_at, deduction.factors, override
         )

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from billing.events.price_factors import from_words, words
 from products.db.fields import CodePointCharField
 from products.models import Project
 
@@ -37,6 +39,14 @@ class PriceOverride(models.Model):
         "from",
         help_text="The first day, in the product's billing zone. The price applies until a later one starts.",
     )
+    factor = CodePointCharField(
+        max_length=80,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The price factor that this price is for, such as serviceTier=priority, speed=fast, "
+        "region=us or batch. Empty: calls without one, and the base for factors that the price list knows.",
+    )
     input_rate = _rate_field(verbose_name="input", help_text="Dollars per million tokens, uncached.")
     output_rate = _rate_field(verbose_name="output", help_text="Dollars per million tokens.")
     cache_read_rate = _rate_field(
@@ -53,10 +63,21 @@ class PriceOverride(models.Model):
     )
 
     class Meta:
-        ordering = ["project", "model", "-starts_on"]
+        ordering = ["project", "model", "factor", "-starts_on"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "model", "starts_on"], name="price_override_once")
+            models.UniqueConstraint(
+                fields=["project", "model", "factor", "starts_on"], name="price_override_once"
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.model} from {self.starts_on}"
+        model = f"{self.model} with {self.factor}" if self.factor else self.model
+        return f"{model} from {self.starts_on}"
+
+    def clean(self) -> None:
+        """Write the factor as calls report it."""
+        if self.factor:
+            try:
+                self.factor = next(words(from_words(self.factor)))
+            except ValueError as error:
+                raise ValidationError({"factor": str(error)}) from None

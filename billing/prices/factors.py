@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from billing.events.price_factors import PriceFactors
+from billing.events.price_factors import PriceFactors, words
 from billing.prices.model_names import Match
 
 TABLE = Path(__file__).with_name("factors.toml")
@@ -74,7 +74,8 @@ def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects
     """What the factors do at this instant to the price of a model of the list, or of one that it lacks."""
     context: dict[str, str] = {}
     multiplier, cached, unknown = Fraction(1), Fraction(1), []
-    for factor, value in _multiplying(factors):
+    for written in words(factors):
+        factor, _, value = written.partition("=")
         name = _IN_THE_LIST.get(factor)
         if match and name and _list_holds(match, name, value, at):
             context[name] = value
@@ -82,7 +83,7 @@ def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects
             multiplier *= row.multiplier
             cached *= row.cached_multiplier
         else:
-            unknown.append(f"{factor}={value}")
+            unknown.append(written)
     fees = Decimal(0)
     listed, beside = [0, 0], [0, 0]
     for factor, count, place in _counted(factors):
@@ -111,13 +112,6 @@ def _counted(factors: PriceFactors) -> Iterator[tuple[str, int, int | None]]:
 
 def _list_prices(model: Any, factor: str, at: datetime) -> bool:
     return getattr(model.get_prices(at), _AUDIO[factor], None) is not None
-
-
-def _multiplying(factors: PriceFactors) -> Iterator[tuple[str, str]]:
-    named = (("speed", factors.speed), ("serviceTier", factors.service_tier), ("region", factors.region))
-    yield from (pair for pair in named if pair[1])
-    if factors.batch:
-        yield "batch", "batch"
 
 
 def _list_holds(match: Match, name: str, value: str, at: datetime) -> bool:

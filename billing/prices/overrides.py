@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from billing.events.price_factors import NO_FACTORS, PriceFactors, words
 from billing.models import PriceOverride
 from billing.prices.price_list import Rates
 from products import audit
@@ -17,7 +18,9 @@ class Override(NamedTuple):
 
     rates: Rates
     source: str
-    """`override` and its first day."""
+    """`override`, its factor and its first day."""
+    factor: str = ""
+    """The factor whose effect is in the rates, as `price_factors.words` writes it."""
 
 
 class PriceOverrides:
@@ -31,15 +34,24 @@ class PriceOverrides:
         for row in sorted(rows, key=lambda row: row.starts_on, reverse=True):
             self._by_model.setdefault(row.model, []).append(row)
 
-    def find(self, model: str, day: date) -> Override | None:
-        """The override in force for a model on a day of the billing zone; None if there is none."""
-        for row in self._by_model.get(model, ()):
-            if row.starts_on <= day:
-                return Override(_rates(row), f"override of {row.starts_on}")
+    def find(self, model: str, day: date, factors: PriceFactors = NO_FACTORS) -> Override | None:
+        """The override in force for a model on a day of the billing zone; None if there is none.
+
+        One for a factor of the call comes before one for the model.
+        """
+        rows = [row for row in self._by_model.get(model, ()) if row.starts_on <= day]
+        for factor in (*words(factors), "") if rows else ():
+            for row in rows:
+                if row.factor == factor:
+                    return Override(_rates(row), _source(row), factor)
         return None
 
     def __bool__(self) -> bool:
         return bool(self._by_model)
+
+
+def _source(row: PriceOverride) -> str:
+    return f"override {row.factor} of {row.starts_on}" if row.factor else f"override of {row.starts_on}"
 
 
 def _rates(row: PriceOverride) -> Rates:
@@ -66,4 +78,5 @@ def remove(override: PriceOverride, *, by: Any) -> None:
 
 def _summary(override: PriceOverride) -> str:
     prices = f"{override.input_rate} / {override.output_rate} dollars a million tokens"
-    return f"{override.model} from {override.starts_on}: {prices}"
+    model = f"{override.model} with {override.factor}" if override.factor else override.model
+    return f"{model} from {override.starts_on}: {prices}"
