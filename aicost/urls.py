@@ -21,6 +21,7 @@ from aicost.views import (
     members,
     monitoring,
     portfolio,
+    prices,
     product,
     runs,
 )
@@ -45,6 +46,9 @@ product_urls = [
     path("members/<int:user_id>/remove", members.remove, name="member-remove"),
     path("audit", audit.audit_log, name="audit"),
     path("audit.csv", exports.audit_log, name="export-audit"),
+    path("prices", prices.prices, name="prices"),
+    path("prices/missing", prices.book_missing, name="prices-missing"),
+    path("prices/<int:override_id>/remove", prices.remove_price, name="price-remove"),
     path("revenue", product.revenue, name="revenue"),
     path("revenue.<str:form>", exports.revenue, name="export-revenue"),
     path("connect", connect.connect, name="connect"),

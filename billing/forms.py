@@ -1,4 +1,4 @@
-"""Forms for a budget's limit and policy (`billing.budgets.limits` has the rules), and for double counts."""
+"""Forms for budgets (`billing.budgets.limits` has the rules), prices and double counts."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from billing.budgets import limits, policies
-from billing.models import LookalikeDecision
+from billing.models import LookalikeDecision, PriceOverride
 
 
 class BudgetForm(forms.Form):
@@ -56,6 +56,34 @@ class PolicyForm(forms.Form):
     policy = forms.ChoiceField(
         label="When a caller asks before spending", choices=POLICIES.items(), widget=forms.RadioSelect
     )
+
+
+class OwnPriceForm(forms.ModelForm):
+    """A price of a product's own. One that starts on the same day takes the place of an earlier one."""
+
+    class Meta:
+        model = PriceOverride
+        fields = (
+            *("model", "factor", "starts_on", "input_rate", "output_rate"),
+            *("cache_read_rate", "cache_write_rate", "cache_write_1h_rate"),
+        )
+        labels = {
+            "factor": "Price factor (optional)",
+            "starts_on": "From",
+            "input_rate": "Input",
+            "output_rate": "Output",
+            "cache_read_rate": "Cache reads (optional)",
+            "cache_write_rate": "Cache writes (optional)",
+            "cache_write_1h_rate": "One-hour cache writes (optional)",
+        }
+        widgets = {
+            "starts_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+            **{
+                name: forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+                for name in fields
+                if name.endswith("_rate")
+            },
+        }
 
 
 class DoubleCountForm(forms.Form):

@@ -21,6 +21,7 @@ from aicost.queries.month import (
     unpriced_models,
 )
 from aicost.queries.portfolio import Portfolio, ProjectSpend, example_project, portfolio, visible_projects
+from aicost.queries.prices import Missing, ModelPrice, Prices, missing, prices
 from aicost.queries.revenue import CreditsIn, Revenue, revenue
 from aicost.queries.runs import RunCost, top_runs
 from aicost.queries.series import Spend, daily_spend, monthly_trend
@@ -46,10 +47,13 @@ __all__ = [
     "Deduction",
     "DoubleCount",
     "FactorUsage",
+    "Missing",
+    "ModelPrice",
     "MonthPage",
     "MonthSummary",
     "Panel",
     "Portfolio",
+    "Prices",
     "ProjectSpend",
     "Revenue",
     "RunCost",
@@ -71,6 +75,7 @@ __all__ = [
     "example_project",
     "ledger_rows",
     "limit_now",
+    "missing",
     "month_page",
     "month_summary",
     "monthly_trend",
@@ -78,6 +83,7 @@ __all__ = [
     "panel",
     "portfolio",
     "priced_without",
+    "prices",
     "recent",
     "revenue",
     "settlements",

@@ -22,6 +22,7 @@ TABLE = Path(__file__).with_name("factors.toml")
 
 _IN_THE_LIST = {"speed": "speed", "serviceTier": "service_tier", "batch": "processing"}
 """How the price list calls the factors that it knows for some models."""
+_COUNTED = ("webSearches", "webFetches", "audioInputTokens", "audioOutputTokens")
 _AUDIO = {"audioInputTokens": "input_audio_mtok", "audioOutputTokens": "output_audio_mtok"}
 """How the price list calls the price of audio."""
 
@@ -99,15 +100,45 @@ def effects(factors: PriceFactors, match: Match | None, at: datetime) -> Effects
     return Effects(context, multiplier, cached, fees, *audio, tuple(unknown))
 
 
+def known_words(match: Match, at: datetime) -> list[str]:
+    """The factors of a model whose effect on the price of all tokens is known, as `price_factors.words`."""
+    rows = (row for row in _in_force(match, at) if row.factor not in _COUNTED)
+    found = {f"{row.factor}={value}" for row in rows for value in row.values or (row.factor,)}
+    named = {name: factor for factor, name in _IN_THE_LIST.items()}
+    for variant in match.model.price_variants or ():
+        for name, value in variant.when.items():
+            if name in named and len(variant.when) == 1 and _list_holds(match, name, value, at):
+                found.add(f"{named[name]}={value}")
+    return sorted(found)
+
+
+def known_fees(match: Match, at: datetime) -> dict[str, Decimal]:
+    """Dollars for each of what a factor counts, beside the tokens: web searches and fetches."""
+    rows = [row for row in _in_force(match, at) if row.factor in ("webSearches", "webFetches")]
+    return {row.factor: row.dollars_each for row in reversed(rows)}
+
+
+def _in_force(match: Match, at: datetime) -> list[Row]:
+    return [
+        row
+        for row in table()
+        if row.provider == match.reading.provider
+        and _one_matches(row.models, match.model.id)
+        and row.first_day <= at.date() <= row.last_day
+    ]
+
+
 def _counted(factors: PriceFactors) -> Iterator[tuple[str, int, int | None]]:
     """Each factor that counts something, its count, and of audio whether it is input (0) or output (1)."""
     counted = (
-        ("webSearches", factors.web_searches, None),
-        ("webFetches", factors.web_fetches, None),
-        ("audioInputTokens", factors.audio_input_tokens, 0),
-        ("audioOutputTokens", factors.audio_output_tokens, 1),
+        (factors.web_searches, None),
+        (factors.web_fetches, None),
+        (factors.audio_input_tokens, 0),
+        (factors.audio_output_tokens, 1),
     )
-    yield from (one for one in counted if one[1])
+    for name, (count, place) in zip(_COUNTED, counted, strict=True):
+        if count:
+            yield name, count, place
 
 
 def _list_prices(model: Any, factor: str, at: datetime) -> bool:

@@ -46,6 +46,11 @@ class PriceOverrides:
                     return Override(_rates(row), _source(row), factor)
         return None
 
+    def starts(self, model: str, after: date, until: date) -> list[date]:
+        """The days on which an override for calls without a factor starts."""
+        rows = self._by_model.get(model, ())
+        return [row.starts_on for row in rows if after < row.starts_on <= until and not row.factor]
+
     def __bool__(self) -> bool:
         return bool(self._by_model)
 
@@ -68,6 +73,14 @@ def _rates(row: PriceOverride) -> Rates:
 def save(override: PriceOverride, *, by: Any) -> None:
     override.save()
     audit.record(audit.Kind.PRICE_SET, by=by, project=override.project, detail=_summary(override))
+
+
+@transaction.atomic
+def put(override: PriceOverride, *, by: Any) -> None:
+    """Save an override in place of one for the same model and factor that starts on the same day."""
+    same = {"model": override.model, "factor": override.factor, "starts_on": override.starts_on}
+    PriceOverride.objects.filter(project=override.project, **same).delete()
+    save(override, by=by)
 
 
 @transaction.atomic

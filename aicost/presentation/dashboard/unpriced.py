@@ -66,13 +66,15 @@ WORDS = {
 
 
 def _factor_row(usage: FactorUsage) -> FactorRow:
-    named = (factor.partition("=") for factor in usage.priced_without.split(", "))
-    # A batch is one or not: its value says nothing more.
-    words = [
-        f"{WORDS.get(name, name)} {value}" if value and value != name else WORDS.get(name, name)
-        for name, _, value in named
-    ]
-    return FactorRow(usage.model or "no model given", ", ".join(words), text.count(usage.transactions))
+    words = ", ".join(map(factor_words, usage.priced_without.split(", ")))
+    return FactorRow(usage.model or "no model given", words, text.count(usage.transactions))
+
+
+def factor_words(factor: str) -> str:
+    """A factor as people read it: `service tier priority`."""
+    name, _, value = factor.partition("=")
+    words = WORDS.get(name, name)
+    return f"{words} {value}" if value and value != name else words  # a batch is one or not
 
 
 def _text(number: int) -> str:
