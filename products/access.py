@@ -8,7 +8,7 @@ from django.http import Http404
 
 from products.models import ApiToken, Membership, Project, ProjectQuerySet
 
-Need = Literal["read", "ask", "change", "reserve", "ingest", "view_audit_log"]
+Need = Literal["read", "ask", "change", "reserve", "ingest", "view_audit_log", "view_prices"]
 Role = Literal["owner", "manager", "viewer", "superuser"]
 
 SCOPES: dict[Need, set[str]] = {
@@ -18,6 +18,7 @@ SCOPES: dict[Need, set[str]] = {
     "reserve": {ApiToken.Scope.WRITE, ApiToken.Scope.INGEST},
     "ingest": {ApiToken.Scope.INGEST},
     "view_audit_log": set(),
+    "view_prices": set(),
 }
 """The token scopes that allow each need. The token's user must have the right, too."""
 _NEEDS_OF_VIEWERS: set[Need] = {"read", "ask"}
@@ -110,6 +111,9 @@ def _refusal(caller: Caller, project: Project, need: Need) -> str:
     if need == "view_audit_log":
         allowed = may_view_audit_log(caller.user, project)
         return "" if allowed else "Only the owner of this product can view its audit log."
+    if need == "view_prices":
+        allowed = may_change(caller.user, project) or caller.user.is_superuser
+        return "" if allowed else "Only the owner and managers of this product can view its prices."
     if need not in _NEEDS_OF_VIEWERS and not may_change(caller.user, project):
         return "You can view this product but not change it."
     return ""

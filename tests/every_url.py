@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern, URLResolver
 
 from billing.alerts import outbox
+from billing.models import PriceOverride
 from products.models import Project
 
 
@@ -52,6 +54,9 @@ PAGES: dict[str, tuple[str, ...]] = {
 QUERIES = {"export-run": "?run=run-1"}
 """The query string of a URL that needs one."""
 
+OF_MANAGERS: dict[str, tuple[str, ...]] = {"prices": ()}
+"""GET, for the product's owner and its managers."""
+
 OVERSIGHT: dict[str, tuple[str, ...]] = {"audit": (), "export-audit": ()}
 """GET, for the product's owner."""
 
@@ -65,11 +70,19 @@ CHANGES: dict[str, Form] = {
     "alert-send-again": Form({}, args=("a delivery",)),
     "connect": Form({"newest": "0"}, status=200),
     "connect-double-count": Form({"sender_a": "a", "sender_b": "b", "decision": "same_call"}),
+    "prices": Form(
+        {"model": "ours", "factor": "", "starts_on": "2026-01-01", "input_rate": "1", "output_rate": "2"}
+    ),
+    "prices-missing": Form({}),
+    "price-remove": Form({}, args=("an override",)),
     "members": Form({"person": "stranger", "role": "viewer"}),
     "member-role": Form({"role": "manager"}, args=("a viewer",)),
     "member-remove": Form({}, args=("a viewer",)),
 }
 """POST, for the product's owner and its managers."""
+
+CHANGE_NOTHING = ("alert-secret", "prices-missing")
+"""Those of `CHANGES` that only show a secret, or find nothing to change."""
 
 OWN: dict[str, tuple[str, ...]] = {
     "portfolio": (),
@@ -118,7 +131,7 @@ def names(resolver: URLResolver | None = None, space: str = "") -> Iterator[str]
 
 
 def page_of(project_id: Any, name: str) -> str:
-    args = PAGES[name] if name in PAGES else OVERSIGHT[name]
+    args = {**PAGES, **OF_MANAGERS, **OVERSIGHT}[name]
     return reverse(name, args=[project_id, *args]) + QUERIES.get(name, "")
 
 
@@ -137,7 +150,19 @@ def _viewer(project: Project) -> int:
     return project.memberships.get(role="viewer").user_id
 
 
-OBJECTS: dict[str, Callable[[Project], Any]] = {"a delivery": _delivery, "a viewer": _viewer}
+def _override(project: Project) -> int:
+    rates = {"input_rate": 1, "output_rate": 2}
+    found, _ = PriceOverride.objects.get_or_create(
+        project=project, model="mine", starts_on=date(2026, 1, 1), defaults=rates
+    )
+    return found.pk
+
+
+OBJECTS: dict[str, Callable[[Project], Any]] = {
+    "a delivery": _delivery,
+    "a viewer": _viewer,
+    "an override": _override,
+}
 
 
 def of_the_admin() -> dict[str, str]:

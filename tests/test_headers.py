@@ -39,7 +39,7 @@ def policy(response: Any) -> dict[str, str]:
 
 
 def addresses(project: Project) -> list[str]:
-    pages = [every.page_of(project.pk, name) for name in (*every.PAGES, *every.OVERSIGHT)]
+    pages = [every.page_of(project.pk, name) for name in (*every.PAGES, *every.OF_MANAGERS, *every.OVERSIGHT)]
     own = [reverse(name, args=args) for name, args in every.OWN.items()]
     odd = ["/no/such/page", every.page_of(project.pk, "ai-cost") + "?range=8", "/api/trpc/none", "/api/rpc"]
     open_to_all = [reverse(name) for name in every.OPEN]

@@ -60,7 +60,9 @@ def busy(project: Project) -> Project:
 def test_no_page_queries_while_it_is_presented(busy: Project, owner: Any) -> None:
     client = Client()
     client.force_login(owner)
-    addresses = [every.page_of(busy.pk, name) for name in (*every.PAGES, *every.OVERSIGHT)]
+    addresses = [
+        every.page_of(busy.pk, name) for name in (*every.PAGES, *every.OF_MANAGERS, *every.OVERSIGHT)
+    ]
     addresses += [every.page_of(busy.pk, "ai-cost") + query for query in STATES]
     addresses += [reverse(name, args=args) for name, args in every.OWN.items()]
     for address in addresses:

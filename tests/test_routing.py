@@ -74,13 +74,14 @@ def bearer(user: Any, scope: str, project: Project | None = None) -> dict[str, s
 
 
 @pytest.mark.parametrize("who", ["owner", "viewer", "superuser"])
-@pytest.mark.parametrize("name", [*every.PAGES, *every.OVERSIGHT])
+@pytest.mark.parametrize("name", [*every.PAGES, *every.OF_MANAGERS, *every.OVERSIGHT])
 def test_a_page_queries_one_machine(used: Project, request: Any, name: str, who: str) -> None:
     client, address = signed_in(request.getfixturevalue(who)), every.page_of(used.pk, name)
     with capture_plans() as found:
         response = client.get(address)
         assert not response.streaming or [*response.streaming_content]
-    assert response.status_code == (403 if name in every.OVERSIGHT and who == "viewer" else 200)
+    forbidden = who == "viewer" and name in {**every.OVERSIGHT, **every.OF_MANAGERS}
+    assert response.status_code == (403 if forbidden else 200)
     check_routing(name, found)
 
 

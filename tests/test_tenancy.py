@@ -109,7 +109,7 @@ def comparable(response: Any) -> tuple[int, bytes, dict[str, str]]:
 
 def test_the_table_covers_every_url() -> None:
     names = {name for name in every.names() if not name.startswith("admin:")}
-    of_products = (every.PAGES, every.OVERSIGHT, every.CHANGES)
+    of_products = (every.PAGES, every.OF_MANAGERS, every.OVERSIGHT, every.CHANGES)
     of_people = (every.OWN, every.OWN_CHANGES, every.INTAKE, every.CALLS, every.OPEN, every.REDIRECTS)
     groups = (*of_products, *of_people)
     assert names == {name for group in groups for name in group}
@@ -125,6 +125,15 @@ def test_pages_are_for_those_who_may_see_the_product(used: Project, browser_of: 
         assert response.status_code == expected, who
         if expected == SIGN_IN:
             assert response["Location"].startswith(reverse("sign-in"))
+
+
+@pytest.mark.parametrize("name", every.OF_MANAGERS)
+def test_pages_of_managers_are_not_for_viewers(used: Project, browser_of: Browsers, name: str) -> None:
+    address = every.page_of(used.pk, name)
+    for who, (page, _) in PEOPLE.items():
+        with undone():
+            response = browser_of(who).get(address)
+        assert response.status_code == (FORBIDDEN if who == "viewer" else page), who
 
 
 @pytest.mark.parametrize("name", every.OVERSIGHT)
@@ -148,7 +157,7 @@ def test_forms_are_for_owner_and_managers_and_change_nothing_for_others(
             response = client.post(address, form.data, headers=form.headers)
             changed = _but_for_the_record(everything()) != before
         if expected == "done":
-            assert (response.status_code, changed) == (form.status, name != "alert-secret"), who
+            assert (response.status_code, changed) == (form.status, name not in every.CHANGE_NOTHING), who
         else:
             # For htmx, the redirect to the sign-in is a header.
             status = SIGN_IN if "HX-Redirect" in response else response.status_code

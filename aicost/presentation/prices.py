@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from aicost.formatting import text
 from aicost.presentation.dashboard.unpriced import factor_words
 from aicost.queries import Missing, ModelPrice, Prices
+from aicost.queries.prices import Period
 from billing.ledger.missing_costs import Receipt
 from billing.models import PriceOverride
 from billing.prices.price_list import Rates
@@ -19,14 +20,9 @@ TOO_MANY = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A model at one of its prices."""
-
-    model: str
-    since: str
-    rates: list[str]
-    """Of input, cache reads, cache writes for 5 minutes and an hour, and output."""
+class Rate(NamedTuple):
+    label: str
+    dollars: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,10 @@ class Model:
     calls: str
     note: str
     """What is missing from its costs."""
-    rows: list[Row]
+    rates: list[Rate]
+    """The latest price; none if no price is known."""
+    earlier: str
+    """Earlier prices of the quarter, in words; "" if there is none."""
     thousand: str
     source: str
     factors: str
@@ -48,7 +47,8 @@ class OwnPrice:
     model: str
     factor: str
     since: str
-    rates: list[str]
+    rates: str
+    """In words."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,20 @@ def _model(found: ModelPrice) -> Model:
         named=bool(found.model),
         calls=text.count(found.calls),
         note=_note(found),
-        rows=[
-            Row(found.model, _since(found, index), rates(period.rates))
-            for index, period in enumerate(found.periods)
-        ],
+        rates=_rates(found.periods[0].rates) if found.periods else [],
+        earlier="; ".join(map(_earlier, found.periods[1:])),
         thousand="—" if found.thousand_nanos is None else text.money(found.thousand_nanos),
         source=_source(found),
         factors=", ".join(map(_factor, quote.factors)) if quote else "",
     )
 
 
-def _since(found: ModelPrice, index: int) -> str:
-    """When the price began, if there was another one in the quarter."""
-    return f"from {text.day(found.periods[index].first_day)}" if len(found.periods) > 1 else ""
+def _earlier(period: Period) -> str:
+    return f"from {text.day(period.first_day)}: {_in_words(period.rates)}"
+
+
+def _in_words(rates: Rates) -> str:
+    return ", ".join(f"{label} {dollars}" for label, dollars in _rates(rates))
 
 
 def _source(found: ModelPrice) -> str:
@@ -108,7 +109,10 @@ def _note(found: ModelPrice) -> str:
     return ", ".join(notes)
 
 
-def rates(given: Rates) -> list[str]:
+_CLASSES = ("input", "cache read", "cache write", "1-hour write", "output")
+
+
+def _rates(given: Rates) -> list[Rate]:
     write = given.input if given.cache_write is None else given.cache_write
     values = (
         given.input,
@@ -117,7 +121,7 @@ def rates(given: Rates) -> list[str]:
         write if given.cache_write_1h is None else given.cache_write_1h,
         given.output,
     )
-    return [dollars(value) for value in values]
+    return [Rate(label, dollars(value)) for label, value in zip(_CLASSES, values, strict=True)]
 
 
 def dollars(value: Decimal) -> str:
@@ -144,7 +148,7 @@ def _own(override: PriceOverride) -> OwnPrice:
         cache_write_1h=override.cache_write_1h_rate,
     )
     factor = factor_words(override.factor) if override.factor else ""
-    return OwnPrice(override.pk, override.model, factor, text.long_day(override.starts_on), rates(given))
+    return OwnPrice(override.pk, override.model, factor, text.long_day(override.starts_on), _in_words(given))
 
 
 def _missing(missing: Missing) -> str:
@@ -186,10 +190,11 @@ def booked(receipt: Receipt) -> str:
 
 
 def saved(override: PriceOverride) -> str:
+    since = text.long_day(override.starts_on)
     into, out = dollars(override.input_rate), dollars(override.output_rate)
     return (
-        f"From {text.long_day(override.starts_on)} on, {override.model} costs {into} for a million input tokens "
-        f"and {out} for a million output tokens. Costs that are booked already stay as they are."
+        f"From {since} on, {override.model} costs {into} for a million input tokens and {out} for a million "
+        "output tokens. Costs that are booked already stay as they are."
     )
 
 

@@ -15,7 +15,6 @@ from billing.ledger import missing_costs
 from billing.models import PriceOverride
 from billing.prices import overrides
 from products.access import project_for
-from products.models import Project
 
 MOST_BOOKED = 20_000
 """Deductions that a request prices; of more, `manage.py price_unpriced` takes care."""
@@ -25,7 +24,7 @@ MOST_BOOKED = 20_000
 @require_http_methods(["GET", "HEAD", "POST"])
 def prices(request: HttpRequest, project_id: str) -> HttpResponse:
     """A POST sets a price of the product's own. `?preview` shows what could be booked."""
-    project = project_for(request.user, project_id, "change")
+    project = project_for(request.user, project_id, "change" if request.method == "POST" else "view_prices")
     initial = {"model": request.GET.get("model", ""), "starts_on": clock.today(project)}
     form = OwnPriceForm(request.POST or None, initial=initial, instance=PriceOverride(project=project))
     if request.method == "POST" and form.is_valid():
@@ -56,11 +55,7 @@ def book_missing(request: HttpRequest, project_id: str) -> HttpResponse:
 @require_POST
 def remove_price(request: HttpRequest, project_id: str, override_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, "change")
-    override = _override(project, override_id)
+    override = get_object_or_404(PriceOverride, project=project, pk=override_id)
     overrides.remove(override, by=request.user)
     messages.success(request, prices_page.removed(override))
     return redirect("prices", project.pk)
-
-
-def _override(project: Project, override_id: int) -> PriceOverride:
-    return get_object_or_404(PriceOverride, project=project, pk=override_id)

@@ -84,4 +84,4 @@ def _factors(model: str, match: Match, at: datetime) -> list[FactorPrice]:
         if plain and changed is not None:
             found.append(FactorPrice(written, multiplier=Decimal(changed) / plain))
     fees = factors.known_fees(match, at)
-    return found + [FactorPrice(factor, dollars_each=dollars) for factor, dollars in fees.items()]
+    return found + [FactorPrice(factor, dollars_each=dollars) for factor, dollars in fees.items() if dollars]

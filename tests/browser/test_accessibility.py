@@ -57,7 +57,9 @@ def test_no_page_is_left_out(products: dict[str, Any], owner: Any, settings: Any
     client = Client()
     client.force_login(owner)
     product = products["busy"].pk
-    of_products = {name: every.page_of(product, name) for name in (*every.PAGES, *every.OVERSIGHT)}
+    of_products = {
+        name: every.page_of(product, name) for name in (*every.PAGES, *every.OF_MANAGERS, *every.OVERSIGHT)
+    }
     of_people = {name: reverse(name, args=args) for name, args in every.OWN.items()}
     named = {name: address.replace("run-1", "build-0") for name, address in of_products.items()}
     there = {*documents(client, named | of_people)}
