@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from billing import ledger
-from billing.ledger import Outcome, running_totals
+from billing.ledger import Outcome, gateway_records, running_totals
 from billing.sources import BrokenFile, Parse, claude_code, codex, litellm, usage_events
 from billing.sources.agent_logs import CLAUDE_CODE, CODEX, agent_of_log
 from billing.sources.discovery import Folder, discover
@@ -31,7 +31,7 @@ FORMATS: Mapping[str, Format] = {
         claude_code.parse, running_totals.record, agent=CLAUDE_CODE, reads_companions=True
     ),
     codex.NAME: Format(codex.parse, agent=CODEX),
-    litellm.NAME: Format(litellm.parse),
+    litellm.NAME: Format(litellm.parse, gateway_records.record),
 }
 
 
