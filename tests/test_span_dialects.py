@@ -572,6 +572,7 @@ def test_other_spans_are_not(attributes):
         ),
         ({"gen_ai.usage.output_tokens": 20, "acme.usage.prompt.tokens": "100"}, "acme.usage.prompt.tokens"),
         ({"gen_ai.usage.input_tokens": 100, "output_tokens": 20}, "output_tokens"),
+        ({"gen_ai.usage.input_tokens": 100, "gen_ai.usage.total_tokens": 120}, "gen_ai.usage.total_tokens"),
         (
             {"gen_ai.usage.input_tokens": 100, "mlflow.chat.tokenUsage": '{"outputs": 20}'},
             "mlflow.chat.tokenUsage",

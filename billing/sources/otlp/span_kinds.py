@@ -73,7 +73,7 @@ VOCABULARIES = (
             for verb in ("invoke", "create", "execute")
             for noun in (
                 *("agent", "subagent", "workflow", "swarm", "graph", "team", "crew", "chain"),
-                *("tool", "function", "task", "step", "node", "event_loop", "thread", "memory"),
+                *("tool", "function", "task", "step", "node", "event_loop"),
             )
         ),
     ),

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from billing.events.usage_event import Tokens
 from billing.sources.otlp import attributes as known
 from billing.sources.otlp import price_factors, span_kinds, usage_objects
-from billing.sources.otlp.attributes import MODEL, Attributes, first_text, text
+from billing.sources.otlp.attributes import MODEL, Attributes, count, first_name, first_text, text
 from products.printable import printable
 
 
@@ -79,6 +79,8 @@ def unread_half(
     if not names:
         return None
     key = next((key for key in _usage_keys(wire) if _may_hold(key, names, attributes)), "")
+    if not key and (count(attributes, known.TOTAL) or 0) > tokens.total:
+        key = first_name(attributes, known.TOTAL)
     if not key:
         return None
     return NotUnderstood(f"{HALF_KNOWN}: {printable(key)}", *scope, printable(key), is_recorded=True)
