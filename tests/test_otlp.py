@@ -88,13 +88,16 @@ def test_a_call_happens_when_it_ends_cut_to_microseconds():
 BILLED = [
     *({"gen_ai.operation.name": name} for name in ("chat", "generate_content", "text_completion")),
     *({"gen_ai.operation.name": name} for name in ("embeddings", "call_llm")),
+    *({"gen_ai.operation.name": name} for name in ("invoke_model", "converse", "create_response")),
     *({"openinference.span.kind": kind} for kind in ("LLM", "EMBEDDING")),
     *({"llm.request.type": kind} for kind in ("chat", "completion", "embedding")),
     {"llm.token_count.prompt": 5},
 ]
 NEVER_BILLED = [
     *({"gen_ai.operation.name": name} for name in ("invoke_agent", "create_agent", "invoke_workflow")),
-    {"gen_ai.operation.name": "execute_tool"},
+    *({"gen_ai.operation.name": name} for name in ("execute_tool", "invoke_swarm", "invoke_graph")),
+    *({"gen_ai.operation.name": name} for name in ("execute_event_loop_cycle", "invoke_agent_stream")),
+    {"gen_ai.operation.name": "invoke_flock"},
     *({"openinference.span.kind": kind} for kind in ("AGENT", "CHAIN", "TOOL", "RETRIEVER")),
     {"openinference.span.kind": "CHAIN", "llm.token_count.prompt": 5},
     {"gen_ai.operation.name": "invoke_agent", "openinference.span.kind": "LLM"},

@@ -157,6 +157,18 @@ def test_usage_that_is_not_understood_is_a_warning(post, kind):
     assert recorded_ids() == {event_id(1)}
 
 
+@BOTH
+def test_a_call_that_is_recorded_in_part_is_a_warning(post, kind):
+    half = {"gen_ai.usage.output_tokens": 0, "gen_ai.usage.outputTokenCount": 20}
+    body = encoded(request(chat(1, half), scope="x", version="1.2"), kind)
+    partial = answer(post(body, kind=kind)).partial_success
+    assert partial.rejected_spans == 0
+    assert partial.error_message == (
+        "recorded in part: 1 × x 1.2: unknown token counts beside known ones: gen_ai.usage.outputTokenCount"
+    )
+    assert recorded_ids() == {event_id(1)}
+
+
 def test_the_warning_follows_the_rejections(post):
     partial = answer(post(chat(1, {"gen_ai.usage.cost": -1.0}), span(2, SUMS))).partial_success
     assert partial.rejected_spans == 1

@@ -9,6 +9,7 @@ from billing import intake_counts
 from billing.events.reasons import CONFLICT
 from billing.intake_counts import Kind
 from billing.sources import litellm, usage_events
+from billing.sources.otlp.unknown_usage import HALF_KNOWN
 
 MOST_KINDS = 10
 
@@ -72,6 +73,8 @@ _ENDPOINTS = {
 
 
 def _what_to_do(kind: Kind) -> str:
+    if kind.reason.startswith(HALF_KNOWN):
+        return _ADVICE[HALF_KNOWN]
     if kind.endpoint == "traces" and kind.reason.startswith("unknown ") and kind.reason not in _ADVICE:
         return "If these spans call a model, they must have gen_ai.operation.name, such as chat."
     if kind.endpoint.startswith("import ") and kind.reason == "not valid JSON":
@@ -79,12 +82,12 @@ def _what_to_do(kind: Kind) -> str:
     return _ADVICE.get(kind.reason, "")
 
 
+_COUNTS = "The instrumentation must set gen_ai.usage.input_tokens and gen_ai.usage.output_tokens."
 _ADVICE = {
     "no model": "The instrumentation must set gen_ai.request.model.",
     "no operation name": "The instrumentation must set gen_ai.operation.name, such as chat.",
-    "unknown token counts": (
-        "The instrumentation must set gen_ai.usage.input_tokens and gen_ai.usage.output_tokens."
-    ),
+    "unknown token counts": _COUNTS,
+    HALF_KNOWN: f"These calls are recorded without them. {_COUNTS}",
     intake_counts.WITHHELD: "Correct that event and send the request again.",
     CONFLICT: "Give every call an id of its own.",
 }
