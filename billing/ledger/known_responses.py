@@ -68,8 +68,7 @@ def _known(project: Project, named: Sequence[tuple[UsageEvent, Name]]) -> dict[s
 
 
 def _of_lines(project: Project, named: Iterable[tuple[UsageEvent, Name]]) -> list[tuple[str, Known]]:
-    """Responses without a request id, by the ids that they may have: of earlier versions' lines no more is
-    known."""
+    """Responses without a request id. Lines that name no call are found by the ids that they may have."""
     message_of: dict[str, str] = {}
     for event, name in named:
         if not name.has_request:
