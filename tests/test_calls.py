@@ -506,7 +506,9 @@ def nested_in_every_order(project: Project, pairs: list[Nested], *spans: Any) ->
         for number, one in enumerate(order, 1):
             known = {usage.event_id for usage in order[:number]}
             ledger.record(
-                sent, [one], nested=[pair for pair in pairs if one.event_id in pair and known >= {*pair}]
+                sent,
+                [one],
+                nested=[pair for pair in pairs if one.event_id in pair and known >= {pair.outer, pair.inner}],
             )
         with verification.snapshot():
             assert list(verification.differences(sent)) == []

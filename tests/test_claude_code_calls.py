@@ -117,7 +117,7 @@ def test_a_message_id_that_is_used_again_in_another_session_is_another_response(
         "m1": ("a", 5),
         "m1@20260110T100005.000000Z": ("b", 7),
     }
-    assert [event.call_ids for event in events.values()] == [(), ()]
+    assert [event.call_ids for event in events.values()] == [("m1",), ("m1",)]
 
 
 def test_equal_copies_without_request_ids_in_two_sessions_are_one_response():
@@ -153,7 +153,7 @@ def test_events_name_their_call_and_their_sender():
     event = deductions(Lines(SESSION, reply(1)))["m1:r1"]
     assert (event.call_ids, event.sender) == (("r1", "m1"), "claude_code")
     two = deductions(Lines(SESSION, reply(1), reply(2, request="r2")))
-    assert [event.call_ids for event in two.values()] == [("r1",), ("r2",)]
+    assert [event.call_ids for event in two.values()] == [("r1", "m1"), ("r2", "m1")]
 
 
 @pytest.mark.parametrize("kept", ["a", "a" * 8, "ü-7"])
