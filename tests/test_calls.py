@@ -503,12 +503,12 @@ def nested_in_every_order(project: Project, pairs: list[Nested], *spans: Any) ->
     found = []
     for order in permutations(spans):
         sent = Project.objects.create(name="one order", owner=project.owner)
-        for number, one in enumerate(order, 1):
+        for number, span in enumerate(order, 1):
             known = {usage.event_id for usage in order[:number]}
             ledger.record(
                 sent,
-                [one],
-                nested=[pair for pair in pairs if one.event_id in pair and known >= {pair.outer, pair.inner}],
+                [span],
+                nested=[p for p in pairs if span.event_id in p and known >= {p.outer, p.inner}],
             )
         with verification.snapshot():
             assert list(verification.differences(sent)) == []

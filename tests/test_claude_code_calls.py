@@ -156,9 +156,9 @@ def test_events_name_their_call_and_their_sender():
     assert [event.call_ids for event in two.values()] == [("r1", "m1"), ("r2", "m1")]
 
 
-@pytest.mark.parametrize("kept", ["a", "a" * 8, "ü-7"])
-def test_an_id_that_fits_is_kept(kept):
-    assert foreign_id(kept, 8) == kept
+@pytest.mark.parametrize("fitting", ["a", "a" * 8, "ü-7"])
+def test_an_id_that_fits_is_kept(fitting):
+    assert foreign_id(fitting, 8) == fitting
 
 
 @pytest.mark.parametrize("hashed", ["", "a" * 9, "a\n", "\x85", "\ud800"])

@@ -313,6 +313,8 @@ def test_a_waiting_page_says_once_that_reports_are_not_understood(
         (Kind("traces", "x", reason="unknown token counts"), "x", "must set gen_ai.usage.input_tokens"),
         (Kind("traces", "x", reason=f"{HALF_KNOWN}: a.b"), "x", "These calls are recorded without them."),
         (Kind("traces", "x", reason="unknown mlflow.spanType Y"), "x", "If these spans call a model"),
+        (Kind("logs", "x", "1.2", "no model"), "x 1.2", "must set gen_ai.request.model"),
+        (Kind("logs", reason="log record y is not read"), "log records without a scope", ""),
         (Kind("usage", reason=CONFLICT), "usage events", "Give every call an id of its own."),
         (Kind("usage", reason=WITHHELD), "usage events", "Correct that event"),
         (Kind("litellm", reason="id: is required"), "LiteLLM", ""),

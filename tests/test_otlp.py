@@ -577,7 +577,7 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
 
 all_spans = st.tuples(*(any_span(number, trace) for trace in (1, 2) for number in range(1, 7))).flatmap(
     lambda spans: st.lists(
-        st.sampled_from(spans), min_size=3, max_size=9, unique_by=lambda one: (one.trace_id, one.span_id)
+        st.sampled_from(spans), min_size=3, max_size=9, unique_by=lambda wire: (wire.trace_id, wire.span_id)
     )
 )
 

@@ -305,19 +305,19 @@ def test_spans_and_other_usage_pass_verification(post, project):
 # Real traces of four frameworks, as written by their SDKs.
 
 
-def wire_span(one: dict[str, Any]) -> Span:
+def wire_span(written: dict[str, Any]) -> Span:
     codes = {"ok": Status.STATUS_CODE_OK, "error": Status.STATUS_CODE_ERROR}
-    parent = one["parent"] and one["parent"]["span_id"]
+    parent = written["parent"] and written["parent"]["span_id"]
     message = Span(
-        trace_id=one["context"]["trace_id"].to_bytes(16),
-        span_id=one["context"]["span_id"].to_bytes(8),
+        trace_id=written["context"]["trace_id"].to_bytes(16),
+        span_id=written["context"]["span_id"].to_bytes(8),
         parent_span_id=parent.to_bytes(8) if parent else b"",
-        name=one["name"],
-        start_time_unix_nano=one["start_time"],
-        end_time_unix_nano=one["end_time"],
-        status=Status(code=codes.get(one["status"]["status_code"], Status.STATUS_CODE_UNSET)),
+        name=written["name"],
+        start_time_unix_nano=written["start_time"],
+        end_time_unix_nano=written["end_time"],
+        status=Status(code=codes.get(written["status"]["status_code"], Status.STATUS_CODE_UNSET)),
     )
-    for key, value in one["attributes"].items():
+    for key, value in written["attributes"].items():
         message.attributes.add(key=key, value=any_value(value))
     return message
 

@@ -31,12 +31,12 @@ class WhatArrived(NamedTuple):
 
 
 def what_arrived(found: Arrivals) -> WhatArrived:
-    shown, others = found.not_understood[:MOST_KINDS], found.not_understood[MOST_KINDS:]
+    listed, others = found.not_understood[:MOST_KINDS], found.not_understood[MOST_KINDS:]
     more = sum(number for _, number in others)
     return WhatArrived(
         summary=_summary(found),
         note=_NOTE if found.received else "",
-        kinds=[_not_understood(kind, number) for kind, number in shown],
+        kinds=[_not_understood(kind, number) for kind, number in listed],
         rest=(text.count(more), text.plural(len(others), "other kind")) if others else None,
     )
 
@@ -57,13 +57,18 @@ def _not_understood(kind: Kind, number: int) -> NotUnderstood:
 
 
 def _sender(kind: Kind) -> str:
-    if kind.endpoint == "traces":
-        return " ".join(part for part in (kind.sender or "spans without a scope", kind.version) if part)
+    if kind.endpoint in _WITHOUT_SCOPE:
+        return f"{kind.sender or _WITHOUT_SCOPE[kind.endpoint]} {kind.version}".rstrip()
     if kind.endpoint in _ENDPOINTS:
         return _ENDPOINTS[kind.endpoint]
     name = kind.endpoint.removeprefix("import ")
     return f"imported files: {name_of('' if name == usage_events.NAME else name)}"
 
+
+_WITHOUT_SCOPE = {
+    "traces": "spans without a scope",
+    "logs": "log records without a scope",
+}
 
 _ENDPOINTS = {
     "import": "imported files",
