@@ -15,6 +15,8 @@ from billing.prices import model_names, price_list
 from billing.prices.model_names import Match, Unpriced, find
 from tests.prices import listed_nanos
 
+pytestmark = pytest.mark.once
+
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:inference-profile"
 LISTED = [(provider.id, model.id) for provider in get_snapshot().providers for model in provider.models]

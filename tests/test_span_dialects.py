@@ -13,6 +13,8 @@ from billing.sources.otlp.unknown_usage import NotUnderstood, looks_like_usage
 from tests.otlp import SUMS, any_value, as_json, chat, event_id, from_json, request, span, trace_id
 from tests.span_calls import Call, calls, only, read
 
+pytestmark = pytest.mark.once
+
 
 class Sample(NamedTuple):
     attributes: dict[str, Any]
