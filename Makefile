@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DATABASE := sqlite:///demo.sqlite3
+# Where this is set, as in many containers, each test process and each one it starts would compile every module.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-long test-agents lint format bench lock clean
 

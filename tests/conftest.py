@@ -78,6 +78,20 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{test}\n    {value}")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
+) -> Iterator[None]:
+    """Instead of pytest-django's, with which each process would migrate an empty database."""
+    from tests import databases
+
+    with django_db_blocker.unblock():
+        before = databases.create()
+    yield
+    with django_db_blocker.unblock():
+        databases.destroy(before)
+
+
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """Frozen at `NOW` until a test moves it (`clock.move_to`, `clock.shift`)."""

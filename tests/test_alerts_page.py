@@ -60,13 +60,13 @@ def shown_to(person: Any, project: Any, query: str = "") -> str:
     return text(signed_in(person).get(url(project) + query))
 
 
-def form(**told: Any) -> dict[str, str]:
-    return {"thresholds": "80, 100", "email_people": "on", "email_more": "", "webhook_url": "", **told}
+def form(**fields: Any) -> dict[str, str]:
+    return {"thresholds": "80, 100", "email_people": "on", "email_more": "", "webhook_url": "", **fields}
 
 
 def choose(project: Any, **chosen: Any) -> None:
-    told = {"thresholds": [80, 100], "email_people": True, "email_more": [], "webhook_url": "", **chosen}
-    channels.change(project, **told)
+    fields = {"thresholds": [80, 100], "email_people": True, "email_more": [], "webhook_url": "", **chosen}
+    channels.change(project, **fields)
 
 
 def cross(project: Any, dollars: str = "80") -> None:
@@ -167,13 +167,13 @@ def test_the_signing_secret_is_shown_when_asked_for(project: Any, owner: Any, ma
 
 
 def test_what_is_chosen_is_saved_and_shown(project: Any, manager: Any) -> None:
-    told = form(
+    fields = form(
         thresholds="120 %, 50,90",
         email_more="a@example.com, b@example.com\r\nA@example.com",
         webhook_url=SECRET_URL,
     )
     client = signed_in(manager)
-    page = text(client.post(url(project), told, follow=True))
+    page = text(client.post(url(project), fields, follow=True))
     assert "The alerts have been saved." in page
     stored = AlertSettings.objects.get()
     assert stored.percents == [50, 90, 120]
@@ -181,8 +181,8 @@ def test_what_is_chosen_is_saved_and_shown(project: Any, manager: Any) -> None:
     assert [one.casefold() for one in stored.more_addresses] == ["a@example.com", "b@example.com"]
     assert stored.webhook_url == SECRET_URL
     assert 'value="50, 90, 120"' in page
-    del told["email_people"]
-    client.post(url(project), told)
+    del fields["email_people"]
+    client.post(url(project), fields)
     assert not AlertSettings.objects.get().email_people
 
 

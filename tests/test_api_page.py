@@ -375,8 +375,8 @@ def test_the_examples_prefer_a_product_that_the_user_can_change(viewer: Any, pro
 
 def test_examples_of_changes_are_forbidden_to_viewers_as_the_page_says(viewer: Any, project: Any) -> None:
     _, secret = tokens.issue(viewer, scope="write")
-    for command, one in zip(blocks(page_of(viewer), "tRPC, curl"), PROCEDURES.values(), strict=False):
-        assert curl(command, secret).status_code == (403 if one.kind == "mutation" else 200)
+    for command, procedure in zip(blocks(page_of(viewer), "tRPC, curl"), PROCEDURES.values(), strict=False):
+        assert curl(command, secret).status_code == (403 if procedure.kind == "mutation" else 200)
 
 
 def test_the_examples_have_a_placeholder_for_users_without_a_product(stranger: Any, project: Any) -> None:

@@ -17,9 +17,10 @@ from billing import ledger, verification
 from billing.alerts import crossings
 from billing.budgets import limits
 from billing.events.usage_event import Tokens
-from billing.ledger import corrections, reservations, running_totals
+from billing.ledger import corrections, reservations
 from billing.ledger.calls.batch import Nested
 from billing.ledger.calls.identity import Place, Report, agree, family
+from billing.ledger.responses import running_totals
 from billing.models import BudgetAlert, CallReport, CreditTransaction
 from billing.prices.price_list import Price
 from billing.rollups import rebuilding
@@ -503,10 +504,12 @@ def nested_in_every_order(project: Project, pairs: list[Nested], *spans: Any) ->
     found = []
     for order in permutations(spans):
         sent = Project.objects.create(name="one order", owner=project.owner)
-        for number, one in enumerate(order, 1):
+        for number, span in enumerate(order, 1):
             known = {usage.event_id for usage in order[:number]}
             ledger.record(
-                sent, [one], nested=[pair for pair in pairs if one.event_id in pair and known >= {*pair}]
+                sent,
+                [span],
+                nested=[p for p in pairs if span.event_id in p and known >= {p.outer, p.inner}],
             )
         with verification.snapshot():
             assert list(verification.differences(sent)) == []

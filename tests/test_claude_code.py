@@ -21,6 +21,8 @@ from billing.sources.discovery import discover
 from billing.sources.files import LogFile
 from tests.prices import listed_nanos
 
+pytestmark = pytest.mark.once
+
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 OPUS = "claude-opus-4-5-20251101"
 SESSION = "logs/one.jsonl"

@@ -12,7 +12,7 @@ import pytest
 from billing import verification
 from billing.events.usage_event import UsageEvent
 from billing.imports.importer import import_paths
-from billing.ledger import running_totals
+from billing.ledger.responses import running_totals
 from billing.models import CreditTransaction
 from billing.sources import Context, Note
 from billing.sources.claude_code import parse
@@ -117,7 +117,7 @@ def test_a_message_id_that_is_used_again_in_another_session_is_another_response(
         "m1": ("a", 5),
         "m1@20260110T100005.000000Z": ("b", 7),
     }
-    assert [event.call_ids for event in events.values()] == [(), ()]
+    assert [event.call_ids for event in events.values()] == [("m1",), ("m1",)]
 
 
 def test_equal_copies_without_request_ids_in_two_sessions_are_one_response():
@@ -153,12 +153,12 @@ def test_events_name_their_call_and_their_sender():
     event = deductions(Lines(SESSION, reply(1)))["m1:r1"]
     assert (event.call_ids, event.sender) == (("r1", "m1"), "claude_code")
     two = deductions(Lines(SESSION, reply(1), reply(2, request="r2")))
-    assert [event.call_ids for event in two.values()] == [("r1",), ("r2",)]
+    assert [event.call_ids for event in two.values()] == [("r1", "m1"), ("r2", "m1")]
 
 
-@pytest.mark.parametrize("kept", ["a", "a" * 8, "ü-7"])
-def test_an_id_that_fits_is_kept(kept):
-    assert foreign_id(kept, 8) == kept
+@pytest.mark.parametrize("fitting", ["a", "a" * 8, "ü-7"])
+def test_an_id_that_fits_is_kept(fitting):
+    assert foreign_id(fitting, 8) == fitting
 
 
 @pytest.mark.parametrize("hashed", ["", "a" * 9, "a\n", "\x85", "\ud800"])

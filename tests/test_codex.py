@@ -148,6 +148,26 @@ def test_a_counter_that_falls_has_restarted(again):
     assert found[f"{total}#1"].total == total
 
 
+@pytest.mark.parametrize(
+    ("again", "last"),
+    [(used(150, 40, 15), used(50, 0, 5)), (used(400, 10, 30), used(100, 0, 5))],
+    ids=["an earlier state", "lower in a part only"],
+)
+def test_a_counter_that_falls_says_itself_what_its_response_used(again, last):
+    lines = [counted(1, FIRST, FIRST), counted(2, SECOND, used(200, 100, 15)), counted(3, again, last)]
+    found = tokens(meta(), *lines)
+    assert found[f"{again['total_tokens']}#1"].total == last["total_tokens"]
+    assert sum(t.total for t in found.values()) == 325 + last["total_tokens"]
+
+
+def test_a_state_that_the_thread_goes_back_to_is_not_a_response():
+    second = counted(2, SECOND, used(200, 100, 15))
+    third = counted(3, used(900, 140, 60), used(600, 0, 35))
+    other = counted(5, used(350, 140, 30), used(50, 0, 5))
+    found = tokens(meta(), counted(1, FIRST, FIRST), second, third, second, other)
+    assert {id_: t.total for id_, t in found.items()} == {"110": 110, "325": 215, "960": 635, "380#1": 55}
+
+
 def test_a_counter_equal_to_the_last_response_has_restarted_even_if_it_is_higher():
     found = tokens(meta(), counted(1, FIRST, FIRST), counted(2, SECOND, SECOND))
     assert found["325#1"].total == 325

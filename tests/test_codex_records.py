@@ -286,7 +286,7 @@ def orders(files: list[LogFile]) -> Iterator[list[LogFile]]:
 
 
 def read(files: list[LogFile]) -> dict[str, UsageEvent]:
-    """The deductions; events that are told again must be the same."""
+    """The deductions; events that are sent again must be the same."""
     events: dict[str, UsageEvent] = {}
     for item in parse(list(files), NOW):
         assert not isinstance(item.found, Rejection), item
@@ -321,16 +321,16 @@ def test_every_call_of_real_sessions_is_read_as_it_was_billed():
     for files in orders(discover([REAL / "sessions"]).files):
         events = read(files).values()
         assert len(events) == 17
-        told = [(*e.call_ids, e.run_id, e.job_id, e.agent_type, e.model, e.tokens) for e in events]
-        assert sorted(told, key=str) == billed()
+        reported = [(*e.call_ids, e.run_id, e.job_id, e.agent_type, e.model, e.tokens) for e in events]
+        assert sorted(reported, key=str) == billed()
         assert {e.sender for e in events} == {"codex"}
 
 
 @needs_shared
 def test_counters_alone_find_every_call_too():
     def without_records(file: LogFile) -> Any:
-        kept = [text for _, text in file.lines() if b'"token_usage_record"' not in text]
-        return Lines(*kept, name=file.name)
+        others = [text for _, text in file.lines() if b'"token_usage_record"' not in text]
+        return Lines(*others, name=file.name)
 
     files = [without_records(file) for file in discover([REAL / "sessions"]).files]
     assert Counter(e.tokens for e in read(files).values()) == Counter(tokens for *_, tokens in billed())

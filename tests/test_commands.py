@@ -77,7 +77,7 @@ def test_verify_ledger_reports_damage_and_rebuild_rollups_repairs_it(project):
     assert "agree" in printed("verify_ledger")
     DailySpend.objects.filter(project=project).update(cost_nanos=1)
     out = io.StringIO()
-    with pytest.raises(CommandError, match="1 rows differ"):
+    with pytest.raises(CommandError, match="Rows that differ: 1, in 1 product"):
         call_command("verify_ledger", stdout=out)
     assert f"product {project.pk}: daily spend (2026-03-17): stored 1 " in out.getvalue()
     printed("rebuild_rollups", project=project.pk)

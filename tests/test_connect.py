@@ -202,7 +202,7 @@ def test_an_archived_product_accepts_no_usage_and_says_so(owner: Any, project: A
 
 def test_the_page_says_how_to_switch_a_second_instrumentation_off(viewer: Any, project: Any) -> None:
     page = text(signed_in(viewer).get(url(project)))
-    assert "Use one instrumentation for a call." in page
+    assert "Use only one instrumentation for each call." in page
     for language in ("Python:", "TypeScript and JavaScript:", "Any language:"):
         assert f"<li><b>{language}</b>" in page
     for name in (

@@ -20,6 +20,8 @@ from billing.events.usage_event import FIELDS, KINDS
 from billing.imports.formats import FORMATS
 from tests.benchmarks.__main__ import pieces
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "findings").glob("*.md")])

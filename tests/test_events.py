@@ -460,9 +460,9 @@ def test_a_cost_may_be_stated_only_once() -> None:
 
 
 def test_json_numbers_are_read_as_decimals() -> None:
-    told = decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
-    one = event(**told)
-    assert (one.stated_nanos, one.tokens.input) == (100_000_000, 1)
+    fields = decode(b'{"costDollars": 0.1000000000000000055511151231257827, "inputTokens": 1.0}')
+    costly = event(**fields)
+    assert (costly.stated_nanos, costly.tokens.input) == (100_000_000, 1)
     assert event(**decode(b'{"costDollars": 0.0000000015}')).stated_nanos == 2
     assert refusal(**decode(b'{"costDollars": 1e400}')).field == "costDollars"
 

@@ -355,7 +355,7 @@ def test_running_jobs_are_found_by_their_index(used: Any) -> None:
 pages = pytest.mark.parametrize("page", ["ai-cost", "budget"])
 
 
-def shown(project: Any, page: str = "ai-cost", query: str = "") -> str:
+def page_text(project: Any, page: str = "ai-cost", query: str = "") -> str:
     client = Client()
     client.force_login(project.owner)
     response = client.get(reverse(page, args=[project.pk]) + query)
@@ -380,7 +380,7 @@ def mark(page: str) -> dict[str, float]:
 @pages
 @pytest.mark.django_db
 def test_a_forecast_within_the_limit_is_marked_on_the_bar(used: Any, page: str) -> None:
-    said = shown(limited(used, "620"), page)
+    said = page_text(limited(used, "620"), page)
     assert "Forecast $310.00 by 31 March" in said
     assert "At this pace spend stays within the limit." in said
     assert "On track" in said
@@ -394,7 +394,7 @@ def test_a_forecast_within_the_limit_is_marked_on_the_bar(used: Any, page: str) 
 @pages
 @pytest.mark.django_db
 def test_a_limit_that_will_be_passed_is_named_with_its_day_and_marked(used: Any, page: str) -> None:
-    said = shown(limited(used, "240"), page)
+    said = page_text(limited(used, "240"), page)
     assert "At this pace spend passes the limit on 24 March." in said
     assert "Within the limit so far" in said
     assert "On track" not in said
@@ -404,7 +404,7 @@ def test_a_limit_that_will_be_passed_is_named_with_its_day_and_marked(used: Any,
 
 @pytest.mark.django_db
 def test_the_page_says_when_a_limit_was_reached(used: Any) -> None:
-    said = shown(limited(used, "125"))
+    said = page_text(limited(used, "125"))
     assert "is-red" in said
     assert "The limit was reached on 13 March." in said
     assert "passes the limit on" not in said
@@ -412,7 +412,7 @@ def test_the_page_says_when_a_limit_was_reached(used: Any) -> None:
 
 @pytest.mark.django_db
 def test_a_forecast_far_above_the_limit_is_at_the_end_of_the_bar(used: Any) -> None:
-    marks = mark(shown(limited(used, "20")))
+    marks = mark(page_text(limited(used, "20")))
     assert marks == {"spent": 100, "low": 100, "range": 0, "month_end": 100, "limit": 50}
 
 
@@ -424,7 +424,7 @@ def test_the_page_names_a_range_that_exceeds_the_limit(project: Any, clock: Any)
     found = read(project).outlook
     assert isinstance(found, Forecast)
     limit = (found.month_end + found.high) // 2 // DOLLAR
-    assert "spend stays within the limit, but the range extends beyond it" in shown(
+    assert "spend stays within the limit, but the range extends beyond it" in page_text(
         limited(project, str(limit))
     )
 
@@ -432,7 +432,7 @@ def test_the_page_names_a_range_that_exceeds_the_limit(project: Any, clock: Any)
 @pages
 @pytest.mark.django_db
 def test_without_a_limit_there_is_only_the_forecast(used: Any, page: str) -> None:
-    said = shown(used, page)
+    said = page_text(used, page)
     assert "Forecast $310.00 by 31 March" in said
     assert "At this pace" not in said
     assert "No monthly limit is set." in said
@@ -443,9 +443,9 @@ def test_without_a_limit_there_is_only_the_forecast(used: Any, page: str) -> Non
 @pytest.mark.django_db
 def test_the_page_says_that_data_are_missing_instead_of_guessing(project: Any, clock: Any, page: str) -> None:
     limited(project, "100")
-    assert "No forecast yet. A forecast needs 3 days with spend; none so far." in shown(project, page)
+    assert "No forecast yet. A forecast needs 3 days with spend; none so far." in page_text(project, page)
     send(project, event(costDollars="1"))
-    said = shown(project, page)
+    said = page_text(project, page)
     assert "No forecast yet. A forecast needs 3 days with spend; 1 so far." in said
     assert mark(said).keys() == {"spent"}
 
@@ -453,7 +453,7 @@ def test_the_page_says_that_data_are_missing_instead_of_guessing(project: Any, c
 @pages
 @pytest.mark.django_db
 def test_the_page_describes_the_method(used: Any, page: str) -> None:
-    said = shown(used, page)
+    said = page_text(used, page)
     assert "How this is forecast" in said
     assert "the average day of this month so far" in said
     assert "Hyndman and Athanasopoulos" in said
@@ -462,24 +462,24 @@ def test_the_page_describes_the_method(used: Any, page: str) -> None:
 @pytest.mark.django_db
 def test_the_page_names_running_jobs_with_their_usual_cost(used: Any) -> None:
     send(used, _running("a", "research"), _running("b", "research"))
-    assert "2 jobs are running; at the usual cost of such jobs, that adds about $20.00." in shown(used)
+    assert "2 jobs are running; at the usual cost of such jobs, that adds about $20.00." in page_text(used)
     send(used, event(kind="job", runId="a", jobId="job", jobStatus="succeeded"))
-    assert "1 job is running; " in shown(used)
+    assert "1 job is running; " in page_text(used)
 
 
 @pytest.mark.django_db
 def test_the_cost_of_unknown_agent_types_is_not_guessed(used: Any) -> None:
     send(used, _running("a", "design"))
-    assert "1 job is running; the usual cost of such jobs is not known yet." in shown(used)
+    assert "1 job is running; the usual cost of such jobs is not known yet." in page_text(used)
 
 
 @pytest.mark.django_db
 def test_past_months_are_not_forecast(used: Any) -> None:
-    said = shown(limited(used, "100"), query="?month=2026-02")
+    said = page_text(limited(used, "100"), query="?month=2026-02")
     assert "orecast" not in said
     assert "budget-mark" not in said
 
 
 @pytest.mark.django_db
 def test_an_unused_product_shows_no_forecast(project: Any, clock: Any) -> None:
-    assert "orecast" not in shown(project)
+    assert "orecast" not in page_text(project)

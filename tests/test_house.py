@@ -110,6 +110,15 @@ def test_every_model_change_has_a_migration() -> None:
         pytest.fail(output.getvalue())
 
 
+@pytest.mark.django_db
+def test_every_migration_is_applied_to_the_tests_database() -> None:
+    """It is a copy, of one that may be from an earlier run."""
+    try:
+        call_command("migrate", check_unapplied=True, verbosity=0)
+    except SystemExit:
+        pytest.fail("the copied database lacks a migration")
+
+
 def test_migrations_have_descriptive_names() -> None:
     names = [path.stem for package in PACKAGES for path in (ROOT / package).glob("migrations/[0-9]*.py")]
     assert names

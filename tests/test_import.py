@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing import verification
+from billing.imports.formats import NOT_READ
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
 from billing.sources.discovery import discover
@@ -369,6 +370,41 @@ def test_the_total_for_progress_is_that_of_all_formats(project, logs):
     whole = sum(path.stat().st_size for path in logs.rglob("*.jsonl"))
     assert [total for _, total in sizes] == [whole, whole]
     assert 0 < sizes[0][0] < sizes[1][0] == whole
+
+
+# Names that log rotation and copying leave behind
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b.jsonl.1", "b.jsonl.2026-03-17", "b.jsonl-20260317", "b.jsonl.2026-03-17T12:00:00Z", "b.JSONL"),
+        *("b.jsonl.1.gz", "b.ndjson-20260317.zst"),
+    ],
+)
+def test_a_rotated_file_is_read(project, logs, name):
+    packed = next((pack for end, pack in PACKERS.items() if name.endswith(end)), bytes)
+    (logs / "deep" / name).write_bytes(packed(f"{line(eventId='rotated')}\n".encode()))
+    run = Run(logs, project=project.pk)
+    assert (run.status, run.err, run.receipt["files"]) == (0, "", 3)
+    assert recorded_ids(project) == {"a", "b", "rotated"}
+
+
+@pytest.mark.parametrize("name", ["b.jsonl.bak", "b.jsonl~", "b.jsonl.1.xz", "b.csv.old", "b.jsonl.gz.part"])
+def test_a_file_that_may_hold_usage_and_is_not_read_is_named(project, logs, name):
+    other = write(logs / "deep" / name, line(eventId="copy"))
+    link(logs / f"link-{name}", other)
+    run = Run(logs, project=project.pk)
+    assert (run.status, run.receipt["recorded"], run.receipt["skipped"]) == (0, 2, 1)
+    assert run.err.splitlines() == [f"skipped: {other}: {NOT_READ}"]
+    assert f"not understood: {NOT_READ} (import, 1 times)" in run.out
+    assert NOT_READ not in Run(logs, other, project=project.pk, format="usage_events").err
+
+
+def test_other_files_of_a_folder_are_not_named(project, logs):
+    for name in ("notes.txt", "a.json", "b.jsonlines", "c.csvx", "jsonl"):
+        write(logs / name, "x")
+    assert Run(logs, project=project.pk).err == ""
 
 
 # Folders in which nothing can be read

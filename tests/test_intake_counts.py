@@ -19,6 +19,7 @@ from billing.events.reasons import CONFLICT, kind_of
 from billing.intake_counts import KINDS_A_DAY, OTHER_KINDS, WITHHELD, Counts, Kind
 from billing.models import IntakeCount
 from billing.rollups import updates
+from billing.sources.otlp.unknown_usage import HALF_KNOWN
 from products import tokens
 from tests.factories import fields
 from tests.otlp import PROTOBUF, SUMS, chat, encoded, request, span
@@ -136,11 +137,13 @@ def test_the_metrics_count_without_repeating_what_was_sent(send_spans: Any, post
         labels = {"endpoint": endpoint, "reason": reason}
         return REGISTRY.get_sample_value("aicost_usage_not_understood_total", labels) or 0
 
-    kinds = [("traces", "no model"), ("traces", "unknown kind of span"), ("usage", "rejected")]
+    kinds = [("traces", "no model"), ("traces", "unknown kind of span"), ("traces", HALF_KNOWN)]
+    kinds.append(("usage", "rejected"))
     before = [metric(*kind) for kind in kinds]
+    send_spans(chat(4, {"gen_ai.usage.output_tokens": 0, "acme.usage.output_tokens": 5}))
     send_spans(span(1, SUMS), *(span(n, {**SUMS, "gen_ai.operation.name": f"o{n}"}) for n in (2, 3)))
     post("/api/v1/usage", {}, status=422)
-    assert [metric(*kind) - old for kind, old in zip(kinds, before, strict=True)] == [1, 2, 1]
+    assert [metric(*kind) - old for kind, old in zip(kinds, before, strict=True)] == [1, 2, 1, 1]
     assert metric("traces", "unknown gen_ai.operation.name o2") == 0
 
 
@@ -308,7 +311,10 @@ def test_a_waiting_page_says_once_that_reports_are_not_understood(
     [
         (Kind("traces", reason="no operation name"), "spans without a scope", "must set gen_ai.operation"),
         (Kind("traces", "x", reason="unknown token counts"), "x", "must set gen_ai.usage.input_tokens"),
+        (Kind("traces", "x", reason=f"{HALF_KNOWN}: a.b"), "x", "These calls are recorded without them."),
         (Kind("traces", "x", reason="unknown mlflow.spanType Y"), "x", "If these spans call a model"),
+        (Kind("logs", "x", "1.2", "no model"), "x 1.2", "must set gen_ai.request.model"),
+        (Kind("logs", reason="log record y is not read"), "log records without a scope", ""),
         (Kind("usage", reason=CONFLICT), "usage events", "Give every call an id of its own."),
         (Kind("usage", reason=WITHHELD), "usage events", "Correct that event"),
         (Kind("litellm", reason="id: is required"), "LiteLLM", ""),

@@ -7,6 +7,8 @@ import pytest
 
 from billing.json_decoding import MAX_DEPTH, InvalidJSON, decode, decode_floats
 
+pytestmark = pytest.mark.once
+
 DECODERS = pytest.mark.parametrize("decoder", [decode, decode_floats])
 AS = pytest.mark.parametrize("as_", [str, str.encode], ids=["text", "bytes"])
 

@@ -91,6 +91,6 @@ def test_each_call_is_booked_once_in_whatever_order_its_spans_arrive(name: str, 
     apart = spans_of(body)
     calls, agent = BILLED[name]
     for order in ([body], apart, apart[::-1]):
-        one = Project.objects.create(name="one order", owner=project.owner)
-        post(one, order)
-        assert booked(one) == (calls, {agent})
+        product = Project.objects.create(name="one order", owner=project.owner)
+        post(product, order)
+        assert booked(product) == (calls, {agent})

@@ -30,8 +30,8 @@ class Browser:
         assert response.status_code == 200
         return response.content.decode()
 
-    def save(self, **told: str) -> Any:
-        return self.client.post(self.address, told, headers=self.headers)
+    def save(self, **fields: str) -> Any:
+        return self.client.post(self.address, fields, headers=self.headers)
 
 
 def limit(project: Project) -> int | None:

@@ -141,6 +141,13 @@ def test_a_call_without_a_session_is_its_own_run_and_without_an_agent_is_other(r
         assert (found.run_id, found.agent_type, found.run_is_trace) == ("chatcmpl-1", "other", True)
 
 
+def test_a_failed_call_without_usage_is_not_named_as_a_call_that_others_may_report():
+    nothing = {"status": "failure", "prompt_tokens": 0, "completion_tokens": 0}
+    assert event(payload(**nothing, response_cost=0)).call_ids == ()
+    assert event(payload(**nothing, response_cost=0.5)).call_ids == ("chatcmpl-1",)
+    assert event(payload(response_cost=None)).call_ids == ("chatcmpl-1",)
+
+
 def test_a_callbacks_session_comes_before_its_trace():
     found = event(payload(session_id="conversation"))
     assert (found.run_id, found.run_is_trace) == ("conversation", False)
@@ -251,6 +258,13 @@ def test_a_cost_of_0_for_tokens_is_not_a_cost_unless_a_cache_gave_the_answer(rec
     for hit in (True, "True", "true"):
         assert event(record(**{field: zero}, cache_hit=hit)).stated_nanos == 0
     assert event(record("chatcmpl-1_cache_hit1772359300.5", **{field: zero})).stated_nanos == 0
+
+
+@pytest.mark.parametrize(("record", "field"), [(spend_log, "spend"), (payload, "response_cost")])
+def test_an_answer_from_the_cache_costs_nothing_even_if_no_cost_is_stated(record, field):
+    assert event(record(**{field: None}, cache_hit=True)).stated_nanos == 0
+    assert event(record("chatcmpl-1_cache_hit1772359300.5", **{field: None})).stated_nanos == 0
+    assert event(record(**{field: None}, cache_hit="False")).stated_nanos is None
 
 
 def test_a_call_that_used_nothing_may_cost_nothing():

@@ -103,6 +103,15 @@ def test_an_id_that_a_provider_gives_to_several_calls_is_no_conflict(post):
     assert CreditTransaction.objects.count() == 3
 
 
+def test_an_id_at_another_instant_is_another_call_and_the_answer_names_its_id(post):
+    assert statuses(post(payload("a"))) == ["recorded"]
+    later = payload("a", startTime=1772359260.5)
+    for status in ("recorded", "duplicate"):
+        [result] = post(later).json()["results"]
+        assert result == {"status": status, "eventId": "a@20260301T100100.500000Z"}
+    assert CreditTransaction.objects.count() == 2
+
+
 def test_an_unknown_price_is_reported(post):
     doubt = {"zero_cost_diagnostic": {"reason": "missing_pricing_key"}}
     [result] = post(payload(model="nobody-knows", response_cost=0.0, **doubt)).json()["results"]

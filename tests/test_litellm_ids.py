@@ -118,10 +118,10 @@ def test_a_call_id_that_is_no_text_is_no_call_id(odd):
 
 def test_a_total_shows_that_the_prompt_leaves_cached_tokens_out():
     usage = {"cache_read_input_tokens": 60, "cache_creation_input_tokens": 5}
-    told = {"prompt_tokens": 90, "completion_tokens": 30, "metadata": {"usage_object": usage}}
-    assert event(payload(**told, total_tokens=185)).tokens == Tokens(90, 60, 5, 0, 30)
+    stated = {"prompt_tokens": 90, "completion_tokens": 30, "metadata": {"usage_object": usage}}
+    assert event(payload(**stated, total_tokens=185)).tokens == Tokens(90, 60, 5, 0, 30)
     for total in (120, None, "185", 184):
-        assert event(payload(**told, total_tokens=total)).tokens == Tokens(25, 60, 5, 0, 30)
+        assert event(payload(**stated, total_tokens=total)).tokens == Tokens(25, 60, 5, 0, 30)
 
 
 # Calls modelled on public reports
@@ -169,8 +169,8 @@ def test_a_reported_bug_stays_fixed(path):
             dollars = Decimal(sum(nanos(e) or 0 for e in events)).scaleb(-9)
             assert float(dollars) == pytest.approx(right["dollars"], abs=1e-9)
         # No two of them may be taken for one.
-        for one, other in itertools.combinations(events, 2):
-            assert not {*one.call_ids} & {*other.call_ids} or one.gateway_id != other.gateway_id
+        for first, other in itertools.combinations(events, 2):
+            assert not {*first.call_ids} & {*other.call_ids} or first.gateway_id != other.gateway_id
 
 
 @needs_shared

@@ -48,7 +48,7 @@ NOTHING_MORE: More = {}
 MOMENT = timedelta(milliseconds=20)
 
 
-def told(number: int, scope: str, more: More = NOTHING_MORE, **options: Any) -> list[Any]:
+def span_reports(number: int, scope: str, more: More = NOTHING_MORE, **options: Any) -> list[Any]:
     """What a span of a trace of its own reports of the sample's call."""
     service = options.pop("service", "")
     return read(
@@ -57,11 +57,11 @@ def told(number: int, scope: str, more: More = NOTHING_MORE, **options: Any) -> 
 
 
 def inner(number: int = 1, scope: str = OPENAI, more: More = NOTHING_MORE, **options: Any) -> list[Any]:
-    return told(number, scope, more, **{"ended": NOW - MOMENT, "seconds": 1, **options})
+    return span_reports(number, scope, more, **{"ended": NOW - MOMENT, "seconds": 1, **options})
 
 
 def outer(number: int = 2, scope: str = LANGCHAIN, more: More = NOTHING_MORE, **options: Any) -> list[Any]:
-    return told(number, scope, more, **{"ended": NOW, "seconds": 1.1, **options})
+    return span_reports(number, scope, more, **{"ended": NOW, "seconds": 1.1, **options})
 
 
 def send(project: Project, *items: Any) -> None:
@@ -224,7 +224,7 @@ def test_random_spans_leave_the_same_pairs_in_any_order_and_batches(project, see
     chance, found = random.Random(seed), set()
     for _ in range(2):
         spans = [
-            told(
+            span_reports(
                 number,
                 chance.choice((OPENAI, LANGCHAIN, "third")),
                 {"gen_ai.response.id": chance.choice("xyz")} if chance.random() < 0.5 else {},

@@ -330,7 +330,7 @@ def change_in_admin(person: Any, project: Any, sent: dict[str, Any]) -> None:
     assert response.status_code == 302, text(response)
 
 
-def told(project: Any) -> list[tuple[str, str, str]]:
+def audit_entries(project: Any) -> list[tuple[str, str, str]]:
     entries = AuditEntry.objects.filter(project=project).order_by("pk")
     return [(entry.kind, entry.who_name, entry.detail) for entry in entries]
 
@@ -346,7 +346,7 @@ def test_the_admin_adds_changes_and_removes_by_the_same_acts(
     ]
     change_in_admin(superuser, project, inline(project, *rows, initial=2))
     assert roles(project) == {"manager": "viewer", "newcomer": "manager"}
-    assert told(project) == [
+    assert audit_entries(project) == [
         ("member-removed", "superuser", "viewer"),
         ("role-changed", "superuser", "manager is now viewer"),
         ("member-added", "superuser", "newcomer as manager"),
@@ -363,7 +363,7 @@ def test_another_person_in_a_members_row_is_one_removed_and_one_added(
     ]
     change_in_admin(superuser, project, inline(project, *rows, initial=2))
     assert roles(project) == {"newcomer": "manager", "viewer": "viewer"}
-    assert [kind for kind, _, _ in told(project)] == ["member-removed", "member-added"]
+    assert [kind for kind, _, _ in audit_entries(project)] == ["member-removed", "member-added"]
 
 
 def test_another_owner_is_chosen_in_the_admin_and_is_no_member_besides(
@@ -379,7 +379,7 @@ def test_another_owner_is_chosen_in_the_admin_and_is_no_member_besides(
     project = Project.objects.get(pk=project.pk)
     assert (project.owner, project.name) == (viewer, "Renamed")
     assert roles(project) == {"manager": "manager"}
-    assert told(project) == [("owner-changed", "superuser", "owner → viewer")]
+    assert audit_entries(project) == [("owner-changed", "superuser", "owner → viewer")]
     assert signed_in(owner).get(url(project)).status_code == 404
     assert signed_in(viewer).get(url(project, "audit")).status_code == 200
 
@@ -397,7 +397,7 @@ def test_a_new_product_of_the_admins_begins_with_its_members(superuser: Any, own
     assert signed_in(superuser).post("/admin/products/project/add/", sent).status_code == 302
     fresh = Project.objects.get(name="Fresh")
     assert roles(fresh) == {"viewer": "viewer"}
-    assert told(fresh) == [("member-added", "superuser", "viewer as viewer")]
+    assert audit_entries(fresh) == [("member-added", "superuser", "viewer as viewer")]
 
 
 def test_the_page_asks_the_database_as_often_for_many_members(

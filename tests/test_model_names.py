@@ -15,6 +15,8 @@ from billing.prices import model_names, price_list
 from billing.prices.model_names import Match, Unpriced, find
 from tests.prices import listed_nanos
 
+pytestmark = pytest.mark.once
+
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:inference-profile"
 LISTED = [(provider.id, model.id) for provider in get_snapshot().providers for model in provider.models]
@@ -117,7 +119,7 @@ def test_a_name_is_found_whole_after_its_known_parts(name: str, provider: str, m
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "provider", "model"),
+    ("name", "stated", "provider", "model"),
     [
         ("claude-opus-4-6", "anthropic", "anthropic", "claude-opus-4-6"),
         ("gpt-5.1", "azure.ai.openai", "azure", "gpt-5.1"),
@@ -139,8 +141,8 @@ def test_a_name_is_found_whole_after_its_known_parts(name: str, provider: str, m
         ("gpt-5.1", "_OTHER", "openai", "gpt-5.1"),
     ],
 )
-def test_telemetry_says_where_the_call_went(name: str, told: str, provider: str, model: str) -> None:
-    found = match(name, told)
+def test_telemetry_says_where_the_call_went(name: str, stated: str, provider: str, model: str) -> None:
+    found = match(name, stated)
     assert (found.provider.id, found.model.id) == (provider, model)
 
 
@@ -215,7 +217,7 @@ def test_free_and_batch_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "expected"),
+    ("name", "stated", "expected"),
     [
         # Other models whose names begin or end like a listed one, or contain it.
         ("gemini-3.8-flash-cyber", "", "the price list has no gemini-3.8-flash-cyber"),
@@ -263,8 +265,8 @@ def test_free_and_batch_are_read() -> None:
         ("@", "", "the price list has no @"),
     ],
 )
-def test_what_the_list_lacks_is_unpriced_with_a_reason(name: str, told: str, expected: str) -> None:
-    assert reason(name, told) == expected
+def test_what_the_list_lacks_is_unpriced_with_a_reason(name: str, stated: str, expected: str) -> None:
+    assert reason(name, stated) == expected
 
 
 @given(listed=st.sampled_from(LISTED), word=st.from_regex("[a-z]{2,9}", fullmatch=True))

@@ -88,13 +88,16 @@ def test_a_call_happens_when_it_ends_cut_to_microseconds():
 BILLED = [
     *({"gen_ai.operation.name": name} for name in ("chat", "generate_content", "text_completion")),
     *({"gen_ai.operation.name": name} for name in ("embeddings", "call_llm")),
+    *({"gen_ai.operation.name": name} for name in ("invoke_model", "converse", "create_response")),
     *({"openinference.span.kind": kind} for kind in ("LLM", "EMBEDDING")),
     *({"llm.request.type": kind} for kind in ("chat", "completion", "embedding")),
     {"llm.token_count.prompt": 5},
 ]
 NEVER_BILLED = [
     *({"gen_ai.operation.name": name} for name in ("invoke_agent", "create_agent", "invoke_workflow")),
-    {"gen_ai.operation.name": "execute_tool"},
+    *({"gen_ai.operation.name": name} for name in ("execute_tool", "invoke_swarm", "invoke_graph")),
+    *({"gen_ai.operation.name": name} for name in ("execute_event_loop_cycle", "invoke_agent_stream")),
+    {"gen_ai.operation.name": "invoke_flock"},
     *({"openinference.span.kind": kind} for kind in ("AGENT", "CHAIN", "TOOL", "RETRIEVER")),
     {"openinference.span.kind": "CHAIN", "llm.token_count.prompt": 5},
     {"gen_ai.operation.name": "invoke_agent", "openinference.span.kind": "LLM"},
@@ -574,7 +577,7 @@ def any_span(draw: st.DrawFn, number: int, trace: int) -> Any:
 
 all_spans = st.tuples(*(any_span(number, trace) for trace in (1, 2) for number in range(1, 7))).flatmap(
     lambda spans: st.lists(
-        st.sampled_from(spans), min_size=3, max_size=9, unique_by=lambda one: (one.trace_id, one.span_id)
+        st.sampled_from(spans), min_size=3, max_size=9, unique_by=lambda wire: (wire.trace_id, wire.span_id)
     )
 )
 

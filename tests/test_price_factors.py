@@ -1,5 +1,6 @@
 """What changes the price of a call besides its model and tokens, from the event to the page."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal

@@ -284,9 +284,9 @@ def test_an_estimate_is_needed_to_reserve(ask: Any, project: Project) -> None:
 @pytest.mark.parametrize("name", ["checkBudget", "reserveBudget"])
 @pytest.mark.parametrize("field", ["limitDollars", "estimate", "month", "holdMinutes", "__proto__"])
 def test_another_field_is_refused_by_name(ask: Any, project: Project, name: str, field: str) -> None:
-    told = ask(name, {"estimateDollars": 1, field: 1})
-    assert told.code == "BAD_REQUEST"
-    assert told.message.startswith(f"{field}: is not a field")
+    error = ask(name, {"estimateDollars": 1, field: 1})
+    assert error.code == "BAD_REQUEST"
+    assert error.message.startswith(f"{field}: is not a field")
     assert not BudgetReservation.objects.exists()
 
 
@@ -360,8 +360,8 @@ def test_the_user_who_reserved_is_stored(ask: Any, project: Project, owner: Any)
 
 def test_an_archived_product_takes_neither_reservations_nor_usage(ask: Any, project: Project) -> None:
     Project.objects.filter(pk=project.pk).update(archived_at=NOW)
-    told = ask("reserveBudget", {"estimateDollars": 1}, scope="ingest")
-    assert (told.code, told.message) == ("FORBIDDEN", "This product is archived and accepts no usage.")
+    error = ask("reserveBudget", {"estimateDollars": 1}, scope="ingest")
+    assert (error.code, error.message) == ("FORBIDDEN", "This product is archived and accepts no usage.")
     assert ask("checkBudget", scope="ingest").code == OK
 
 

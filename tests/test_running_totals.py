@@ -6,7 +6,7 @@ import pytest
 
 from billing import verification
 from billing.events.usage_event import Tokens
-from billing.ledger import running_totals
+from billing.ledger.responses import running_totals
 from billing.models import CreditTransaction
 from tests.factories import event
 from tests.prices import listed_nanos

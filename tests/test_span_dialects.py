@@ -13,6 +13,8 @@ from billing.sources.otlp.unknown_usage import NotUnderstood, looks_like_usage
 from tests.otlp import SUMS, any_value, as_json, chat, event_id, from_json, request, span, trace_id
 from tests.span_calls import Call, calls, only, read
 
+pytestmark = pytest.mark.once
+
 
 class Sample(NamedTuple):
     attributes: dict[str, Any]
@@ -46,6 +48,7 @@ PYTHON_USAGE = (
     "'cache_creation_token_details': {'ephemeral_5m_input_tokens': 10, 'ephemeral_1h_input_tokens': 20}}}"
 )
 CHAT_M = {"gen_ai.operation.name": "chat", "gen_ai.response.model": "m", "gen_ai.usage.output_tokens": 5}
+CHAT_100 = {**CHAT_M, "gen_ai.usage.input_tokens": 100}
 OPENLIT = {**CHAT_M, "gen_ai.usage.input_tokens": 100, "gen_ai.usage.cost": 0}
 GEMINI = {**OPENLIT, "gen_ai.response.model": "gemini-2.5-pro", "gen_ai.usage.reasoning_tokens": 40}
 CLAUDE_CODE = {
@@ -184,6 +187,50 @@ SAMPLES: dict[str, Sample] = {
             cache_creation_input_tokens_above_1hr=30,
         ),
         ALL_1H,
+    ),
+    "MLflow beside zeros of the GenAI conventions": Sample(
+        {
+            **mlflow(input_tokens=100, output_tokens=5, total_tokens=105, cache_read_input_tokens=60),
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.input_tokens": 0,
+            "gen_ai.usage.output_tokens": 0,
+        },
+        Call("m", 40, 60, 0, 0, 5),
+    ),
+    "MLflow, whose caches the GenAI conventions leave out": Sample(
+        {
+            **mlflow(
+                input_tokens=100,
+                output_tokens=5,
+                total_tokens=105,
+                cache_read_input_tokens=60,
+                cache_creation_input_tokens=30,
+                cache_creation_input_tokens_above_1hr=20,
+            ),
+            **SUMS,
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.output_tokens": 5,
+        },
+        Call("m", 10, 60, 30, 20, 5),
+    ),
+    "Langfuse, whose caches the GenAI conventions leave out": Sample(
+        {**langfuse(input=10, output=5, input_cached_tokens=90, total=105), **CHAT_100},
+        Call("m", 10, 90, 0, 0, 5),
+    ),
+    "Langfuse, whose input leaves out the caches as that of the GenAI conventions does": Sample(
+        {**langfuse(input=100, output=5, input_cached_tokens=60), **CHAT_100}, Call("m", 100, 60, 0, 0, 5)
+    ),
+    "Langfuse with zeros where the GenAI conventions have caches": Sample(
+        {
+            **langfuse(input=40, output=5, input_cached_tokens=0),
+            **CHAT_100,
+            "gen_ai.usage.cache_read.input_tokens": 60,
+        },
+        Call("m", 40, 60, 0, 0, 5),
+    ),
+    "the output as an object only": Sample(
+        {**langfuse(prompt_tokens=100, completion_tokens=5), "gen_ai.usage.input_tokens": 100},
+        Call("m", 100, output=5),
     ),
     "LiteLLM": Sample(
         {**LITELLM, "metadata.usage_object": PYTHON_USAGE, "gen_ai.cost.total_cost": 0.01094775},
@@ -516,6 +563,60 @@ def test_what_looks_like_usage_but_is_not_understood_is_named(attributes, kind, 
 )
 def test_other_spans_are_not(attributes):
     assert remarks(span(1, attributes)) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "unknown"),
+    [
+        (
+            {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.outputTokenCount": 20},
+            "gen_ai.usage.outputTokenCount",
+        ),
+        ({"gen_ai.usage.output_tokens": 20, "acme.usage.prompt.tokens": "100"}, "acme.usage.prompt.tokens"),
+        ({"gen_ai.usage.input_tokens": 100, "output_tokens": 20}, "output_tokens"),
+        ({"gen_ai.usage.input_tokens": 100, "gen_ai.usage.total_tokens": 120}, "gen_ai.usage.total_tokens"),
+        (
+            {"gen_ai.usage.input_tokens": 100, "mlflow.chat.tokenUsage": '{"outputs": 20}'},
+            "mlflow.chat.tokenUsage",
+        ),
+        ({"gen_ai.usage.cost": 0.5, "acme.usage.completion_tokens": 5}, "acme.usage.completion_tokens"),
+    ],
+    ids=str,
+)
+def test_counts_that_are_not_understood_beside_others_are_named_and_the_rest_is_recorded(attributes, unknown):
+    wire = span(1, {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **attributes})
+    found, remark = read(request(wire, scope="x", version="1.2"))
+    assert found.event.kind == "deduction"
+    assert (remark.kind, remark.detail, remark.is_recorded) == (
+        f"x 1.2: unknown token counts beside known ones: {unknown}",
+        unknown,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"gen_ai.usage.output_tokens": 5, "acme.usage.output_tokens": 5},
+        {"gen_ai.usage.total_tokens": 100},
+        {"acme.usage.output_tokens": 0},
+        {"acme.usage.input_tokens": 100},
+        {"mlflow.chat.tokenUsage": '{"input_tokens": 100}'},
+    ],
+    ids=str,
+)
+def test_a_call_without_output_or_with_further_counts_is_not_remarked_upon(more):
+    call = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "m"}
+    assert remarks(span(1, {**call, "gen_ai.usage.input_tokens": 100, **more})) == []
+
+
+def test_an_operation_that_is_not_known_is_named_and_no_sum_is_recorded():
+    agent = span(2, {**SUMS, "gen_ai.operation.name": "invoke_flock", "gen_ai.request.model": "m"})
+    items = read(request(chat(1, parent=2), agent))
+    assert [item.event is not None for item in items if isinstance(item, otlp.Found)] == [True, False]
+    assert [item.reason for item in items if isinstance(item, NotUnderstood)] == [
+        "unknown gen_ai.operation.name invoke_flock"
+    ]
 
 
 def test_a_span_that_is_not_understood_is_still_the_parent_of_others():

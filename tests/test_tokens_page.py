@@ -32,15 +32,15 @@ def signed_in(person: Any) -> Client:
     return client
 
 
-def form(**told: Any) -> dict[str, Any]:
+def form(**fields: Any) -> dict[str, Any]:
     """A form that was drawn just now."""
     newest = str(max(ApiToken.objects.values_list("pk", flat=True), default=0))
-    return {"name": "Report", "scope": "read", "project": "", "lifetime": "90", "newest": newest, **told}
+    return {"name": "Report", "scope": "read", "project": "", "lifetime": "90", "newest": newest, **fields}
 
 
-def made_by(person: Any, **told: Any) -> str:
+def made_by(person: Any, **fields: Any) -> str:
     """The text of a token that the person makes on the page."""
-    response = signed_in(person).post(PAGE, form(**told))
+    response = signed_in(person).post(PAGE, form(**fields))
     assert response.status_code == 200, response.content.decode()
     [text] = set(WRITTEN.findall(response.content.decode()))
     return str(text)
@@ -97,7 +97,7 @@ def test_it_never_expires_where_that_was_chosen(owner: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "named", "said"),
+    ("fields", "named", "said"),
     [
         ({"name": ""}, "name", "Enter what the token is for"),
         ({"name": "x" * 101}, "name", "at most 100"),
@@ -113,9 +113,9 @@ def test_it_never_expires_where_that_was_chosen(owner: Any) -> None:
     ],
 )
 def test_what_is_wrong_is_said_on_the_form_and_nothing_is_made(
-    owner: Any, project: Any, told: dict[str, str], named: str, said: str
+    owner: Any, project: Any, fields: dict[str, str], named: str, said: str
 ) -> None:
-    response = signed_in(owner).post(PAGE, form(**told))
+    response = signed_in(owner).post(PAGE, form(**fields))
     assert response.status_code == 422
     assert list(response.context["form"].errors) == [named]
     assert said in re.search(r'<p class="error".*?</p>', text(response), re.DOTALL)[0]
@@ -123,20 +123,20 @@ def test_what_is_wrong_is_said_on_the_form_and_nothing_is_made(
 
 
 def test_what_was_typed_is_kept_when_something_is_wrong(owner: Any, project: Any) -> None:
-    told = form(name="Nightly", scope="write", project=project.pk, lifetime="x")
-    page = signed_in(owner).post(PAGE, told).content.decode()
+    fields = form(name="Nightly", scope="write", project=project.pk, lifetime="x")
+    page = signed_in(owner).post(PAGE, fields).content.decode()
     assert 'value="Nightly"' in page
     assert re.search(r'value="write"[^>]* checked', page)
     assert f'<option value="{project.pk}" selected>' in page
 
 
 def test_a_viewer_makes_no_ingest_token_and_a_manager_does(project: Any, viewer: Any, manager: Any) -> None:
-    told = form(scope="ingest", project=project.pk)
-    refused = signed_in(viewer).post(PAGE, told)
+    fields = form(scope="ingest", project=project.pk)
+    refused = signed_in(viewer).post(PAGE, fields)
     assert refused.status_code == 422
     assert "owner or a manager" in text(refused)
     assert not ApiToken.objects.exists()
-    assert signed_in(manager).post(PAGE, told).status_code == 200
+    assert signed_in(manager).post(PAGE, fields).status_code == 200
 
 
 def test_only_live_products_that_one_sees_are_offered(owner: Any, project: Any, other_project: Any) -> None:

@@ -52,8 +52,8 @@ def test_a_description_cannot_end_its_comment() -> None:
 def test_check_ts_uses_every_procedure() -> None:
     check = (FOLDER / "check.ts").read_text()
     kinds = {"query": "query", "mutation": "mutate"}
-    for name, one in PROCEDURES.items():
-        assert f"await client.{name}.{kinds[one.kind]}(" in check, name
+    for name, procedure in PROCEDURES.items():
+        assert f"await client.{name}.{kinds[procedure.kind]}(" in check, name
 
 
 @pytest.mark.parametrize("version", VERSIONS)

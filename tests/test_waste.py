@@ -27,9 +27,9 @@ def at(day: int, month: int = 3) -> str:
     return f"2026-{month:02}-{day:02}T10:00:00Z"
 
 
-def worked(project: Project, job: str, cost: str, status: str, day: str = at(10), **told: Any) -> None:
+def worked(project: Project, job: str, cost: str, status: str, day: str = at(10), **fields: Any) -> None:
     """A job of one deduction that ended so."""
-    of_job = {"runId": "r", "jobId": job, "jobStatus": status, "occurredAt": day, **told}
+    of_job = {"runId": "r", "jobId": job, "jobStatus": status, "occurredAt": day, **fields}
     usage(project, eventId=f"{job} on {day}", costDollars=cost, **of_job)
 
 
@@ -86,15 +86,15 @@ def test_a_failed_job_that_moves_to_another_agent_type_takes_its_waste_along(pro
 
 
 def test_the_procedure_tells_waste_in_all_and_by_agent_type(busy: Project) -> None:
-    told = PROCEDURES["aiCost.getMonthlySummary"].call(Caller(busy.owner), {"projectId": str(busy.pk)})
-    assert told["waste"] == {
+    result = PROCEDURES["aiCost.getMonthlySummary"].call(Caller(busy.owner), {"projectId": str(busy.pk)})
+    assert result["waste"] == {
         "failedCost": 3,
         "cancelledCost": 1,
         "wastedPct": 100 * 4 / 12,
         "costPerJob": 3,
         "costPerSucceededJob": 6,
     }
-    [of_testing] = [one["waste"] for one in told["agentBreakdown"] if one["agentType"] == "testing"]
+    [of_testing] = [one["waste"] for one in result["agentBreakdown"] if one["agentType"] == "testing"]
     assert of_testing == {
         "failedCost": 3,
         "cancelledCost": 1,
@@ -106,8 +106,10 @@ def test_the_procedure_tells_waste_in_all_and_by_agent_type(busy: Project) -> No
 
 def test_without_a_finished_job_there_is_no_cost_of_one(project: Project) -> None:
     worked(project, "j", "5", "running")
-    told = PROCEDURES["aiCost.getMonthlySummary"].call(Caller(project.owner), {"projectId": str(project.pk)})
-    assert (told["waste"]["costPerJob"], told["waste"]["costPerSucceededJob"]) == (None, None)
+    result = PROCEDURES["aiCost.getMonthlySummary"].call(
+        Caller(project.owner), {"projectId": str(project.pk)}
+    )
+    assert (result["waste"]["costPerJob"], result["waste"]["costPerSucceededJob"]) == (None, None)
 
 
 # ---- What changed

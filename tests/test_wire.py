@@ -273,9 +273,9 @@ def requests(mine: str) -> dict[str, Wire]:
     }
 
 
-def _call(one: Procedure, mine: str) -> Wire:
-    input_ = {"projectId": mine, **INPUTS.get(one.name, {})} if one.input else ...
-    return get(one.name, input_) if one.kind == "query" else post(one.name, input_)
+def _call(procedure: Procedure, mine: str) -> Wire:
+    input_ = {"projectId": mine, **INPUTS.get(procedure.name, {})} if procedure.input else ...
+    return get(procedure.name, input_) if procedure.kind == "query" else post(procedure.name, input_)
 
 
 class Meant(NamedTuple):
@@ -339,17 +339,17 @@ def config(project: Any, owner: Any) -> dict[str, Any]:
     }
 
 
-def _definition(one: Procedure, project: Any, owner: Any) -> dict[str, Any]:
+def _definition(procedure: Procedure, project: Any, owner: Any) -> dict[str, Any]:
     with transaction.atomic():
-        data = one.call(Caller(owner), {"projectId": str(project.pk), **INPUTS.get(one.name, {})})
+        data = procedure.call(Caller(owner), {"projectId": str(project.pk), **INPUTS.get(procedure.name, {})})
         transaction.set_rollback(True)  # keeps the limit for the requests that follow
-    return {"name": one.name, "kind": one.kind, "fields": _fields(one), "data": data}
+    return {"name": procedure.name, "kind": procedure.kind, "fields": _fields(procedure), "data": data}
 
 
-def _fields(one: Procedure) -> dict[str, Any] | None:
-    if one.input is None:
+def _fields(procedure: Procedure) -> dict[str, Any] | None:
+    if procedure.input is None:
         return None
-    schema = one.input.model_json_schema()
+    schema = procedure.input.model_json_schema()
     return {
         name: {"required": name in schema["required"], "check": field.get("enum", field["type"])}
         for name, field in schema["properties"].items()

@@ -15,10 +15,10 @@ from django.conf import settings
 from django.db import OperationalError
 
 from aicost.intake.body import MAX_EVENTS
-from billing import intake_counts, ledger
+from billing import intake_counts
 from billing.events.usage_event import Rejection, UsageEvent
 from billing.intake_counts import Counts
-from billing.ledger import Outcome
+from billing.ledger import Outcome, gateway_records
 from products.models import Project
 
 
@@ -91,7 +91,7 @@ def record(project: Project, endpoint: str, events: Sequence[UsageEvent | Reject
 def _record(project: Project, group: list[PendingRequest]) -> None:
     events = list(chain.from_iterable(request.events for request in group))
     try:
-        outcomes = iter(ledger.record(project, events, then=partial(_count, project, group)))
+        outcomes = iter(gateway_records.record(project, events, then=partial(_count, project, group)))
     except Exception as error:
         # A busy database fails every request; any other error may be due to a single one.
         if len(group) > 1 and not isinstance(error, OperationalError):

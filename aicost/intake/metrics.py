@@ -10,6 +10,7 @@ from prometheus_client import Counter
 
 from billing import ledger
 from billing.ledger import Outcome
+from billing.sources.otlp.unknown_usage import HALF_KNOWN
 
 # The label is called "door" because renaming it would break the queries of existing dashboards.
 RECEIVED = Counter("aicost_usage_events_received", "Usage events received, whatever their outcome.", ["door"])
@@ -31,11 +32,12 @@ def count(endpoint: str, outcomes: Iterable[Outcome]) -> None:
 
 
 _UNKNOWN_KIND = "unknown kind of span"
-_REASONS = frozenset({"no model", "no operation name", "unknown token counts"})
-"""Other reasons repeat what was sent: as labels they would be without limit."""
+_REASONS = frozenset({"no model", "no operation name", "unknown token counts", HALF_KNOWN})
+"""What is added after a colon, and other reasons, repeat what was sent: labels without limit."""
 
 
 def count_not_understood(endpoint: str, reasons: Iterable[str]) -> None:
-    """Count spans that look like usage and can't be recorded."""
+    """Count spans that look like usage and can't be recorded, or only in part."""
     for reason in reasons:
-        NOT_UNDERSTOOD.labels(endpoint, reason if reason in _REASONS else _UNKNOWN_KIND).inc()
+        general = reason.partition(": ")[0]
+        NOT_UNDERSTOOD.labels(endpoint, general if general in _REASONS else _UNKNOWN_KIND).inc()

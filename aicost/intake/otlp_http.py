@@ -106,11 +106,17 @@ def reasons(rejected: Sequence[Outcome]) -> list[str]:
 
 
 def kinds_of(not_understood: Sequence[NotUnderstood]) -> list[str]:
-    """The kinds of what looks like usage but is not recorded, the most frequent first."""
-    kinds = Counter(item.kind for item in not_understood).most_common()
-    named = [f"not recorded: {number:,} × {kind}" for kind, number in kinds[:NAMED]]
-    rest = sum(number for _, number in kinds[NAMED:])
-    return [*named, *([f"not recorded: {rest:,} of other kinds"] if rest else [])]
+    """The kinds of what looks like usage but is not recorded, or in part, the most frequent first."""
+    kinds = Counter((_what_became(item), item.kind) for item in not_understood).most_common()
+    named = [f"{became}: {number:,} × {kind}" for (became, kind), number in kinds[:NAMED]]
+    rest: Counter[str] = Counter()
+    for (became, _), number in kinds[NAMED:]:
+        rest[became] += number
+    return [*named, *(f"{became}: {number:,} of other kinds" for became, number in rest.items())]
+
+
+def _what_became(item: NotUnderstood) -> str:
+    return "recorded in part" if item.is_recorded else "not recorded"
 
 
 _CODES = {

@@ -114,18 +114,22 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+State = AlertDelivery.State
+RETRYING = "retrying"
+"""A pending message that has been tried."""
+
 _STATE_LABELS = {
-    "pending": "queued",
-    "retrying": "retrying",
-    "sending": "sending",
-    "sent": "sent",
-    "failed": "failed",
-    "dropped": "dropped",
+    State.PENDING: "queued",
+    RETRYING: "retrying",
+    State.SENDING: "sending",
+    State.SENT: "sent",
+    State.FAILED: "failed",
+    State.DROPPED: "dropped",
 }
 
 
 def _row(delivery: AlertDelivery, zone: ZoneInfo, user: Any, may_change: bool, now: datetime) -> DeliveryRow:
-    state = "retrying" if delivery.state == "pending" and delivery.attempts else delivery.state
+    state = RETRYING if delivery.state == State.PENDING and delivery.attempts else delivery.state
     return DeliveryRow(
         id=delivery.pk,
         about=_about(delivery.alert),
@@ -155,17 +159,17 @@ def _target(delivery: AlertDelivery, user: Any, may_change: bool) -> str:
 
 
 def _note(delivery: AlertDelivery, state: str, zone: ZoneInfo, now: datetime) -> str:
-    if state == "retrying":
+    if state == RETRYING:
         return f"{delivery.error} Next attempt: {text.instant(delivery.due_at, zone)}.".strip()
-    if state == "pending" and delivery.due_at < now - OVERDUE:
+    if state == State.PENDING and delivery.due_at < now - OVERDUE:
         return "Not sent yet: send_alerts does not seem to be running on this server."
     return delivery.error
 
 
 def _action(state: str) -> str:
-    if state == "sending":
+    if state == State.SENDING:
         return ""
-    return "Send now" if state in ("pending", "retrying") else "Send again"
+    return "Send now" if state in (State.PENDING, RETRYING) else "Send again"
 
 
 def outcome(deliveries: Sequence[AlertDelivery]) -> tuple[bool, str]:
@@ -173,11 +177,11 @@ def outcome(deliveries: Sequence[AlertDelivery]) -> tuple[bool, str]:
     states = Counter(delivery.state for delivery in deliveries)
     if not deliveries:
         return False, "There are no recipients: this channel is off or not configured."
-    if states["sent"] == len(deliveries):
+    if states[State.SENT] == len(deliveries):
         return True, "Sent." if len(deliveries) == 1 else f"Sent to {len(deliveries)} addresses."
     problem = next(
         (delivery.error for delivery in deliveries if delivery.error), "The rest will be sent shortly."
     )
-    if states["sent"]:
-        return False, f"{states['sent']} of {len(deliveries)} sent. {problem}"
+    if sent := states[State.SENT]:
+        return False, f"{sent} of {len(deliveries)} sent. {problem}"
     return False, f"Not sent. {problem}"

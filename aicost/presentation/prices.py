@@ -148,7 +148,7 @@ def _own(override: PriceOverride) -> OwnPrice:
         cache_write_1h=override.cache_write_1h_rate,
     )
     factor = factor_words(override.factor) if override.factor else ""
-    return OwnPrice(override.pk, override.model, factor, text.long_day(override.starts_on), _in_words(given))
+    return OwnPrice(override.pk, override.model, factor, text.day(override.starts_on), _in_words(given))
 
 
 def _missing(missing: Missing) -> str:
@@ -190,7 +190,7 @@ def booked(receipt: Receipt) -> str:
 
 
 def saved(override: PriceOverride) -> str:
-    since = text.long_day(override.starts_on)
+    since = text.day(override.starts_on)
     into, out = dollars(override.input_rate), dollars(override.output_rate)
     return (
         f"From {since} on, {override.model} costs {into} for a million input tokens and {out} for a million "
@@ -199,4 +199,4 @@ def saved(override: PriceOverride) -> str:
 
 
 def removed(override: PriceOverride) -> str:
-    return f"The price of {override.model} from {text.long_day(override.starts_on)} has been removed."
+    return f"The price of {override.model} from {text.day(override.starts_on)} has been removed."

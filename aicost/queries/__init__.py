@@ -4,12 +4,12 @@ Costs are in whole nano-dollars, and tokens and jobs are whole numbers. Days and
 billing zone. `month` is the first day of a month and defaults to the current month.
 """
 
-from aicost.queries.arrivals import Arrivals, arrivals
 from aicost.queries.budget import BudgetPage, budget_history, budget_page, every_budget_change, limit_now
 from aicost.queries.changes import AgentTypeChange, Changes, changes
+from aicost.queries.connect.arrivals import Arrivals, arrivals
+from aicost.queries.connect.lookalikes import DoubleCount, Settlement, settlements, undecided_lookalikes
 from aicost.queries.dashboard import Baseline, Dashboard, MonthPage, Panel, dashboard, month_page, panel
 from aicost.queries.forecast import BudgetForecast, RunningJobs, budget_forecast
-from aicost.queries.lookalikes import DoubleCount, Settlement, settlements, undecided_lookalikes
 from aicost.queries.month import (
     AgentTypeSpend,
     FactorUsage,

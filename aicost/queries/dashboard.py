@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from aicost.queries.changes import Changes, changes
+from aicost.queries.connect.lookalikes import DoubleCount, undecided_lookalikes
 from aicost.queries.forecast import BudgetForecast, budget_forecast, earliest_day
-from aicost.queries.lookalikes import DoubleCount, undecided_lookalikes
 from aicost.queries.month import (
     FactorUsage,
     MonthSummary,

@@ -72,12 +72,12 @@ def with_other_senders(project: Project, rows: list[Deduction]) -> list[Deductio
         return rows
     reports = CallReport.objects.filter(project=project)
     event_ids = [row.event_id for row in rows]
-    shown = dict(reports.filter(event_id__among=event_ids).values_list("call_pk", "event_id"))
+    event_id_of = dict(reports.filter(event_id__among=event_ids).values_list("call_pk", "event_id"))
     others: defaultdict[str, set[str]] = defaultdict(set)
-    of_calls = reports.filter(call_pk__in=shown).values_list("call_pk", "event_id", "sender")
+    of_calls = reports.filter(call_pk__in=event_id_of).values_list("call_pk", "event_id", "sender")
     for call, event_id, sender in of_calls:
-        if event_id != shown[call]:
-            others[shown[call]].add(sender)
+        if event_id != event_id_of[call]:
+            others[event_id_of[call]].add(sender)
     return [replace(row, other_senders=tuple(sorted(others[row.event_id]))) for row in rows]
 
 

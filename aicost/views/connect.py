@@ -68,11 +68,11 @@ def arrived(request: HttpRequest, project_id: str) -> HttpResponse:
     """The page polls until usage arrives. Nothing is swapped for itself: a screen reader would repeat it."""
     project = project_for(request.user, project_id)
     arrivals = queries.arrivals(project)
-    shown = connect_page.arrival(project, _newest_usage(project), arrivals)
-    is_shown_already = request.GET.get("shown", "0") == str(shown["refused"])
-    if request.htmx and not project.first_usage_at and is_shown_already:  # type: ignore[attr-defined]
+    context = connect_page.arrival(project, _newest_usage(project), arrivals)
+    is_up_to_date = request.GET.get("shown", "0") == str(context["refused"])
+    if request.htmx and not project.first_usage_at and is_up_to_date:  # type: ignore[attr-defined]
         return HttpResponse(status=204)
-    return render_product(request, "_arrived", project, {"here": "connect", **shown})
+    return render_product(request, "_arrived", project, {"here": "connect", **context})
 
 
 def _newest_usage(project: Project) -> datetime | None:

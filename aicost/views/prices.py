@@ -14,7 +14,7 @@ from billing.forms import OwnPriceForm
 from billing.ledger import missing_costs
 from billing.models import PriceOverride
 from billing.prices import overrides
-from products.access import project_for
+from products.access import may_change, project_for
 
 MOST_BOOKED = 20_000
 """Deductions that a request prices; of more, `manage.py price_unpriced` takes care."""
@@ -37,7 +37,8 @@ def prices(request: HttpRequest, project_id: str) -> HttpResponse:
         preview = missing_costs.book([project], dry_run=True)
     context = prices_page.page(queries.prices(project), missing, preview, too_many=sum(missing) > MOST_BOOKED)
     status = 422 if request.method == "POST" else 200
-    return render_product(request, "prices", project, {"form": form, **context}, status=status)
+    context |= {"form": form, "may_change": may_change(request.user, project)}
+    return render_product(request, "prices", project, context, status=status)
 
 
 @page

@@ -171,10 +171,10 @@ def _refuse_tokens(kind: str, tokens: Tokens) -> None:
 def _refuse_call(kind: str, get: Get) -> None:
     """Refuse what only a model call has."""
     if get("callIds"):
-        raise EventError("callIds", f"a {kind} is no model call and can't have call ids")
+        raise EventError("callIds", f"a {kind} is not a model call and can't have call ids")
     for field in FACTOR_FIELDS:
         if get(field):
-            raise EventError(field, f"a {kind} is no model call and can't have this field")
+            raise EventError(field, f"a {kind} is not a model call and can't have this field")
 
 
 def _require_cost(kind: str, stated: int | None) -> None:

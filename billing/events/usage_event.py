@@ -145,7 +145,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     covers_parts: str = ""
     """The kind of parts, as `advisor`, whose cost `stated_nanos` includes."""
     earlier_ids: tuple[str, ...] = ()
-    """Event ids under which earlier versions of this product recorded the same deduction."""
+    """Event ids under which the same deduction was recorded by earlier versions of this product, or with
+    smaller counts."""
     earlier_run_id: str = ""
     """The run that earlier versions recorded the same job under."""
     run_is_trace: bool = False

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from billing import ledger
-from billing.ledger import Outcome, running_totals
+from billing.ledger import Outcome, gateway_records
+from billing.ledger.responses import running_totals
 from billing.sources import BrokenFile, Parse, claude_code, codex, litellm, usage_events
 from billing.sources.agent_logs import CLAUDE_CODE, CODEX, agent_of_log
 from billing.sources.discovery import Folder, discover
@@ -31,7 +32,7 @@ FORMATS: Mapping[str, Format] = {
         claude_code.parse, running_totals.record, agent=CLAUDE_CODE, reads_companions=True
     ),
     codex.NAME: Format(codex.parse, agent=CODEX),
-    litellm.NAME: Format(litellm.parse),
+    litellm.NAME: Format(litellm.parse, gateway_records.record),
 }
 
 
@@ -40,6 +41,8 @@ class FilesByFormat:
     groups: dict[str, list[LogFile]] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
     """Files and folders of which nothing is imported, and why."""
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """Files in folders that may hold usage and are not read, and why."""
     number: int = 0
     """Of the files found."""
 
@@ -49,6 +52,7 @@ def by_format(paths: Iterable[Path], format_name: str | None) -> FilesByFormat:
     found = discover(paths)
     files = FilesByFormat(number=len(found.files))
     files.problems += ((str(path), reason) for path, reason in found.problems)
+    files.skipped += ((str(path), NOT_READ) for path in found.unread)
     readable = {file.path for file in found.files if _add(files, file, format_name)}
     if not found.files:
         reason = "it describes a log beside it; import the log's folder"
@@ -110,5 +114,6 @@ def _why_nothing(folder: Folder, readable: set[Path]) -> str:
 
 NOTHING_HERE = (
     "no file in this folder can hold usage: their names end in .jsonl, .ndjson or .csv, "
-    "and may end in .gz or .zst after that"
+    "and may end in a number or date and in .gz or .zst after that"
 )
+NOT_READ = "this file is not read for what follows the ending of its name; import it by its own path"

@@ -106,7 +106,11 @@ def _by_format(
     for origin, reason in sorted_files.problems:
         receipt.counts["rejected"] += 1
         report(Problem("rejected", origin, reason))
-    refused = Counts(Kind(FILES, reason=kind_of(reason)) for _, reason in sorted_files.problems)
+    for origin, reason in sorted_files.skipped:
+        receipt.counts["skipped"] += 1
+        report(Problem("skipped", origin, reason))
+    not_read = [*sorted_files.problems, *sorted_files.skipped]
+    refused = Counts(Kind(FILES, reason=kind_of(reason)) for _, reason in not_read)
     receipt.not_understood += refused
     if refused:
         with sqlite_lock.writing():

@@ -90,7 +90,8 @@ class Growth(NamedTuple):
     is_report: bool
 
 
-_GROWTH = re.compile(r"(.+)\+(\d+)", re.ASCII | re.DOTALL)
+GROWTH = re.compile(r"(.+)\+(\d+)", re.ASCII | re.DOTALL)
+"""The event id of a response's growth: the response's own, and all its tokens by then."""
 _GROWTH_COLUMNS = (
     *("event_id", "amount_nanos", "input_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
@@ -111,7 +112,7 @@ def growth_of(project: Project, event_ids: Sequence[str]) -> list[Growth]:
         if project.has_call_ids:
             by_id |= {row[0]: (True, row) for row in reports.values_list(*_GROWTH_COLUMNS)}
         for event_id, (is_report, (_, nanos, *counts)) in by_id.items():
-            named = _GROWTH.fullmatch(event_id)
+            named = GROWTH.fullmatch(event_id)
             if named and named[1] in part:
                 found.append(Growth(named[1], event_id, int(named[2]), Tokens(*counts), nanos, is_report))
     return sorted(found, key=lambda growth: growth.total)

@@ -171,7 +171,7 @@ class _Batch:
 
         Deductions that change nothing of their call become duplicates.
         """
-        nested_ids = {event_id for pair in self.nested for event_id in pair}
+        nested_ids = {event_id for pair in self.nested for event_id in pair[:2]}
         # The same event may be in the batch twice, and only once name its call.
         named_ids = nested_ids | {event.event_id for _, event in accepted if event.call_ids}
         named, others = [], []

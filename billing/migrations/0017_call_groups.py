@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+import products.db.fields
+
 LINKED = "UPDATE billing_callreport SET group_pk = call_pk"
 """Until now, all reports that links connect were one call."""
 
@@ -18,6 +20,11 @@ class Migration(migrations.Migration):
             preserve_default=False,
         ),
         migrations.RunSQL(LINKED, migrations.RunSQL.noop),
+        migrations.AddField(
+            model_name='callreport',
+            name='copy_of',
+            field=products.db.fields.CodePointCharField(blank=True, db_default='', default='', help_text='The event ID of a report of the same response that this is another copy of.', max_length=220),
+        ),
         migrations.AddIndex(
             model_name='callreport',
             index=models.Index(fields=['project', 'group_pk'], name='call_report_group'),

@@ -70,6 +70,13 @@ class CallReport(models.Model):
         default="",
         help_text="Equal for reports that may be of the same call; empty without a start.",
     )
+    copy_of = CodePointCharField(
+        max_length=ID_LENGTH + 20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The event ID of a report of the same response that this is another copy of.",
+    )
     is_nested = models.BooleanField()
 
     class Meta:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from billing.sources.files import LogFile
 
-ENDINGS = tuple(kind + packing for kind in (".jsonl", ".ndjson", ".csv") for packing in ("", ".gz", ".zst"))
+_WANTED = re.compile(r".*\.(jsonl|ndjson|csv)([.-]\d[\d.:_TZ+-]*)?(\.gz|\.zst)?", re.IGNORECASE | re.DOTALL)
+"""With a number or date that log rotation adds."""
+_LIKE_WANTED = re.compile(r".*\.(jsonl|ndjson|csv)[^A-Za-z0-9].*", re.IGNORECASE | re.DOTALL)
 _COMPANION = re.compile(
     r"(.*/)?(agent-[^/]*\.meta\.json|subagents/workflows/[^/]+/journal\.jsonl)(\.gz|\.zst)?"
 )
@@ -36,10 +38,13 @@ class Discovery:
     """Paths that can't be read, and why."""
     folders: list[Folder] = field(default_factory=list)
     """In the order in which they are named."""
+    unread: list[Path] = field(default_factory=list)
+    """Files in folders that may hold usage by the beginning of their names, and are not read for the rest."""
 
 
 def discover(paths: Iterable[Path]) -> Discovery:
-    """Find the files that the paths name, and those with a known ending in the folders that they name.
+    """Find the files that the paths name, and those with a known ending in the folders that they name,
+    which log rotation may have followed by a number or date.
 
     Folders are walked in order of name. Symbolic links in them are followed last, so that a file goes by its
     own path if that lies under `paths`. No file or folder is visited twice; links that dangle are ignored,
@@ -49,6 +54,7 @@ def discover(paths: Iterable[Path]) -> Discovery:
     for path in paths:
         walk.start(path)
     walk.follow_links()
+    walk.note_unread()
     return walk.found
 
 
@@ -57,6 +63,8 @@ class _Walk:
         self.found = Discovery()
         self._visited: set[Path] = set()
         """Real paths of files and folders."""
+        self._like_wanted: dict[Path, Path] = {}
+        """Unread files in folders, by real path."""
         self._links: deque[tuple[Path, Folder]] = deque()
         self._within: Folder | None = None
         """The named folder that is being walked."""
@@ -81,8 +89,12 @@ class _Walk:
                     real, around = link.resolve(), link.parent.resolve()
                     if real != around and real not in around.parents:
                         self._folder(link, real)
-                elif _is_wanted(link.name) and link.is_file():
-                    self._file(link, link.resolve())
+                elif link.is_file():
+                    self._file_in_folder(link, link.resolve())
+
+    def note_unread(self) -> None:
+        unread = self._like_wanted.items()
+        self.found.unread += (path for real, path in unread if real not in self._visited)
 
     def _folder(self, path: Path, real: Path) -> None:
         """Find the files of a folder, then those of the folders in it."""
@@ -108,9 +120,15 @@ class _Walk:
                 self._links.append((here[0], self._within))
             elif entry.is_dir():
                 folders.append(here)
-            elif _is_wanted(entry.name) and entry.is_file():
-                self._file(*here)
+            elif entry.is_file():
+                self._file_in_folder(*here)
         return folders
+
+    def _file_in_folder(self, path: Path, real: Path) -> None:
+        if _is_wanted(path.name):
+            self._file(path, real)
+        elif _LIKE_WANTED.fullmatch(path.name):
+            self._like_wanted.setdefault(real, path)
 
     def _file(self, path: Path, real: Path) -> None:
         if real in self._visited:
@@ -136,4 +154,4 @@ class _Walk:
 
 
 def _is_wanted(name: str) -> bool:
-    return name.endswith(ENDINGS) or bool(_COMPANION.fullmatch(name))
+    return bool(_WANTED.fullmatch(name) or _COMPANION.fullmatch(name))

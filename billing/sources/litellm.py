@@ -80,7 +80,8 @@ def read_record(record: Record | Rejection, context: Context) -> UsageEvent | Re
         return Rejection(field=error.field, reason=error.reason, event_id=event_id)
     if isinstance(found, Rejection):
         return found
-    return replace(found, factors=factors(record, metadata, found.tokens), **_origin(record, call))
+    origin = _origin(record, call, found)
+    return replace(found, factors=factors(record, metadata, found.tokens), **origin)
 
 
 def _call(record: Record, metadata: Record) -> CallIdentity:
@@ -91,10 +92,12 @@ def _call(record: Record, metadata: Record) -> CallIdentity:
     return identify(given, call_id, _instant(record, "startTime"))
 
 
-def _origin(record: Record, call: CallIdentity) -> dict[str, Any]:
+def _origin(record: Record, call: CallIdentity, event: UsageEvent) -> dict[str, Any]:
     """What no field of an event says: who reports which call, and whether it reports a session."""
+    has_usage = event.tokens.total or event.stated_nanos
     return {
-        "call_ids": call.call_ids,
+        # The cost of 0 that a failed attempt states is not that of the call as others report it.
+        "call_ids": call.call_ids if has_usage else (),
         "gateway_id": call.gateway_id,
         "earlier_ids": call.earlier_ids,
         "sender": NAME,
@@ -149,8 +152,13 @@ def _agent_of(metadata: Record) -> Any:
 
 
 def _cost(record: Record, field: str) -> Any:
-    """The cost that is stated. 0 for tokens states none: LiteLLM also says 0 if it knows no price."""
+    """The cost that is stated. 0 for tokens states none: LiteLLM also says 0 if it knows no price.
+
+    An answer from its cache costs nothing, whether or not it says so.
+    """
     cost = record.get(field)
+    if cost is None and is_cache_hit(record):
+        return 0
     used = record.get("prompt_tokens") or record.get("completion_tokens")
     if used and not is_cache_hit(record) and _ZERO.fullmatch(str(cost)):
         return None

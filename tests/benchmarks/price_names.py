@@ -83,8 +83,8 @@ def _compare(name: str, theirs: Decimal, has_output: bool, at: datetime) -> tupl
     )
 
 
-def _equal(one: Decimal, other: Decimal) -> bool:
-    return abs(one - other) <= other / 100
+def _equal(ours: Decimal, theirs: Decimal) -> bool:
+    return abs(ours - theirs) <= theirs / 100
 
 
 def _print_table(counts: dict[str, Counter[Any]]) -> None:

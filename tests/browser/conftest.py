@@ -40,10 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """One browser per process, from the installed Chromium."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    """One browser per process, from the installed Chromium.
+
+    Debian's headless shell is the same engine without windows, and opens a context in a quarter of the time.
+    """
+    installed = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    path = os.environ.get("CHROMIUM") or installed or "/usr/bin/chromium"
     if not os.path.exists(path):
-        missing("chromium", "apt-get install chromium, or set CHROMIUM to another one")
+        missing("chromium", "apt-get install chromium-headless-shell, or set CHROMIUM to another one")
     if sync_playwright is None:
         missing("playwright", "pip install -e .[test]")
     expect.set_options(timeout=PATIENCE)

@@ -20,7 +20,7 @@ def tip(page: Any, number: int) -> Any:
     return day(page, number).locator(".tip")
 
 
-def shown(page: Any) -> Any:
+def tooltip(page: Any) -> Any:
     return page.locator(".tip:visible")
 
 
@@ -28,12 +28,12 @@ def test_pointing_at_a_day_shows_its_date_cost_tokens_and_jobs(dashboard: Any) -
     requests: list[str] = []
     dashboard.on("request", lambda request: requests.append(request.url))
     day(dashboard, 28).hover()
-    expect(shown(dashboard)).to_have_count(1)
+    expect(tooltip(dashboard)).to_have_count(1)
     for words in ("Mon 16 Mar 2026", "$3.00", "123,400 tokens", "1 jobs"):
         expect(tip(dashboard, 28)).to_contain_text(words)
     day(dashboard, 27).hover()
     expect(tip(dashboard, 27)).to_be_visible()
-    expect(shown(dashboard)).to_have_count(1)
+    expect(tooltip(dashboard)).to_have_count(1)
     assert [url for url in requests if "/dashboard/" in url] == []
 
 
@@ -42,7 +42,7 @@ def test_a_tooltip_can_be_pointed_at_itself_and_escape_hides_it(dashboard: Any) 
     tip(dashboard, 20).hover()
     expect(tip(dashboard, 20)).to_be_visible()
     dashboard.keyboard.press("Escape")
-    expect(shown(dashboard)).to_have_count(0)
+    expect(tooltip(dashboard)).to_have_count(0)
     day(dashboard, 21).hover()
     expect(tip(dashboard, 21)).to_be_visible()
 
@@ -56,9 +56,9 @@ def test_arrow_keys_walk_through_the_days_which_are_one_stop_of_the_tab_key(dash
         dashboard.keyboard.press(key)
         expect(day(dashboard, number)).to_be_focused()
         expect(tip(dashboard, number)).to_be_visible()
-        expect(shown(dashboard)).to_have_count(1)
+        expect(tooltip(dashboard)).to_have_count(1)
     dashboard.keyboard.press("Escape")
-    expect(shown(dashboard)).to_have_count(0)
+    expect(tooltip(dashboard)).to_have_count(0)
     dashboard.keyboard.press("Tab")
     expect(dashboard.locator("summary:focus")).to_contain_text("Show as a table")
 
@@ -85,7 +85,7 @@ def test_a_finger_shows_a_tooltip(open_browser: Opener, owner: Any, busy: Any) -
     expect(tip(page, 5)).to_be_visible()
     day(page, 8).tap()
     expect(tip(page, 8)).to_be_visible()
-    expect(shown(page)).to_have_count(1)
+    expect(tooltip(page)).to_have_count(1)
 
 
 MEASURE = """() => {

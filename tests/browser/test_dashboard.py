@@ -26,10 +26,10 @@ def open_tab(page: Any) -> Any:
     return page.locator(".tabs [aria-current]")
 
 
-def expect_state(page: Any, **told: str) -> None:
+def expect_state(page: Any, **expected: str) -> None:
     """The address says this and nothing else, in whatever order it came to be."""
-    one = "|".join(f"{name}={value}" for name, value in told.items())
-    some = f"[?]({one})(&({one})){{{len(told) - 1}}}" if told else ""
+    pair = "|".join(f"{name}={value}" for name, value in expected.items())
+    some = f"[?]({pair})(&({pair})){{{len(expected) - 1}}}" if expected else ""
     expect(page).to_have_url(re.compile(f"/ai-cost{some}$"))
 
 
@@ -126,9 +126,9 @@ def test_reload_and_a_duplicated_tab_show_the_same_state(dashboard: Any) -> None
     dashboard.reload()
     other = dashboard.context.new_page()
     other.goto(dashboard.url)
-    for one in (dashboard, other):
-        expect(days(one)).to_have_count(14)
-        expect(open_tab(one)).to_have_text("Recent Runs")
+    for opened in (dashboard, other):
+        expect(days(opened)).to_have_count(14)
+        expect(open_tab(opened)).to_have_text("Recent Runs")
 
 
 def test_two_tabs_keep_a_state_each(dashboard: Any, busy: Any) -> None:
@@ -201,11 +201,11 @@ def test_what_has_not_changed_comes_from_the_browser_itself(dashboard: Any) -> N
     session = dashboard.context.new_cdp_session(dashboard)
     session.on(
         "Network.requestWillBeSent",
-        lambda told: asked.append(told["requestId"]) if "/daily" in told["request"]["url"] else None,
+        lambda event: asked.append(event["requestId"]) if "/daily" in event["request"]["url"] else None,
     )
     session.on(
         "Network.responseReceivedExtraInfo",
-        lambda told: statuses.update({told["requestId"]: told["statusCode"]}),
+        lambda event: statuses.update({event["requestId"]: event["statusCode"]}),
     )
     session.send("Network.enable")
     for name, count in (("7d", 7), ("14d", 14), ("7d", 7)):

@@ -53,9 +53,9 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     free = threading.Event()
     answer = tabs.tabs
 
-    def wait(*told: Any) -> Any:
+    def wait(*arguments: Any) -> Any:
         free.wait(PATIENCE / 1000)
-        return answer(*told)
+        return answer(*arguments)
 
     monkeypatch.setattr(tabs, "tabs", wait)
     yield free

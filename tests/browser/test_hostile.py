@@ -36,7 +36,7 @@ def page(open_browser: Opener, superuser: Any) -> Any:
     return page
 
 
-def shown(project: Project) -> list[str]:
+def pages_of(project: Project) -> list[str]:
     exports = ("export", "portfolio.", "pipelines.", "audit.", "revenue.", "budget.", "/run/")
     pages = [address for address in every_address(project) if not any(part in address for part in exports)]
     return [*pages, *states.of_the_admin(whole=False)]
@@ -44,7 +44,7 @@ def shown(project: Project) -> list[str]:
 
 def test_hostile_names_run_nothing_on_any_page(page: Any, odd: Project, name: str) -> None:
     read = 0
-    for address in (*shown(odd), every.page_of(odd.pk, "audit")):
+    for address in (*pages_of(odd), every.page_of(odd.pk, "audit")):
         page.goto(address)
         read += name.split()[0] in page.locator("body").inner_text()
         assert page.locator(OF_A_NAME).count() == 0, address

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def told(page: Any, watch: Watch, words: str, event: str = "console") -> Iterator[None]:
-    """The block makes Chromium tell of it, and the watch keeps it; after that the test may end well."""
-    with page.context.expect_event(event, lambda one: words in str(getattr(one, "error", one))):
+def reported(page: Any, watch: Watch, words: str, event: str = "console") -> Iterator[None]:
+    """The block makes Chromium report a fault, which the watch records; afterwards the test may pass."""
+    with page.context.expect_event(event, lambda message: words in str(getattr(message, "error", message))):
         yield
     assert any(words in fault for fault in watch.faults)
     watch.faults = Forgotten()
@@ -22,25 +22,25 @@ def told(page: Any, watch: Watch, words: str, event: str = "console") -> Iterato
 
 class Forgotten(list[str]):
     def append(self, fault: str) -> None:
-        """The same fault may be told twice."""
+        """The same fault may be reported twice."""
 
 
 def test_the_watch_sees_an_inline_style(page: Any, watch: Watch) -> None:
     page.goto("/")
     assert watch.faults == []
-    with told(page, watch, "style-src"):
+    with reported(page, watch, "style-src"):
         page.evaluate("document.body.innerHTML += '<p style=\"color: red\">'")
 
 
 def test_the_watch_sees_a_request_that_the_policy_stops(page: Any, watch: Watch) -> None:
     page.goto("/")
-    with told(page, watch, "connect-src"):
+    with reported(page, watch, "connect-src"):
         page.evaluate("fetch('http://127.0.0.1:9/').catch(() => null)")
 
 
 def test_the_watch_sees_an_uncaught_error(page: Any, watch: Watch) -> None:
     page.goto("/")
-    with told(page, watch, "lost", event="weberror"):
+    with reported(page, watch, "lost", event="weberror"):
         page.evaluate("setTimeout(() => { throw new Error('lost') })")
 
 

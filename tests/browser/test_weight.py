@@ -67,12 +67,12 @@ class Traffic:
         session.on("Network.loadingFinished", self._finished)
         session.send("Network.enable")
 
-    def _response(self, told: Any) -> None:
-        self.urls[told["requestId"]] = told["response"]["url"]
+    def _response(self, event: Any) -> None:
+        self.urls[event["requestId"]] = event["response"]["url"]
 
-    def _finished(self, told: Any) -> None:
-        if told["requestId"] in self.urls:  # Else its response came before the session began.
-            self.sizes[self.urls[told["requestId"]]] = told["encodedDataLength"]
+    def _finished(self, event: Any) -> None:
+        if event["requestId"] in self.urls:  # Else its response came before the session began.
+            self.sizes[self.urls[event["requestId"]]] = event["encodedDataLength"]
 
 
 @pytest.mark.parametrize("query", ["", "?range=90&tab=recent"])
@@ -116,7 +116,7 @@ def slow_line(site: str) -> Iterator[str]:
                 self.wfile.write(body[len(body) * number // pieces : len(body) * (number + 1) // pieces])
                 time.sleep(PAUSE if pieces > 1 else 0)
 
-        def log_message(self, *told: Any) -> None:
+        def log_message(self, *arguments: Any) -> None:
             """Nothing: the site itself has a log."""
 
     with answering(Line) as url:

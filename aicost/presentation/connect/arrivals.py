@@ -9,6 +9,7 @@ from billing import intake_counts
 from billing.events.reasons import CONFLICT
 from billing.intake_counts import Kind
 from billing.sources import litellm, usage_events
+from billing.sources.otlp.unknown_usage import HALF_KNOWN
 
 MOST_KINDS = 10
 
@@ -30,12 +31,12 @@ class WhatArrived(NamedTuple):
 
 
 def what_arrived(found: Arrivals) -> WhatArrived:
-    shown, others = found.not_understood[:MOST_KINDS], found.not_understood[MOST_KINDS:]
+    listed, others = found.not_understood[:MOST_KINDS], found.not_understood[MOST_KINDS:]
     more = sum(number for _, number in others)
     return WhatArrived(
         summary=_summary(found),
         note=_NOTE if found.received else "",
-        kinds=[_not_understood(kind, number) for kind, number in shown],
+        kinds=[_not_understood(kind, number) for kind, number in listed],
         rest=(text.count(more), text.plural(len(others), "other kind")) if others else None,
     )
 
@@ -56,13 +57,18 @@ def _not_understood(kind: Kind, number: int) -> NotUnderstood:
 
 
 def _sender(kind: Kind) -> str:
-    if kind.endpoint == "traces":
-        return " ".join(part for part in (kind.sender or "spans without a scope", kind.version) if part)
+    if kind.endpoint in _WITHOUT_SCOPE:
+        return f"{kind.sender or _WITHOUT_SCOPE[kind.endpoint]} {kind.version}".rstrip()
     if kind.endpoint in _ENDPOINTS:
         return _ENDPOINTS[kind.endpoint]
     name = kind.endpoint.removeprefix("import ")
     return f"imported files: {name_of('' if name == usage_events.NAME else name)}"
 
+
+_WITHOUT_SCOPE = {
+    "traces": "spans without a scope",
+    "logs": "log records without a scope",
+}
 
 _ENDPOINTS = {
     "import": "imported files",
@@ -72,6 +78,8 @@ _ENDPOINTS = {
 
 
 def _what_to_do(kind: Kind) -> str:
+    if kind.reason.startswith(HALF_KNOWN):
+        return _ADVICE[HALF_KNOWN]
     if kind.endpoint == "traces" and kind.reason.startswith("unknown ") and kind.reason not in _ADVICE:
         return "If these spans call a model, they must have gen_ai.operation.name, such as chat."
     if kind.endpoint.startswith("import ") and kind.reason == "not valid JSON":
@@ -79,12 +87,12 @@ def _what_to_do(kind: Kind) -> str:
     return _ADVICE.get(kind.reason, "")
 
 
+_COUNTS = "The instrumentation must set gen_ai.usage.input_tokens and gen_ai.usage.output_tokens."
 _ADVICE = {
     "no model": "The instrumentation must set gen_ai.request.model.",
     "no operation name": "The instrumentation must set gen_ai.operation.name, such as chat.",
-    "unknown token counts": (
-        "The instrumentation must set gen_ai.usage.input_tokens and gen_ai.usage.output_tokens."
-    ),
+    "unknown token counts": _COUNTS,
+    HALF_KNOWN: f"These calls are recorded without them. {_COUNTS}",
     intake_counts.WITHHELD: "Correct that event and send the request again.",
     CONFLICT: "Give every call an id of its own.",
 }

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from aicost.formatting import text
 from aicost.presentation.dashboard import lookalikes
-from aicost.queries import Settlement
+from aicost.queries import DoubleCount, Settlement
 from billing import periods
 from billing.models import LookalikeDecision
 from products.models import Project
@@ -53,24 +53,24 @@ class Row:
 
 def rows(project: Project, found: list[Settlement]) -> list[Row]:
     zone = periods.zone(project.time_zone)
-    return [_row(one, zone) for one in found]
+    return [_row(settlement, zone) for settlement in found]
 
 
-def _row(one: Settlement, zone: ZoneInfo) -> Row:
-    decision = one.decision.decision if one.decision else ""
+def _row(settlement: Settlement, zone: ZoneInfo) -> Row:
+    decision = settlement.decision.decision if settlement.decision else ""
     return Row(
-        *one.found.senders,
-        names=lookalikes.names(one.found),
-        found=_found(one, decision),
-        decided=_decided(one.decision, zone) if one.decision else "",
+        *settlement.found.senders,
+        names=lookalikes.names(settlement.found),
+        found=_found(settlement.found, decision),
+        decided=_decided(settlement.decision, zone) if settlement.decision else "",
         choices={SAME: [_DIFFERENT_FROM_NOW_ON], DIFFERENT: [_SAME]}.get(decision, [_SAME, _DIFFERENT]),
     )
 
 
-def _found(one: Settlement, decision: str) -> str:
+def _found(found: DoubleCount, decision: str) -> str:
     if decision == SAME:
         return "They report the same calls; each is counted once."
-    calls, money = text.plural(one.found.calls, "call"), text.money(one.found.nanos)
+    calls, money = text.plural(found.calls, "call"), text.money(found.nanos)
     if decision == DIFFERENT:
         return f"They are different calls, and all are counted: {calls}, {money}."
     return f"{calls}, {money}, may be counted twice."

@@ -22,7 +22,7 @@ def notice(summary: MonthSummary, found: list[DoubleCount], *, past: bool) -> No
     if not found:
         return None
     when = f"in {text.month(summary.month)}" if past else "this month"
-    most = sorted(found, key=lambda one: (-one.nanos, -one.calls, one.senders))
+    most = sorted(found, key=lambda pair: (-pair.nanos, -pair.calls, pair.senders))
     more = len(found) - LISTED
     return Notice(
         texts=[_text(one, when) for one in most[:LISTED]],

@@ -10,7 +10,6 @@ from billing.ledger.reservations import Held
 from billing.models import BudgetChange
 from products.models import Project
 
-_NAMES = {policies.DENY: "deny", policies.WARN: "warn"}
 _OTHER = {policies.DENY: policies.WARN, policies.WARN: policies.DENY}
 
 
@@ -38,4 +37,4 @@ def policy_confirmation(change: BudgetChange | None) -> str:
 
 def policy_change(change: BudgetChange) -> tuple[str, str]:
     """The old and the new policy. There are only two, so the new one implies the old one."""
-    return _NAMES[_OTHER[change.policy]], _NAMES[change.policy]
+    return _OTHER[change.policy], change.policy

@@ -25,6 +25,8 @@ class Nested(NamedTuple):
 
     outer: str
     inner: str
+    is_copy: bool = False
+    """Whether the inner one is a copy of the outer one, in another log of the same sender."""
 
 
 class Found(NamedTuple):
@@ -63,7 +65,7 @@ def collect(
     """
     events = [one.event for one in named]
     event_ids = {event_id for event in events for event_id in (event.event_id, *event.earlier_ids)}
-    event_ids |= {event_id for pair in found.nested for event_id in pair}
+    event_ids |= {event_id for pair in found.nested for event_id in pair[:2]}
     event_ids |= found.repriced.keys()
     alike = arrivals.alike(project, events)
     event_ids |= {event_id for pair in alike for event_id in (pair.outer, pair.inner)}
@@ -88,12 +90,12 @@ def collect(
         changed.append(_add(calls, report, event, list(_earlier_forms(event, calls, lines))))
     for event_id, cost in found.repriced.items():
         _reprice(calls, calls.reports.get(event_id) or lines[event_id], cost)
-    for outer, inner in found.nested:
+    for outer, inner, is_copy in found.nested:
         ends = [calls.reports.get(end) or lines.get(end) for end in (outer, inner)]
         if ends[0] and ends[1]:  # one may have been rejected
             for end in filter(None, ends):
                 calls.add(end, ())
-            calls.link(ends[0], ends[1])
+            calls.link(ends[0], ends[1], is_copy=is_copy)
     arrivals.unite_or_note(project, calls, alike)
     return calls, changed
 

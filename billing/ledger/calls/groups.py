@@ -99,17 +99,30 @@ class Calls:
     def group_of(self, report: Report) -> Group:
         return self._group_of[report.event_id]
 
-    def link(self, outer: Report, inner: Report) -> None:
-        """Link two reports whose spans show that they are of one call: one encloses the other."""
-        self.unite(inner, outer)
+    def link(self, outer: Report, inner: Report, *, is_copy: bool = False) -> None:
+        """Link two reports that are of one call: the span of one encloses the other's, or they are copies."""
+        if is_copy:
+            self.unite(outer, inner)
+        else:
+            self._join(inner, outer)
         if not inner.is_nested:
             inner.is_nested = True
             self._touched[inner.event_id] = None
             self._group_of[inner.event_id].grow(())
 
-    def unite(self, a: Report, b: Report) -> None:
-        """Link two reports, whether or not they share an id."""
-        self._join(a, b)
+    def unite(self, first: Report, copy: Report) -> None:
+        """Make two reports one call, whether or not they agree: they are copies of the same."""
+        self._join(copy, first)
+        root, other = self._root(first), self._root(copy)
+        if root is not other:
+            other.copy_of = root.event_id
+            self._touched[other.event_id] = None
+            self._group_of[other.event_id].grow(())
+
+    def _root(self, report: Report) -> Report:
+        while report.copy_of:
+            report = self.reports[report.copy_of]
+        return report
 
     def _index(self, call_id: str, report: Report) -> None:
         self.ids[report.event_id].add(call_id)

@@ -7,7 +7,7 @@ thus a function of the set of reports and links.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import combinations, product
@@ -53,6 +53,8 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     started_at: datetime | None = None
     fingerprint: str = ""
     """Equal for reports that may be of the same call, as `billing.ledger.calls.lookalikes` says."""
+    copy_of: str = ""
+    """The event id of a report of the same response by the same sender, if it is another copy of it."""
     is_nested: bool = False
     """Whether another report's span encloses this one's: two instrumentations, one inside the other."""
     line: str = ""
@@ -130,17 +132,39 @@ def _overlap(a: Report, b: Report) -> bool:
 
 
 def split(linked: Sequence[Report]) -> list[list[Report]]:
-    """Linked reports by call. Those that are closest to each other are united first."""
-    agreeing = [pair for pair in combinations(linked, 2) if agree(*pair)]
-    if len(agreeing) == len(linked) * (len(linked) - 1) // 2:
+    """Linked reports by call. Copies are of one call; then those that are closest are united first."""
+    call_of = _copies(linked)
+    first = [min(call, key=_copy_rank) for call in _different(call_of)]
+    agreeing = [pair for pair in combinations(first, 2) if agree(*pair)]
+    if len(agreeing) == len(first) * (len(first) - 1) // 2:
         return [list(linked)]
-    call_of = {report.event_id: [report] for report in linked}
+    united = {report.event_id: [report] for report in first}
     for a, b in sorted(agreeing, key=_distance):
-        call, other = call_of[a.event_id], call_of[b.event_id]
+        call, other = united[a.event_id], united[b.event_id]
         if call is not other and all(agree(*pair) for pair in product(call, other)):
             call += other
-            call_of |= dict.fromkeys((report.event_id for report in other), call)
-    return list({id(call): call for call in call_of.values()}.values())
+            united |= dict.fromkeys((report.event_id for report in other), call)
+    return [[copy for report in call for copy in call_of[report.event_id]] for call in _different(united)]
+
+
+def _copies(linked: Sequence[Report]) -> dict[str, list[Report]]:
+    """The copies of each report, itself among them, by its event id."""
+    call_of = {report.event_id: [report] for report in linked}
+    for report in linked:
+        copies, others = call_of[report.event_id], call_of.get(report.copy_of)
+        if others and copies is not others:
+            others += copies
+            call_of |= dict.fromkeys((copy.event_id for copy in copies), others)
+    return call_of
+
+
+def _different(calls: Mapping[str, list[Report]]) -> list[list[Report]]:
+    return list({id(call): call for call in calls.values()}.values())
+
+
+def _copy_rank(report: Report) -> tuple[bool, int, str]:
+    """Of several copies the lowest is compared with other reports. A replay may be hours later."""
+    return report.is_nested, -report.tokens.total, report.event_id
 
 
 def _distance(pair: tuple[Report, Report]) -> tuple[bool, timedelta, list[str]]:

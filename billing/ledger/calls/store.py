@@ -26,11 +26,11 @@ _COLUMNS = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source", *BASIS_COLUMNS),
     *("run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
-    *("started_at", "fingerprint", "is_nested"),
+    *("started_at", "fingerprint", "copy_of", "is_nested"),
 )
 _PRICED = ("amount_nanos", "cost_source", "priced_without", "price_source")
 _CHANGING = (
-    *("call_pk", "group_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "is_nested"),
+    *("call_pk", "group_pk", "line", "booked_on_id", "booked_nanos", "times_booked", "copy_of", "is_nested"),
     *_PRICED,
 )
 _JOB, _BOOKED_ON = _COLUMNS.index("job_id"), _COLUMNS.index("booked_on_id")
@@ -175,7 +175,7 @@ def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
     pk, event_id, call_pk, group_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:16]
     nanos, source, *basis = row[16:21]
-    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, nested = row[21:]
+    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, copy_of, nested = row[21:]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
@@ -192,6 +192,7 @@ def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Re
         covers_parts=covers_parts,
         started_at=started_at,
         fingerprint=fingerprint,
+        copy_of=copy_of,
         is_nested=nested,
         line=line,
         booked_at=Place(*places[booked_on]) if booked_on else None,
@@ -239,17 +240,17 @@ def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:
     booked_on = jobs.at(report.booked_at).pk if report.booked_at else None
     booked = (report.line, booked_on, report.booked_nanos, report.times_booked)
     priced = (report.nanos, report.cost_source, report.basis.without, report.basis.source)
-    return report.call_pk, report.group_pk, *booked, report.is_nested, *priced
+    return report.call_pk, report.group_pk, *booked, report.copy_of, report.is_nested, *priced
 
 
 def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
     t = report.tokens
-    call_pk, group_pk, *booked, is_nested = _state(report, jobs)[: -len(_PRICED)]
+    call_pk, group_pk, *booked, copy_of, is_nested = _state(report, jobs)[: -len(_PRICED)]
     return (
         *(report.pk, report.event_id, call_pk, group_pk, jobs.at(report.place).pk, *booked),
         *(report.occurred_at, report.model),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
         *(report.nanos, report.cost_source, *report.basis, report.run_is_trace),
         *(report.sender, report.gateway_id, report.part, report.covers_parts),
-        *(report.started_at, report.fingerprint, is_nested),
+        *(report.started_at, report.fingerprint, copy_of, is_nested),
     )

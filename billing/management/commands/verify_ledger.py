@@ -28,8 +28,9 @@ class Command(BaseCommand):
                 for line in verification.differences(found):
                     wrong += 1
                     self.stdout.write(f"product {found.pk}: {line}")
+        products = "1 product" if checked == 1 else f"{checked} products"
         if wrong:
             raise CommandError(
-                f"{wrong} rows differ in {checked} products. `manage.py rebuild_rollups` repairs rollups."
+                f"Rows that differ: {wrong}, in {products}. `manage.py rebuild_rollups` repairs rollups."
             )
-        self.stdout.write(f"The ledger of {checked} products and everything computed from it agree.")
+        self.stdout.write(f"The ledger of {products} and everything computed from it agree.")

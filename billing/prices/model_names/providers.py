@@ -26,7 +26,7 @@ _IDS = {spelling: provider_id for provider_id, spellings in _SPELLINGS.items() f
 # Gateways that pass a call on to the provider named after them, and words for "not known".
 NO_PROVIDER = frozenset({"", "_other", "litellm", "litellm_proxy", "unknown"})
 
-# Anything that speaks their protocols is told as these, also a gateway before another provider's model.
+# Telemetry names these for whatever speaks their protocols, even a gateway to another provider's model.
 PROTOCOLS = frozenset({"anthropic", "openai"})
 
 

@@ -14,10 +14,10 @@ class Route:
     """The price list's id; empty if neither the name nor telemetry says it."""
     region: str = ""
     protocol: str = ""
-    """The provider whose protocol the caller spoke, which need not be whom it called."""
+    """The provider whose protocol the caller spoke, which need not be the one that was called."""
 
     def providers(self, bare: str) -> tuple[str, ...]:
-        """Whom to ask for the price of a name, in this order."""
+        """The providers whose prices to look in for a name, in this order."""
         if self.provider:
             return (self.provider,)
         return (*filter(None, [self.protocol]), *listed.vendors(bare))
@@ -52,18 +52,18 @@ _AZURE_REGIONS = re.compile("(global|global-standard|us-gov|us|eu|apac)/")
 
 
 def route(name: str, provider: str) -> Route | str:
-    """Where the call went, or why this can have no listed price."""
+    """Where the call went, or why there can be no listed price for it."""
     name, said = name.strip().lower(), provider.strip().lower()
     if not name:
         return "no model is named"
     if said in NO_PROVIDER:
         return _by_name(name)
-    told = provider_id(said)
-    if not told:
+    known = provider_id(said)
+    if not known:
         return f"the price list has no provider {said}"
-    if told in PROTOCOLS:
-        return _by_name(name, protocol=told)
-    return _at(told, name)
+    if known in PROTOCOLS:
+        return _by_name(name, protocol=known)
+    return _at(known, name)
 
 
 def _by_name(name: str, protocol: str = "") -> Route | str:

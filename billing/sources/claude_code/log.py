@@ -12,7 +12,14 @@ from billing.events.usage_event import Rejection, UsageEvent
 from billing.sources import BrokenFile, Context, Item, Note, Skipped, SourceFile
 from billing.sources.agent_logs import CLAUDE_CODE, agent_of_log
 from billing.sources.claude_code.jobs import Jobs
-from billing.sources.claude_code.records import LogSource, Spot, blocks_of, log_source, nested_record
+from billing.sources.claude_code.records import (
+    LogSource,
+    Spot,
+    blocks_of,
+    is_side_question,
+    log_source,
+    nested_record,
+)
 from billing.sources.claude_code.responses import Call, Responses, figures
 from billing.sources.claude_code.usage import factors_of, parts_of, tokens_of
 from billing.sources.json_lines import (
@@ -29,8 +36,6 @@ NAME = "claude_code"
 
 _SYNTHETIC = "<synthetic>"
 """The model of the placeholder for an API error."""
-_SIDE_QUESTION = "aside"
-"""How the ids begin of the agents that answer a question beside the session's work."""
 
 
 def parse(files: list[SourceFile], context: Context) -> Iterator[Item]:
@@ -82,7 +87,7 @@ class _Log:
             return
         session = source.session_of(record)
         agent = nested[0] if nested else source.agent_of(record)
-        is_replay = agent.startswith(_SIDE_QUESTION) or source.agent.startswith(_SIDE_QUESTION)
+        is_replay = is_side_question(agent) or is_side_question(source.agent)
         spot = Spot(at, is_replay, source.name, not agent, agent, session, line)
         self.jobs.add_session(spot)
         self.jobs.read_notification(session, record)

@@ -54,6 +54,11 @@ class LogSource(msgspec.Struct, frozen=True):
         return self.stem == "journal" and "subagents" in folders and folders[-2:-1] == ("workflows",)
 
 
+def is_side_question(agent: str) -> bool:
+    """Whether the agent answers a question beside the session's work; its log replays the session's."""
+    return agent.startswith("aside")
+
+
 _DESCRIPTION = ".meta.json"
 
 

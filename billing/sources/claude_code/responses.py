@@ -3,8 +3,11 @@
 A provider never uses a message id again. Copies under one message id are of one response
 - if they share the request id;
 - if one is in the log of a side question, which replays its session's responses under new request ids;
-- if one of them lacks the request id and is in the same session, or has the same instant, model and counts:
-  gateways that give no request ids use message ids again in other sessions.
+- if one of them lacks the request id and is in the same session, or in a fork: then they have the same
+  instant, model and counts, or are earlier and later copies of two that have. Gateways that give no request
+  ids use message ids again in other sessions.
+
+`billing.ledger.responses.matching` says the same of copies of which some are in the ledger already.
 """
 
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from billing.sources.claude_code.usage import Part
 from billing.sources.foreign_ids import foreign_id, reused_id
 
 _SUFFIX_ROOM = 20
-"""Characters that `billing.ledger.running_totals` may append to an event id when the response has grown."""
+"""Characters that the ledger may append to an event id when the response has grown."""
 
 
 class Figures(msgspec.Struct, frozen=True, order=True):
@@ -42,11 +45,17 @@ class Report(msgspec.Struct):
     message: str
     request: str
     first: Spot
+    opening: Figures
+    """The figures of the first copy. A fork has it too, even if it has none of the later ones."""
     largest: Figures
     is_replay: bool
+    sessions: tuple[str, ...]
     parts: dict[str, Figures] = msgspec.field(default_factory=dict)
 
     def add(self, spot: Spot, found: Figures, is_replay: bool) -> None:
+        self.opening = min((self.first.at, self.opening), (spot.at, found))[1]
+        if spot.session not in self.sessions:
+            self.sessions += (spot.session,)
         self.first = min(self.first, spot)
         self.largest = max(self.largest, found)
         self.is_replay = self.is_replay and is_replay
@@ -76,7 +85,7 @@ class Responses:
         session = "" if request else spot.session
         report = reports.get((request, session))
         if report is None:
-            report = Report(message, request, spot, found, is_replay)
+            report = Report(message, request, spot, found, found, is_replay, (spot.session,))
             reports[request, session] = report
         report.add(spot, found, is_replay)
         return report
@@ -86,7 +95,7 @@ class Responses:
             responses = group(list(reports.values()))
             names = event_ids(responses)
             for response, event_id in zip(responses, names, strict=True):
-                yield from _calls(response, event_id, is_unique=len(responses) == 1)
+                yield from _calls(response, event_id)
 
 
 def group(reports: list[Report]) -> list[list[Report]]:
@@ -95,22 +104,33 @@ def group(reports: list[Report]) -> list[list[Report]]:
     responses = [[report] for report in reports if report.request and not report.is_replay]
     for report in reports:
         if report.request and report.is_replay:
-            _join(report, responses, [r for r in responses if _replays(report, r[0])])
-    strays: list[Report] = []
-    for report in reports:
-        if not report.request:
-            candidates = [r for r in responses if any(_in_one_session(report, other) for other in r)]
-            (candidates[0] if len(candidates) == 1 else strays).append(report)
-    for report in strays:
-        _join(report, responses, [r for r in responses if _equals(report, r)])
+            _join([report], responses, [r for r in responses if _replays(report, r[0])])
+    forks: list[list[Report]] = []
+    for copies in _by_opening([report for report in reports if not report.request]):
+        candidates = [r for r in responses if any(_in_one_session(a, b) for a in copies for b in r)]
+        if len(candidates) == 1:
+            candidates[0] += copies
+        else:
+            forks.append(copies)
+    for copies in forks:
+        _join(copies, responses, [r for r in responses if any(_equals(report, r) for report in copies)])
     return responses
 
 
-def _join(report: Report, responses: list[list[Report]], candidates: list[list[Report]]) -> None:
+def _by_opening(reports: list[Report]) -> list[list[Report]]:
+    """Reports without a request id, together if they begin with the same copy."""
+    found: dict[tuple[object, ...], list[Report]] = {}
+    for report in reports:
+        opening = (report.first.at, report.opening.model, report.opening.counts)
+        found.setdefault(opening, []).append(report)
+    return list(found.values())
+
+
+def _join(copies: list[Report], responses: list[list[Report]], candidates: list[list[Report]]) -> None:
     if candidates:
-        candidates[0].append(report)
+        candidates[0] += copies
     else:
-        responses.append([report])
+        responses.append(copies)
 
 
 def _replays(replay: Report, report: Report) -> bool:
@@ -120,7 +140,7 @@ def _replays(replay: Report, report: Report) -> bool:
 
 
 def _in_one_session(a: Report, b: Report) -> bool:
-    return a.first.session == b.first.session and a.largest.model == b.largest.model
+    return a.largest.model == b.largest.model and not set(a.sessions).isdisjoint(b.sessions)
 
 
 def _equals(report: Report, response: list[Report]) -> bool:
@@ -151,9 +171,9 @@ def event_ids(responses: list[list[Report]]) -> list[str]:
     return names
 
 
-def _calls(response: list[Report], event_id: str, *, is_unique: bool) -> Iterator[Call]:
+def _calls(response: list[Report], event_id: str) -> Iterator[Call]:
     first, largest = _summary(response)
-    call_ids = _call_ids(response, is_unique=is_unique)
+    call_ids = _call_ids(response, event_id)
     yield Call(_short(event_id), call_ids, first, largest)
     parts: dict[str, Figures] = {}
     for report in response:
@@ -163,11 +183,15 @@ def _calls(response: list[Report], event_id: str, *, is_unique: bool) -> Iterato
         yield Call(_short(f"{event_id}+{name}"), call_ids, first, found, part=name)
 
 
-def _call_ids(response: list[Report], *, is_unique: bool) -> tuple[str, ...]:
-    """The request ids, and the message id unless it was used again for another response."""
+def _call_ids(response: list[Report], event_id: str) -> tuple[str, ...]:
+    """The request ids and the message id, even if it was used again: another instant tells another call.
+
+    At one instant, nothing would tell responses without request ids apart: the first one has the message id.
+    """
+    message, at = response[0].message, response[0].first.at
     first, *others = [report.request for report in response if report.request] or [""]
-    message = response[0].message if is_unique else ""
-    ids = dict.fromkeys(id_ for id_ in (first, message, *others) if id_)
+    is_others = not first and event_id not in (message, reused_id(message, at))
+    ids = dict.fromkeys(id_ for id_ in (first, "" if is_others else message, *others) if id_)
     return tuple(foreign_id(id_, CALL_ID_LENGTH) for id_ in ids)[:MAX_CALL_IDS]
 
 

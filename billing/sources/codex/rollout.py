@@ -1,9 +1,11 @@
 """One rollout, line by line: the deductions that it reports, and its thread's job.
 
 A thread keeps a running count of its tokens. It writes the counter after each response, and again when the
-next request starts. The difference between two counters is what a response used. Since version 0.171 there
-is also a record of each response, which is preferred. A line depends only on the lines before it, so a log
-that has grown gives the same events again, followed by new ones.
+next request starts. The difference between two counters is what a response used. A counter that falls has
+begun anew or gone back to an earlier state; what the response used then stands beside it, as
+`last_token_usage`. Since version 0.171 there is also a record of each response, which is preferred. A line
+depends only on the lines before it, so a log that has grown gives the same events again, followed by new
+ones.
 
 The file of a fork or a subagent may begin with a copy of its parent's history, counters included. Time tells
 the copy apart: it has either its old timestamps, from before the file's first line, or new ones but the
@@ -49,6 +51,8 @@ class Rollout:
         self._service_tier = ""
         self._responses = Responses()
         self._counter = ZERO
+        self._states: set[tuple[Counter, Counter | None]] = set()
+        """The counters so far, each with what its response used."""
         self._restarts = 0
         self._has_counted = False
         self._event_ids: set[str] = set()
@@ -125,26 +129,28 @@ class Rollout:
         if now == before:
             return None
         latest = None if info.get("last_token_usage") is None else counter_of(info, "last_token_usage")
+        was_there = (now, latest) in self._states
         self._counter = now
+        self._states.add((now, latest))
         if not is_own:
             return None
         restarted = latest == now or not now.continues(before)
         self._restarts += restarted and self._has_counted
         found = self._responses.counted(at, now.total, latest)
         if found is None:
-            used = self._used(before, now, latest, restarted)
+            used = _after_restart(now, latest, was_there) if restarted else self._used(before, now, latest)
             found = [Response(line=0, at=at, id="", used=used, total=now.total)]
         row = self._row(found[0]) if found else None
         self._has_counted |= row is not None
         return row
 
-    def _used(self, before: Counter, now: Counter, latest: Counter | None, restarted: bool) -> Counter:
+    def _used(self, before: Counter, now: Counter, latest: Counter | None) -> Counter:
         """What a response without a record used, by its counter."""
-        if before is ZERO and self._has_parent and latest not in (None, now):
+        if before is ZERO and self._has_parent and latest is not None:
             # The counter goes on from the parent's. If the file refers to the parent's history, this is
             # the thread's own first response; if not, it is the parent's last.
-            return latest if latest and self._thread.refers_to_history else ZERO
-        return now if restarted else now.since(before)
+            return latest if self._thread.refers_to_history else ZERO
+        return now.since(before)
 
     def _row(self, response: Response) -> Record | None:
         used = response.used
@@ -205,6 +211,14 @@ class Rollout:
                 raise UnreadableLine("has no timestamp")
             return None
         return instant_of(text, self._latest)
+
+
+def _after_restart(now: Counter, latest: Counter | None, was_there: bool) -> Counter:
+    """What a response without a record used whose counter does not go on from the one before."""
+    if latest is None or latest == now:
+        return now
+    # A state that the thread has gone back to is written once more when its next request starts.
+    return ZERO if was_there else latest
 
 
 def _milliseconds(text: Any) -> int:

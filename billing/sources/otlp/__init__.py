@@ -48,7 +48,7 @@ from billing.sources.otlp.read_attributes import read_attributes
 from billing.sources.otlp.span_kinds import SpanKind, span_kind
 from billing.sources.otlp.stated_costs import cost
 from billing.sources.otlp.token_counts import tokens
-from billing.sources.otlp.unknown_usage import NotUnderstood, unknown_span, unread_call
+from billing.sources.otlp.unknown_usage import NotUnderstood, unknown_span, unread_call, unread_half
 from products.printable import printable
 
 SENDER_PREFIX = "otlp "
@@ -166,7 +166,11 @@ def _not_understood(
     scope = origin.scope, origin.version
     if kind is SpanKind.UNKNOWN:
         return unknown_span(wire, attributes, scope)
-    return unread_call(wire, scope) if event and event.kind == JOB else None
+    if event is None:
+        return None
+    if event.kind == JOB:
+        return unread_call(wire, scope)
+    return unread_half(wire, attributes, event.tokens, scope)
 
 
 def _span(

@@ -17,6 +17,10 @@ class Counts(msgspec.Struct):
     excludes_caches: bool = False
     """What the dialect says, if the total doesn't."""
 
+    @property
+    def has_caches(self) -> bool:
+        return bool(self.cache_read or self.cache_write or self.cache_write_1h)
+
     def tokens(self) -> Tokens:
         write = max(self.cache_write, self.cache_write_1h)
         cached = self.cache_read + write

@@ -52,14 +52,30 @@ def _litellm(names: Iterable[str]) -> frozenset[str]:
 _LITELLM_CALLS = _litellm(
     ("completion", "text_completion", "embedding", "responses", "generate_content", "generate_content_stream")
 ) | {"anthropic_messages"}
+_SDK_CALLS = frozenset(
+    {
+        *("invoke_model", "invoke_model_with_response_stream", "converse", "converse_stream"),
+        *("create_response", "create_completion", "create_chat_completion"),
+        *("create_embedding", "create_embeddings"),
+    }
+)
+"""Functions of providers' SDKs, of which some instrumentations make operations."""
 
 VOCABULARIES = (
     Vocabulary(
         OPERATION,
-        _LITELLM_CALLS | {"chat", "embeddings", "call_llm"},
+        _LITELLM_CALLS | _SDK_CALLS | {"chat", "embeddings", "call_llm"},
         # Gemini CLI's names of agents and tools.
         frozenset({"agent_call", "tool_call", "schedule_tool_calls"}),
-        starts_of_others=("invoke_", "create_", "execute_"),
+        # Whole nouns: `invoke_model` and `create_response` call a model.
+        starts_of_others=tuple(
+            f"{verb}_{noun}"
+            for verb in ("invoke", "create", "execute")
+            for noun in (
+                *("agent", "subagent", "workflow", "swarm", "graph", "team", "crew", "chain"),
+                *("tool", "function", "task", "step", "node", "event_loop"),
+            )
+        ),
     ),
     Vocabulary(
         OPENINFERENCE_KIND,

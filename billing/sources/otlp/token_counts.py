@@ -30,25 +30,40 @@ def tokens(name: str, scope: str, attributes: Attributes) -> Tokens | None:
 
 
 def _counts(attributes: Attributes) -> Counts | None:
-    """As single attributes; what they leave out, as an object."""
+    """As single attributes; what they leave out or count as 0, as an object."""
+    single = _single_counts(attributes)
+    others = usage_objects.counts_of(attributes) or claude_code.counts(attributes)
+    if single is None or others is None:
+        return single or others
+    if not (single.input or single.output or single.has_caches):
+        return others
+    _complete(single, others)
+    return single
+
+
+def _single_counts(attributes: Attributes) -> Counts | None:
     whole, output = count(attributes, names.INPUT), count(attributes, names.OUTPUT)
     has_caches = not names.CACHES.isdisjoint(attributes)
     if whole is None and output is None and not has_caches:
-        return usage_objects.counts_of(attributes) or claude_code.counts(attributes)
+        return None
     counts = Counts(input=whole or 0, output=output or 0, total=count(attributes, names.TOTAL))
     if has_caches:
         counts.cache_read = count(attributes, names.CACHE_READ) or 0
         counts.cache_write = count(attributes, names.CACHE_WRITE) or 0
         counts.cache_write_1h = count(attributes, names.CACHE_WRITE_1H) or 0
-    elif usage_objects.LITELLM in attributes:
-        _add_caches(counts, usage_objects.counts_of(attributes))
     return counts
 
 
-def _add_caches(counts: Counts, more: Counts | None) -> None:
-    if more:
-        counts.cache_read, counts.cache_write = more.cache_read, more.cache_write
-        counts.cache_write_1h = more.cache_write_1h
+def _complete(counts: Counts, others: Counts) -> None:
+    """Take what is 0 from the counts of another dialect."""
+    known = others.tokens()
+    counts.input = counts.input or known.all_input
+    counts.output = counts.output or known.output
+    if not counts.has_caches:
+        counts.excludes_caches = counts.input == known.input
+    counts.cache_read = counts.cache_read or known.cache_read
+    counts.cache_write = counts.cache_write or known.cache_write
+    counts.cache_write_1h = counts.cache_write_1h or known.cache_write_1h
 
 
 def _add_thinking(counts: Counts, attributes: Attributes, is_left_out: bool) -> None:

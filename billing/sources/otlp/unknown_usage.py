@@ -1,6 +1,7 @@
-"""Spans and log records that look like usage but can't be read: the sender is warned of them."""
+"""Spans and log records that look like usage but can't be read, or only in part: the sender is warned."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -9,13 +10,15 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from billing.sources.otlp import span_kinds, usage_objects
-from billing.sources.otlp.attributes import MODEL, Attributes, first_text, text
+from billing.events.usage_event import Tokens
+from billing.sources.otlp import attributes as known
+from billing.sources.otlp import price_factors, span_kinds, usage_objects
+from billing.sources.otlp.attributes import MODEL, Attributes, count, first_name, first_text, text
 from products.printable import printable
 
 
 class NotUnderstood(msgspec.Struct, frozen=True):
-    """A span or log record with token counts that can't be recorded as a model call."""
+    """A span or log record with token counts that can't be recorded as a model call, or not all of them."""
 
     reason: str
     scope: str
@@ -23,6 +26,8 @@ class NotUnderstood(msgspec.Struct, frozen=True):
     version: str
     detail: str
     """The attribute that shows it."""
+    is_recorded: bool = False
+    """Whether the call is recorded, without these counts."""
 
     @property
     def kind(self) -> str:
@@ -60,6 +65,34 @@ def unread_call(wire: trace_pb2.Span, scope: tuple[str, str]) -> NotUnderstood |
     return NotUnderstood("unknown token counts", *scope, printable(key)) if key else None
 
 
+HALF_KNOWN = "unknown token counts beside known ones"
+_READ = known.ATTRIBUTES | price_factors.ATTRIBUTES
+_INPUT = re.compile(r"input|prompt", re.I)
+_OUTPUT = re.compile(r"output|completion|candidate|generat|respon|answer", re.I)
+
+
+def unread_half(
+    wire: trace_pb2.Span, attributes: Attributes, tokens: Tokens, scope: tuple[str, str]
+) -> NotUnderstood | None:
+    """A recorded call of which the input or the output has a name that is not known."""
+    names = [name for name, number in ((_INPUT, tokens.all_input), (_OUTPUT, tokens.output)) if not number]
+    if not names:
+        return None
+    key = next((key for key in _usage_keys(wire) if _may_hold(key, names, attributes)), "")
+    if not key and (count(attributes, known.TOTAL) or 0) > tokens.total:
+        key = first_name(attributes, known.TOTAL)
+    if not key:
+        return None
+    return NotUnderstood(f"{HALF_KNOWN}: {printable(key)}", *scope, printable(key), is_recorded=True)
+
+
+def _may_hold(key: str, names: list[re.Pattern[str]], attributes: Attributes) -> bool:
+    """Whether an attribute that is not read may hold counts of these names. An object may hold any."""
+    if key in usage_objects.ATTRIBUTES:
+        return usage_objects.counts_of(attributes) is None
+    return key not in _READ and any(name.search(key) for name in names)
+
+
 def unread_record(record: LogRecord, scope: tuple[str, str]) -> NotUnderstood | None:
     """A log record with token counts that is of no kind that is read."""
     key = _usage_in(record)
@@ -94,8 +127,11 @@ _INCOMPLETE = {
 
 def _usage_in(wire: trace_pb2.Span | LogRecord) -> str:
     """The first attribute that holds token counts, "" for none."""
-    keys = (one.key for one in wire.attributes if looks_like_usage(one.key) and _is_positive(one.value))
-    return next(keys, "")
+    return next(_usage_keys(wire), "")
+
+
+def _usage_keys(wire: trace_pb2.Span | LogRecord) -> Iterator[str]:
+    return (one.key for one in wire.attributes if looks_like_usage(one.key) and _is_positive(one.value))
 
 
 def _is_positive(value: AnyValue) -> bool:

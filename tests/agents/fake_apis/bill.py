@@ -1,4 +1,4 @@
-"""What the fake APIs charge for. No two calls have the same counts, so a call can be told by them."""
+"""What the fake APIs charge for. No two calls have the same counts, so a call can be recognized by them."""
 
 from dataclasses import dataclass, field
 from itertools import count

@@ -1,4 +1,4 @@
-"""Both of LiteLLM's callbacks: each call is told twice."""
+"""Both of LiteLLM's callbacks: each call is reported twice."""
 
 from workload.gateway import ask_all
 

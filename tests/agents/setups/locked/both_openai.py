@@ -1,4 +1,4 @@
-"""Both instrumentations of OpenAI's SDK at once: each call is told twice."""
+"""Both instrumentations of OpenAI's SDK at once: each call is reported twice."""
 
 from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInference
 from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor as GenAI

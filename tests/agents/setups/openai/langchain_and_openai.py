@@ -1,4 +1,4 @@
-"""OpenInference's instrumentations of LangChain and of OpenAI's SDK below it: each call is told twice."""
+"""OpenInference's instrumentations of LangChain and of OpenAI's SDK below it: each call is reported twice."""
 
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from openinference.instrumentation.openai import OpenAIInstrumentor

@@ -1,4 +1,4 @@
-"""OpenInference's instrumentations of OpenAI's Agents SDK and of the SDK below it: each call told twice."""
+"""OpenInference's instrumentations of OpenAI's Agents SDK and of the SDK below it: each call twice."""
 
 from openinference.instrumentation.openai import OpenAIInstrumentor
 from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor

@@ -1,4 +1,4 @@
-"""Logfire, which instruments Pydantic AI and both SDKs below it: each call is told twice."""
+"""Logfire, which instruments Pydantic AI and both SDKs below it: each call is reported twice."""
 
 import logfire
 from workload.weather_men import ask_all

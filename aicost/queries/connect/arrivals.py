@@ -31,10 +31,9 @@ def arrivals(project: Project) -> Arrivals:
     rows = IntakeCount.objects.filter(project=project, day__gte=since)
     sums = rows.values_list("endpoint", "sender", "version", "reason").annotate(number=Sum("count"))
     counts = [(Kind(*key), number) for *key, number in sums.order_by()]
+    not_understood = [(kind, number) for kind, number in counts if kind.reason]
     return Arrivals(
         since=since,
         understood=sum(number for kind, number in counts if not kind.reason),
-        not_understood=sorted(
-            ((kind, number) for kind, number in counts if kind.reason), key=lambda one: (-one[1], one[0])
-        ),
+        not_understood=sorted(not_understood, key=lambda counted: (-counted[1], counted[0])),
     )

@@ -3,7 +3,8 @@
 An agent's log repeats a response while its counts grow, and an import may come in between. The ledger is
 append-only, so what comes later needs an id of its own: `<event id>+<new total>`, at the same instant and on
 the same job. A response that names its call is reported once more, with all its tokens, and the ledger books
-the larger report. For any other, only the difference to what is recorded already is a deduction.
+the larger report, even if one of the counts has shrunk. For any other, only the difference to what is
+recorded already is a deduction.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ import msgspec
 from django.db import transaction
 
 from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent, combine
-from billing.ledger import recording, reused_ids
+from billing.ledger import recording
 from billing.ledger.calls import store
 from billing.ledger.lookup import Line, growth_of, lines
 from billing.ledger.outcomes import Outcome
 from billing.ledger.recording import Then
+from billing.ledger.responses import known
 from products.models import Project
 
 
@@ -40,11 +42,11 @@ def record(
     """`ledger.record` for deductions whose counts are running totals; each response occurs at most once."""
     with transaction.atomic():
         project = recording.lock(project)
-        events = reused_ids.resolve(project, events)
+        events, same = known.resolve(project, events)
         recorded = _recorded(project, events)
         to_record = [_to_record(event, recorded) for event in events]
         sent = [event for parts in to_record for event in parts]
-        parts_outcomes = iter(recording.record(project, sent, atomic=atomic))
+        parts_outcomes = iter(recording.record(project, sent, atomic=atomic, nested=same))
         outcomes = [
             _outcome(event, [next(parts_outcomes) for _ in parts])
             for event, parts in zip(events, to_record, strict=True)
@@ -81,6 +83,7 @@ def _to_record(event: UsageEvent | Rejection, recorded: dict[str, Recorded]) -> 
     grown = msgspec.structs.replace(
         first,
         event_id=f"{event.event_id}+{event.tokens.total}",
+        earlier_ids=(event.event_id,),
         model=event.model,
         tokens=event.tokens,
         stated_nanos=event.stated_nanos,
