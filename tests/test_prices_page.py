@@ -66,7 +66,7 @@ def test_a_price_of_ones_own_replaces_the_lists_from_its_day(client, project, ow
         reverse("prices", args=[project.pk]), FORM | {"model": "claude-sonnet-4-5"}, follow=True
     )
     assert "From 1 Mar 2026 on, claude-sonnet-4-5 costs $2.00" in response.content.decode()
-    assert AuditEntry.objects.filter(project=project, kind="price-set", user=owner).count() == 1
+    assert AuditEntry.objects.filter(project=project, kind="price-set", who=owner).count() == 1
     [found] = queries.prices(project).models
     assert [(str(p.first_day), p.rates.input, p.is_own) for p in found.periods] == [
         ("2026-03-01", Decimal(2), True),
