@@ -72,7 +72,7 @@ def test_models_that_another_list_prices_differently_are_named_with_the_differen
     monkeypatch.setattr(price_list, "price", lambda *args, **given: Price(3 * 10**9))
     found = output("--compare", "--project", str(project.pk))
     assert "  claude-haiku-4-5: 1 ×, $1 → $3 (+$2)\n  ours: 1 ×, $0 → $3 (+$3)\n" in found
-    assert "stated" not in found
+    assert "  stated: " not in found
     assert list(CreditTransaction.objects.values()) == before
 
 
