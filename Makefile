@@ -18,10 +18,11 @@ test: lint
 	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 3 --dist worksteal
 	$(BIN)/python -m tests.with_citus $(BIN)/pytest -n 3 --dist worksteal
 
-# What takes minutes: long property runs, kills by the dozen and floods, on both databases.
+# What takes minutes: long property runs, kills by the dozen and floods, on both databases; on PostgreSQL also what
+# `make test` runs on SQLite only.
 test-long: $(VENV)/.test
 	$(BIN)/pytest -n 2 --long -m long
-	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m long
+	$(BIN)/python -m tests.with_postgres $(BIN)/pytest -n 2 --long -m "long or once"
 	$(BIN)/python -m tests.with_citus $(BIN)/pytest --long -m long tests/test_worker_kills.py
 
 # Real libraries and agents against fake model APIs: the first run installs them, which takes minutes. It ends with a

@@ -14,6 +14,8 @@ from products.access import Caller, may_change, project_for
 from products.models import ApiToken, Membership, Project
 from tests.conftest import NOW
 
+pytestmark = pytest.mark.once
+
 ODD_IDS = ["0", "-1", "01", "1.0", "abc", "", "9" * 18, "9" * 400, "١", "1\0", 0, -1, 2**63, 2**200]
 
 

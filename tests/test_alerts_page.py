@@ -22,7 +22,7 @@ from billing.models.alerts import AlertDelivery, AlertSettings
 from tests.factories import usage
 from tests.receivers import Receiver
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 SECRET_URL = "https://hooks.example.com/services/T000/secret-part"
 

@@ -31,7 +31,7 @@ from tests.clients.node import FOLDER, executable
 from tests.conftest import missing
 from tests.factories import MembershipFactory, ProjectFactory, usage
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PAGE = "/api/"
 NAMES = list(PROCEDURES)

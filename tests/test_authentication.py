@@ -23,7 +23,7 @@ from tests.calls import OK, READ, SEND, call, jsonrpc, strict, trpc
 from tests.conftest import NOW
 from tests.factories import PASSWORD, ProjectFactory
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 TRANSPORTS = ["trpc", "jsonrpc"]
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = "UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND"

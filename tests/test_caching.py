@@ -13,7 +13,7 @@ from products.models import Membership
 from tests.conftest import NOW
 from tests.factories import usage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 FRAGMENTS = ("ai-cost-month", "ai-cost-daily", "ai-cost-tabs")
 DOWNLOADS = ("daily.csv", "agents.json", "runs.csv", "recent.json", "waste.csv", "changes.json")

@@ -247,6 +247,7 @@ def modules_for_a_cluster(program: str, **variables: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_without_a_cluster_nothing_for_one_is_imported() -> None:
     assert modules_for_a_cluster(USE_THE_PRODUCT) == []

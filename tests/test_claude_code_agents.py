@@ -34,6 +34,8 @@ from tests.test_claude_code import (
 from tests.test_claude_code_calls import LATER, write
 from tests.test_import import Run
 
+pytestmark = pytest.mark.once
+
 FOLDER = "logs/one/subagents"
 AGENT = f"{FOLDER}/agent-a1.jsonl"
 META = f"{FOLDER}/agent-a1.meta.json"

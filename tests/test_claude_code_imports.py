@@ -245,7 +245,9 @@ class Log:
         return log
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(6, 25))]
+)
 def test_any_grouping_and_order_of_imports_has_the_same_figures(project, other_project, tmp_path, seed):
     log = Log.made_up(seed)
     together = imported(tmp_path, other_project, log.files)

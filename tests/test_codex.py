@@ -25,6 +25,8 @@ from products.models import AgentJob, PipelineRun
 from tests.factories import ProjectFactory
 from tests.prices import listed_nanos
 
+pytestmark = pytest.mark.once
+
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 MODEL = "gpt-5.3-codex"
 PARENT = "019c8a00-0000-7000-8000-000000000001"

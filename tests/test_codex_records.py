@@ -48,6 +48,8 @@ from tests.test_codex import (
     write,
 )
 
+pytestmark = pytest.mark.once
+
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="shared/data beside the project is missing: it is not distributed"
 )

@@ -29,7 +29,7 @@ from tests.otlp import CHAT, CHAT_NANOS
 from tests.test_codex import FIRST, NAME, counted, meta, turn
 from tests.test_concurrency import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 WRITTEN = re.compile(r"aicost_[A-Za-z0-9_-]{43}")
 LOGS = Path(__file__).parent / "data" / "claude_code"

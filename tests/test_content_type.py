@@ -9,7 +9,7 @@ from aicost.http.wsgi import Handler, TolerantRequest
 from aicost.wsgi import application
 from products import tokens
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 UNREADABLE = [
     "application/json; charset=hex",

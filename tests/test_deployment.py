@@ -25,6 +25,8 @@ from tests.factories import event, send
 from tests.faults.server import PATIENCE, environment, own_database, running
 from tests.receivers import free_port
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOYMENT_PAGE = (ROOT / "docs" / "deployment.md").read_text()
 SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()

@@ -10,7 +10,7 @@ from products.models import Project
 from tests import every_url as every
 from tests.factories import PASSWORD, usage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 OWN, NONE = "'self'", "'none'"
 POLICY = {

@@ -21,6 +21,8 @@ from billing.sources.guess import guess_format
 from billing.sources.litellm import parse
 from products.models import AgentJob
 
+pytestmark = pytest.mark.once
+
 CONTEXT = Context(now=datetime(2026, 6, 1, tzinfo=UTC), credits_per_dollar=100)
 NAME = "logs/spend.jsonl"
 START = datetime(2026, 3, 1, 10, 0, 0, 123_000, tzinfo=UTC)

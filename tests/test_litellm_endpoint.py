@@ -217,6 +217,7 @@ def call_litellm(address: str, token: str, folder: Path) -> float:
     return float(run.stdout.split()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_real_litellm_callback_is_recorded_once_in_each_format(live_server, project, token, tmp_path):

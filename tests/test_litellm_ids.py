@@ -21,6 +21,8 @@ from products import tokens
 from tests.prices import listed_nanos
 from tests.test_litellm import CONTEXT, Lines, event, payload, spend_log
 
+pytestmark = pytest.mark.once
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "bug_cases"
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="shared/data beside the project is missing: it is not distributed"

@@ -15,7 +15,7 @@ from products.models.audit import AuditEntry, Kind
 from tests.conftest import NOW
 from tests.factories import ProjectFactory, UserFactory
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 MAY = ("owner", "manager")
 SEES_ONLY = ("viewer", "superuser")

@@ -41,6 +41,8 @@ from tests.stored import stored
 from tests.test_concurrency import at_once
 from tests.test_properties import LONG, QUICK
 
+pytestmark = pytest.mark.once
+
 CONTEXT = Context(now=NOW, credits_per_dollar=100)
 
 

@@ -23,7 +23,7 @@ from billing.budgets import limits
 from tests.conftest import NOW
 from tests.factories import event, send, usage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 NAMES = ("product", "ai-cost", "budget", "alerts", "members", "revenue", "connect", "runs")
 FRAGMENTS = {"month": "ai-cost-month", "daily": "ai-cost-daily", "tabs": "ai-cost-tabs"}

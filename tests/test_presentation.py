@@ -19,7 +19,7 @@ from products.models import Project
 from tests import every_url as every
 from tests.factories import event, send
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 STATES = ("", "?tab=trend", "?tab=runs", "?tab=recent", "?range=90", "?month=2026-02")
 

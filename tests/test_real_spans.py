@@ -22,6 +22,8 @@ from tests.otlp import from_json
 from tests.span_calls import Call, calls, events, read
 from tests.test_real_data import DATA, same_cost
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def shared() -> Path:

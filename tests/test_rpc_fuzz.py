@@ -16,6 +16,8 @@ from aicost.api.procedures import PROCEDURES
 from products import tokens
 from tests.calls import check_envelope, check_jsonrpc_response, strict
 
+pytestmark = pytest.mark.once
+
 QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
     max_examples=250,

@@ -19,7 +19,7 @@ from products.models.audit import AuditEntry, Kind
 from tests.conftest import NOW
 from tests.factories import PASSWORD
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 OFFICE, HOME = "192.0.2.7", "198.51.100.1"
 TRIES = 10

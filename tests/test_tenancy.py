@@ -28,7 +28,7 @@ from tests.conftest import NOW
 from tests.dump import everything
 from tests.factories import ProjectFactory, fields, usage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGN_IN, SEEN, FORBIDDEN, NOT_FOUND = 302, 200, 403, 404

@@ -19,7 +19,7 @@ from products.models import ApiToken, Membership
 from tests.conftest import NOW
 from tests.factories import ProjectFactory
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 PAGE = "/account/tokens"
 MONTHLY = "/api/trpc/aiCost.getCrossProjectSummary"

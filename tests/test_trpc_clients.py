@@ -18,7 +18,7 @@ from products.access import Caller
 from tests.clients.node import Program
 from tests.factories import event, send
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 BATCHING = (
     "11 httpBatchLink",

@@ -22,7 +22,7 @@ from products.access import Caller
 from tests.clients.node import Program
 from tests.factories import usage
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock"), pytest.mark.once]
 
 # Example input of each procedure, apart from the project.
 INPUTS: dict[str, dict[str, Any]] = {

@@ -30,7 +30,7 @@ def of_products(products: Products) -> Iterator[str]:
         yield scenes.url(busy, query=query)
     for name in ("over", "near", "unlimited"):
         yield scenes.url(products[name])
-    for name in ("product", "runs", "revenue", "connect", "alerts", "members", "audit"):
+    for name in ("product", "runs", "revenue", "connect", "alerts", "members", "audit", "prices"):
         yield scenes.url(busy, name)
         yield scenes.url(new, name)
     yield scenes.url(busy, "runs", "?before=2026-01-01T00:00:00Z")

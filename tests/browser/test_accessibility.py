@@ -73,7 +73,7 @@ def test_no_page_is_left_out(products: dict[str, Any], owner: Any, settings: Any
 # ---- By whom they are opened
 
 
-@looks("light", "dark", "narrow")
+@looks("light")
 def test_no_state_of_a_dashboard_has_a_fault(
     open_browser: Opener, owner: Any, products: dict[str, Any], look: str
 ) -> None:
