@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import import_paths
 from billing.models import CreditTransaction
+from billing.prices import price_list
+from billing.prices.price_list import Price
 from billing.sources import Context
 from billing.sources.codex import parse
 from billing.sources.discovery import discover
@@ -297,8 +300,11 @@ def read(files: list[LogFile]) -> dict[str, UsageEvent]:
     return events
 
 
+def rows_billed() -> list[dict[str, Any]]:
+    return [json.loads(text) for text in (REAL / "billed.jsonl").read_text().splitlines()]
+
+
 def billed() -> list[tuple[str, str, str, str, str, Tokens]]:
-    rows = [json.loads(text) for text in (REAL / "billed.jsonl").read_text().splitlines()]
     calls = [
         (
             row["responseId"],
@@ -312,7 +318,7 @@ def billed() -> list[tuple[str, str, str, str, str, Tokens]]:
                 output=usage["output_tokens"],
             ),
         )
-        for row in rows
+        for row in rows_billed()
         for usage in [row["usage"]]
     ]
     return sorted(calls, key=str)
@@ -326,6 +332,20 @@ def test_every_call_of_real_sessions_is_read_as_it_was_billed():
         reported = [(*e.call_ids, e.run_id, e.job_id, e.agent_type, e.model, e.tokens) for e in events]
         assert sorted(reported, key=str) == billed()
         assert {e.sender for e in events} == {"codex"}
+
+
+@needs_shared
+def test_threads_at_priority_cost_two_and_a_half_times_as_much():
+    """By the provider's page: $12.50, $1.25 and $75 a million tokens instead of $5, $0.50 and $30."""
+    priority = {row["responseId"] for row in rows_billed() if row["serviceTier"] == "priority"}
+    rates, fast = (5_000, 500, 30_000), (12_500, 1_250, 75_000)
+    events = read(discover([REAL / "sessions"]).files).values()
+    assert len(priority) == 2
+    for event in events:
+        t, is_fast = event.tokens, event.call_ids[0] in priority
+        right = sum(map(mul, (t.input, t.cache_read, t.output), fast if is_fast else rates))
+        price = price_list.price(event.model, t, event.occurred_at, factors=event.factors)
+        assert price == (None if event.model != "gpt-5.5" else Price(right))
 
 
 @needs_shared
