@@ -518,7 +518,7 @@ REAL_STATUSES = {"completed": "succeeded", "unknown": "running", "async_launched
 
 @cache
 def cost_of(event: UsageEvent) -> int:
-    cost = listed_nanos(event.model, event.tokens, event.occurred_at)
+    cost = listed_nanos(event.model, event.tokens, event.occurred_at, factors=event.factors)
     assert cost is not None
     return cost
 
