@@ -241,6 +241,19 @@ def test_free_and_batch_are_read() -> None:
         ("vercel_ai_gateway/openai/gpt-5.1", "", "the price list has no provider vercel_ai_gateway"),
         ("gpt-5.1", "some-reseller", "the price list has no provider some-reseller"),
         ("meta-llama/llama-3.3-70b-instruct", "", "the price list has no provider meta-llama"),
+        # Free at the Gemini API; Vertex AI bills the machine, or another model id by the token.
+        (
+            "vertex_ai/gemma-4-26b-a4b-it",
+            *("", "gemma-4-26b-a4b-it is free at the Gemini API, not at Vertex AI: set a price for it"),
+        ),
+        (
+            "publishers/google/models/gemma-4-31b-it",
+            *("", "gemma-4-31b-it is free at the Gemini API, not at Vertex AI: set a price for it"),
+        ),
+        (
+            *("gemma-4-31b-it", "gcp.vertex_ai"),
+            "gemma-4-31b-it is free at the Gemini API, not at Vertex AI: set a price for it",
+        ),
         # Names that their owners chose.
         (
             "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc",
@@ -267,6 +280,11 @@ def test_free_and_batch_are_read() -> None:
 )
 def test_what_the_list_lacks_is_unpriced_with_a_reason(name: str, stated: str, expected: str) -> None:
     assert reason(name, stated) == expected
+
+
+@pytest.mark.parametrize("name", ["gemini/gemma-4-31b-it", "models/gemma-4-31b-it"])
+def test_a_model_of_the_gemini_api_may_be_free(name: str) -> None:
+    assert listed_nanos(name, Tokens(input=1000), AT) == 0
 
 
 @given(listed=st.sampled_from(LISTED), word=st.from_regex("[a-z]{2,9}", fullmatch=True))
