@@ -1,5 +1,6 @@
 """Models' names as providers, gateways and libraries write them, and what the price list says of each."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -241,6 +242,19 @@ def test_free_and_batch_are_read() -> None:
         ("vercel_ai_gateway/openai/gpt-5.1", "", "the price list has no provider vercel_ai_gateway"),
         ("gpt-5.1", "some-reseller", "the price list has no provider some-reseller"),
         ("meta-llama/llama-3.3-70b-instruct", "", "the price list has no provider meta-llama"),
+        # Free at the Gemini API; Vertex AI bills the machine, or another model id by the token.
+        (
+            "vertex_ai/gemma-4-26b-a4b-it",
+            *("", "gemma-4-26b-a4b-it is free at the Gemini API, not at Vertex AI: set a price for it"),
+        ),
+        (
+            "publishers/google/models/gemma-4-31b-it",
+            *("", "gemma-4-31b-it is free at the Gemini API, not at Vertex AI: set a price for it"),
+        ),
+        (
+            *("gemma-4-31b-it", "gcp.vertex_ai"),
+            "gemma-4-31b-it is free at the Gemini API, not at Vertex AI: set a price for it",
+        ),
         # Names that their owners chose.
         (
             "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc",
@@ -267,6 +281,11 @@ def test_free_and_batch_are_read() -> None:
 )
 def test_what_the_list_lacks_is_unpriced_with_a_reason(name: str, stated: str, expected: str) -> None:
     assert reason(name, stated) == expected
+
+
+@pytest.mark.parametrize("name", ["gemini/gemma-4-31b-it", "models/gemma-4-31b-it"])
+def test_a_model_of_the_gemini_api_may_be_free(name: str) -> None:
+    assert listed_nanos(name, Tokens(input=1000), AT) == 0
 
 
 @given(listed=st.sampled_from(LISTED), word=st.from_regex("[a-z]{2,9}", fullmatch=True))
@@ -309,13 +328,17 @@ def test_answers_are_kept() -> None:
     assert model_names.find.cache_info().hits > before
 
 
-# The table in the documentation
+# The tables in the documentation
+
+
+def rows_of(page: str) -> list[list[str]]:
+    text = (Path(__file__).resolve().parent.parent / "docs" / f"{page}.md").read_text()
+    rows = (line[1:-1].split("|") for line in text.splitlines() if line.startswith("| "))
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 def documented() -> list[list[str]]:
-    page = (Path(__file__).resolve().parent.parent / "docs" / "model-names.md").read_text()
-    rows = (line[1:-1].split("|") for line in page.splitlines() if line.startswith("| `"))
-    return [[cell.strip() for cell in row] for row in rows]
+    return [row for row in rows_of("model-names") if row[0].startswith("`")]
 
 
 @pytest.mark.parametrize("row", documented(), ids=lambda row: row[0])
@@ -336,3 +359,24 @@ def test_the_documented_names_have_the_documented_prices(row: list[str]) -> None
     ]
     without = rest[1].partition("priced without ")[2]
     assert {price.without for price in prices if price} == {without}
+
+
+def documented_differences() -> list[tuple[str, str, str]]:
+    """The names of each row that aren't shortened (`…-opus-5`), and their price here."""
+    return [
+        (name, price[1], price[2])
+        for names, here, *_ in rows_of("price-differences")
+        if (price := re.match(r"([\d.]+) / ([\d.]+)", here))
+        for name in re.findall(r"`([^`]+)`", names)
+        if "…" not in name
+    ]
+
+
+@pytest.mark.parametrize(("name", "input_price", "output_price"), documented_differences())
+def test_the_documented_differences_have_the_documented_prices(
+    name: str, input_price: str, output_price: str
+) -> None:
+    at = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    tokens = 10_000
+    assert listed_nanos(name, Tokens(input=tokens), at) == Decimal(input_price) * tokens * 1000
+    assert listed_nanos(name, Tokens(output=tokens), at) == Decimal(output_price) * tokens * 1000

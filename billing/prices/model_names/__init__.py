@@ -25,6 +25,10 @@ def find(name: str, provider: str = "") -> Match | Unpriced:
     for bare, marks in marked(route.model):
         for provider_id in route.providers(bare):
             if found := listed.model(provider_id, bare, route.region):
+                if routes.at_vertex(name, provider) and listed.is_free(found):
+                    return Unpriced(
+                        name, f"{bare} is free at the Gemini API, not at Vertex AI: set a price for it"
+                    )
                 reading = Reading(provider_id, bare, region=route.region, **marks)
                 priced = provider_id == "aws" and listed.prices_region(found, route.region)
                 return Match(listed.provider(provider_id), found, reading, region_priced=priced)

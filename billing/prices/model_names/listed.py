@@ -68,6 +68,13 @@ def _bedrock_model(name: str, region: str) -> Any | None:
     return found
 
 
+def is_free(found: Any) -> bool:
+    """Whether the list has the model at no price, as some of Google's are at the Gemini API."""
+    from genai_prices.types import ModelPrice
+
+    return bool(found.prices == ModelPrice())
+
+
 def prices_region(found: Any, region: str) -> bool:
     """Whether a Bedrock model's price is the region's own."""
     if region == "global":

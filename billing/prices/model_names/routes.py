@@ -49,6 +49,8 @@ _BEDROCK_APIS = re.compile("^(?:async_invoke|converse|converse_like|invoke)/")
 # Claude Platform on AWS is Anthropic's own API at its own prices, billed by AWS.
 _CLAUDE_PLATFORM = "claude_platform/"
 _AZURE_REGIONS = re.compile("(global|global-standard|us-gov|us|eu|apac)/")
+# The list has one provider for both of Google's APIs: `vertex_ai/gemma-4-31b-it`, `gcp.vertex_ai`.
+_VERTEX = re.compile("(?:^|[/:._-])vertex|^publishers/|^projects/")
 
 
 def route(name: str, provider: str) -> Route | str:
@@ -64,6 +66,11 @@ def route(name: str, provider: str) -> Route | str:
     if known in PROTOCOLS:
         return _by_name(name, protocol=known)
     return _at(known, name)
+
+
+def at_vertex(name: str, provider: str) -> bool:
+    """Whether a model of Google's was called at Vertex AI, not at the Gemini API."""
+    return any(_VERTEX.search(text.strip().lower()) for text in (name, provider))
 
 
 def _by_name(name: str, protocol: str = "") -> Route | str:
