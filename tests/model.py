@@ -24,7 +24,11 @@ FAMILIES = {"openai/gpt-4o-2024-08-06": "gpt-4o", "claude-sonnet-4-5@20250929": 
 Booking = tuple[str, tuple[str, str | None], int]
 """The event id of a deduction that stands, the run and job that it is booked on, and nano-dollars."""
 
-Price = Callable[[str, tuple[int, ...], datetime], int | None]
+FACTORS = ("serviceTier", "speed", "webSearches")
+"""The price factors that the tests report, none of them with a standard value."""
+
+Price = Callable[[str, tuple[int, ...], datetime, Raw], tuple[int, str] | None]
+"""Nano-dollars, and the factors that are not in them; what an event reports of factors is given."""
 
 
 def instant(text: str) -> datetime:
@@ -36,6 +40,10 @@ def nanos(raw: Raw) -> int | None:
     if "costDollars" not in raw:
         return None
     return int((Decimal(str(raw["costDollars"])) * 10**9).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def factors(raw: Raw) -> Raw:
+    return {name: raw[name] for name in FACTORS if name in raw}
 
 
 def job_of(raw: Raw) -> str | None:
@@ -258,7 +266,7 @@ class Model:
 
     def _standing_order(self, event_id: str) -> tuple[Any, ...]:
         raw = self.recorded[event_id]
-        known = sum(raw.get(name, 0) > 0 for name in TOKENS[1:4])
+        known = sum(raw.get(name, 0) > 0 for name in TOKENS[1:4]) + len(factors(raw))
         source = ["reported", "computed", "unpriced"].index(self._cost(raw, corrected=False)[1])
         return source, -known, -sum(totals(raw)), event_id
 
@@ -280,9 +288,9 @@ class Model:
         for event_id, raw in self.recorded.items():
             if event_id not in standing:
                 continue
-            cost = price(
-                raw.get("model", ""), tuple(raw.get(n, 0) for n in TOKENS), instant(raw["occurredAt"])
-            )
+            counts = tuple(raw.get(n, 0) for n in TOKENS)
+            found = price(raw.get("model", ""), counts, instant(raw["occurredAt"]), {})
+            cost = found[0] if found else None
             if (
                 self._is_unpriced(event_id)
                 and cost is not None
@@ -385,8 +393,16 @@ class Model:
         if corrected and raw.get("eventId") in self.missing:
             return self.missing[raw["eventId"]], "computed"
         counts = tuple(raw.get(name, 0) for name in TOKENS)
-        computed = self.price(raw.get("model", ""), counts, instant(raw["occurredAt"]))
-        return (0, "unpriced") if computed is None else (computed, "computed")
+        computed = self.price(raw.get("model", ""), counts, instant(raw["occurredAt"]), factors(raw))
+        return (0, "unpriced") if computed is None else (computed[0], "computed")
+
+    def _without(self, raw: Raw) -> str:
+        """The factors that are missing from a computed cost."""
+        if self._cost(raw)[1] != "computed" or raw.get("eventId") in {*self.missing, *self.repriced}:
+            return ""
+        counts = tuple(raw.get(name, 0) for name in TOKENS)
+        computed = self.price(raw.get("model", ""), counts, instant(raw["occurredAt"]), factors(raw))
+        return computed[1] if computed else ""
 
     def ledger(self) -> dict[str, tuple[Any, ...]]:
         table = {}
@@ -424,6 +440,9 @@ class Model:
             sums.add("by_run", (month, run), spend)
             if unpriced:
                 sums.add("by_unpriced_model", (month, model), [1, fresh + read + written, output])
+            without = self._without(self.recorded[event_id]) if kind == "deduction" else ""
+            if without:
+                sums.add("by_missing_factor", (month, model, without), [1])
         for status, _, _, agent, day, *_ in jobs.values():
             if day:
                 ends = [int(status == end) for end in ("succeeded", "failed", "cancelled")]
@@ -438,7 +457,7 @@ class Sums:
     def __init__(self) -> None:
         names = (
             *("by_agent_type", "by_month", "by_day", "by_day_and_agent_type"),
-            *("by_run", "credits", "by_unpriced_model"),
+            *("by_run", "credits", "by_unpriced_model", "by_missing_factor"),
         )
         self.tables: dict[str, dict[Any, tuple[int, ...]]] = {name: {} for name in names}
 

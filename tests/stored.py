@@ -12,6 +12,7 @@ from billing.models import (
     MonthlyCredits,
     MonthlySpend,
     MonthTotal,
+    PricedWithout,
     RunSpend,
     UnpricedUsage,
 )
@@ -86,6 +87,9 @@ def stored(project: Project) -> State:
         ),
         "credits": _table(
             MonthlyCredits, project, ("month",), "purchased_nanos", "granted_nanos", "transactions"
+        ),
+        "by_missing_factor": _table(
+            PricedWithout, project, ("month", "model", "priced_without"), "transactions"
         ),
         "by_unpriced_model": _table(
             UnpricedUsage, project, ("month", "model"), "transactions", "input_tokens", "output_tokens"

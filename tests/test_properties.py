@@ -17,16 +17,17 @@ from hypothesis.stateful import (
 from msgspec import structs
 
 from billing import ledger, verification
+from billing.events import price_factors
 from billing.events.parsing import read
 from billing.events.usage_event import Tokens, UsageEvent
 from billing.ledger import corrections
 from billing.ledger.calls.adjustments import sent_id
 from billing.ledger.calls.batch import Nested
 from billing.ledger.corrections import Unpriced
+from billing.prices import price_list
 from billing.prices.price_list import Price
 from tests.factories import ProjectFactory, UserFactory
 from tests.model import Model, Raw, content
-from tests.prices import listed_nanos
 from tests.stored import stored
 
 # Shrinking a failing history takes minutes, so only `--long` does it.
@@ -92,6 +93,13 @@ JOBS = st.sampled_from(["j1", "j2", "ev1"])
 EVENT_IDS = st.sampled_from([f"ev{n}" for n in range(1, 9)] + ["Ev1", "ev 1", "🧾", "ev1+priced"])
 
 
+FACTORS: dict[str, st.SearchStrategy[Any]] = {
+    "serviceTier": st.sampled_from(["priority", "turbo"]),
+    "speed": st.just("fast"),
+    "webSearches": st.integers(1, 3),
+}
+
+
 def report(*required: str) -> st.SearchStrategy[Raw]:
     return st.fixed_dictionaries(
         {name: REPORTS[name] for name in required},
@@ -115,6 +123,7 @@ deductions = st.builds(
             "cacheReadTokens": counts,
             "outputTokens": counts,
             "costDollars": costs,
+            **FACTORS,
         },
     ),
     report(),
@@ -148,6 +157,7 @@ call_reports = st.builds(
             "cacheReadTokens": st.sampled_from([0, 10]),
             "cacheWriteTokens": st.sampled_from([0, 10]),
             "costDollars": st.sampled_from(["0.001", "0.002"]),
+            **FACTORS,
             "_sender": st.sampled_from(["log", "span"]),
             "_gateway": st.sampled_from(["gw-1", "gw-2"]),
             "_lasted": st.sampled_from([3, 10]),
@@ -193,8 +203,14 @@ events = st.deferred(
 )
 
 
-def price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
-    return listed_nanos(model, Tokens(*tokens), at)
+def price(model: str, tokens: tuple[int, ...], at: datetime, reported: Raw) -> tuple[int, str] | None:
+    factors = price_factors.normal(
+        service_tier=reported.get("serviceTier", ""),
+        speed=reported.get("speed", ""),
+        web_searches=reported.get("webSearches", 0),
+    )
+    found = price_list.price(model, Tokens(*tokens), at, factors=factors)
+    return (found.nanos, found.without) if found else None
 
 
 def record(project: Any, raws: list[Raw], atomic: bool = False) -> list[str]:
@@ -275,12 +291,12 @@ class History(RuleBasedStateMachine):
         rate=st.sampled_from([0, 1, 7]), models=st.sampled_from([{""}, {"no-such-model"}, {"nor-such", ""}])
     )
     def price_unpriced(self, rate: int, models: set[str]) -> None:
-        def found(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
-            return rate * sum(tokens[:3]) if model in models else None
+        def found(model: str, tokens: tuple[int, ...], at: datetime, _: Raw) -> tuple[int, str] | None:
+            return (rate * sum(tokens[:3]), "") if model in models else None
 
         def price(line: Unpriced) -> Price | None:
-            nanos = found(line.model, structs.astuple(line.tokens), line.occurred_at)
-            return None if nanos is None else Price(nanos)
+            priced = found(line.model, structs.astuple(line.tokens), line.occurred_at, {})
+            return None if priced is None else Price(*priced)
 
         decisions = corrections.add_missing_costs(self.project, price)
         priced = {

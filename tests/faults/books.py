@@ -105,7 +105,7 @@ def _unlike_the_model(project: Any, known: list[Raw]) -> list[str]:
     ]
 
 
-def _no_price(model: str, tokens: tuple[int, ...], at: datetime) -> int | None:
+def _no_price(model: str, tokens: tuple[int, ...], at: datetime, reported: Raw) -> None:
     return None
 
 
