@@ -18,8 +18,11 @@ from billing.alerts import crossings
 from billing.budgets import limits
 from billing.events.usage_event import Tokens
 from billing.ledger import corrections, reservations
+from billing.ledger.calls.adjustments import sent_id
 from billing.ledger.calls.batch import Nested
-from billing.ledger.calls.identity import Place, Report, agree, family
+from billing.ledger.calls.families import family, known_family
+from billing.ledger.calls.groups import MOST_SHARING
+from billing.ledger.calls.identity import Place, Report, agree
 from billing.ledger.responses import running_totals
 from billing.models import BudgetAlert, CallReport, CreditTransaction
 from billing.prices.price_list import Price
@@ -158,11 +161,12 @@ def test_models_whose_names_only_begin_alike_are_different(other):
 def test_an_unknown_model_contradicts_none():
     def report(model: str) -> Report:
         return Report(
-            event_id="e", place=Place("r", "j"), occurred_at=NOW, model=model, tokens=Tokens(), nanos=0,
-            cost_source="computed",
+            event_id="e", place=Place("r", "j"), occurred_at=NOW, model=model, family=known_family(model),
+            tokens=Tokens(), nanos=0, cost_source="computed",
         )  # fmt: skip
 
-    assert agree(report(""), report(MODEL))
+    for unknown in ("", "my-deployment", "prod-chat"):
+        assert agree(report(unknown), report(MODEL))
     assert not agree(report("gpt-5"), report(MODEL))
 
 
@@ -493,6 +497,39 @@ def test_a_report_of_linked_calls_names_only_those_who_reported_the_same_call(pr
     assert {row.event_id: row.other_senders for row in recent} == {"1": (), "2": ("log",)}
 
 
+def test_an_alias_of_a_gateway_is_the_model_that_answered(project):
+    client = reported("client", "same", model="prod-chat", sender="otlp")
+    payload = reported("payload", "same", gateway="1", model="gpt-4o", costDollars="0.01", sender="litellm")
+    assert set(in_every_order(project, client, payload)) == {"payload"}
+
+
+def test_an_id_that_too_many_share_links_no_further_reports(project):
+    some = [reported(f"e{n:03}", "constant", sender="otlp", **at(n)) for n in range(3 * MOST_SHARING)]
+    logs = [reported(f"l{n:03}", "constant", sender="log", **at(n)) for n in range(3 * MOST_SHARING)]
+    send(project, *some)
+    assert len(booked(project)) == len(some)
+    send(project, *logs[:60])
+    for log in logs[60:65]:
+        send(project, log)
+    assert len(booked(project)) == len(some) + 65
+    with verification.snapshot():
+        assert list(verification.differences(project)) == []
+
+
+def test_reports_that_an_earlier_version_took_for_one_call_are_split_at_the_next(project):
+    send(project, *(reported(n, "same", gateway=n, costDollars="1", **at(int(n))) for n in "12"))
+    send(project, reported("c", "same", sender="otlp", **at(2)))
+    with guards_lifted():
+        sql("UPDATE billing_callreport SET call_pk = group_pk")
+        sql(
+            "UPDATE billing_callreport SET line = '', booked_on_id = NULL, times_booked = 0 WHERE event_id = '2'"
+        )
+        sql("DELETE FROM billing_credittransaction WHERE event_id = '2'")
+    assert set(booked(project)) == {"1"}
+    send(project, reported("d", "same", sender="other", **at(2)))
+    assert {sent_id(event_id) for event_id in booked(project)} == {"1", "2"}
+
+
 # Nested spans
 
 
@@ -538,6 +575,23 @@ def test_a_nested_span_of_another_model_is_another_call(project):
     outer = span("outer", start=0, end=10, model="gpt-4o")
     inner = span("inner", start=1, end=9)
     assert nested_in_every_order(project, [Nested("outer", "inner")], outer, inner) == {"outer", "inner"}
+
+
+@pytest.mark.parametrize(
+    "names", [("my-deployment", "gpt-4o-2024-08-06"), ("claude-opus-4-0", "claude-opus-4-20250514")]
+)
+def test_a_nested_span_that_knows_the_models_true_name_is_the_same_call(project, names):
+    """A deployment's name says nothing of its model."""
+    outer = span("outer", start=0, end=10, sender="framework", model=names[0])
+    inner = span("inner", start=1, end=9, model=names[1])
+    assert len(nested_in_every_order(project, [Nested("outer", "inner")], outer, inner)) == 1
+
+
+def test_parallel_attempts_within_a_wrapper_are_calls_of_their_own(project):
+    outer = span("outer", start=0, end=10, sender="framework")
+    attempts = [span("try1", start=1, end=8), span("try2", start=2, end=9)]
+    pairs = [Nested("outer", "try1"), Nested("outer", "try2")]
+    assert len(nested_in_every_order(project, pairs, outer, *attempts)) == 2
 
 
 def test_nested_calls_are_one_on_the_outer_ones_job(project):

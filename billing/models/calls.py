@@ -50,6 +50,13 @@ class CallReport(models.Model):
     times_booked = models.IntegerField()
     occurred_at = models.DateTimeField()
     model = CodePointCharField(max_length=TEXT_LENGTH, blank=True)
+    family = CodePointCharField(
+        max_length=TEXT_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The model's family when the report came; empty if the price list did not know the name.",
+    )
     input_tokens = models.BigIntegerField()
     cache_read_tokens = models.BigIntegerField()
     cache_write_tokens = models.BigIntegerField()

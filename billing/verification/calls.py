@@ -1,11 +1,11 @@
 """Verify that the ledger books each call once, and as `identity` says, from the reports of the calls."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from itertools import groupby, islice
+from itertools import combinations, groupby, islice
 
 from billing.ledger.calls import store
-from billing.ledger.calls.identity import WINDOW, Report, may_agree, split
+from billing.ledger.calls.groups import MOST_SHARING
+from billing.ledger.calls.identity import Report, may_agree, split
 from billing.ledger.calls.standing import Call
 from billing.models import CallId, CallReport, CreditTransaction, Lookalike
 from products.models import Project
@@ -69,21 +69,16 @@ def _booked(row: CreditTransaction | CallReport, job: int | None, nanos: int) ->
 
 def _missed(project: Project) -> Iterator[str]:
     """Reports that share an id and may agree, but are not linked."""
-    rows = CallId.objects.filter(project=project).order_by("call_id", "occurred_at", "report")
-    pairs = rows.values_list("call_id", "occurred_at", "report").iterator(chunk_size=_CHUNK)
+    rows = CallId.objects.filter(project=project).order_by("call_id", "report")
+    pairs = rows.values_list("call_id", "report").iterator(chunk_size=_CHUNK)
     for _, group in groupby(pairs, key=lambda pair: pair[0]):
-        near: list[tuple[datetime, int]] = []
-        for _, at, report in group:
-            near = [(before, pk) for before, pk in near if at - before <= WINDOW]
-            if near:
-                yield from _disagreements(project, report, [pk for _, pk in near])
-            near.append((at, report))
+        pks = [pk for _, pk in islice(group, MOST_SHARING + 1)]
+        if 1 < len(pks) <= MOST_SHARING:
+            yield from _disagreements(store.by_pk(project, pks))
 
 
-def _disagreements(project: Project, report: int, near: list[int]) -> Iterator[str]:
-    found: dict[int | None, Report] = {found.pk: found for found in store.by_pk(project, [report, *near])}
-    for pk in near:
-        a, b = found[report], found[pk]
+def _disagreements(sharing: list[Report]) -> Iterator[str]:
+    for a, b in combinations(sharing, 2):
         if a.group_pk != b.group_pk and may_agree(a, b):
             yield f"call reports {a.event_id} and {b.event_id} share an id, but are not linked"
 

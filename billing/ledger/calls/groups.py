@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from billing.ledger.calls.identity import Place, Report, may_agree, split
 from billing.ledger.calls.standing import Call
 
+MOST_SHARING = 50
+"""An id that more reports give within an hour is no call's own, but a constant or a session's. It links no
+further reports, since linked reports are compared with each other."""
+
 Bookings = list[tuple[str, Place, int]]
 """What the ledger books, as values to compare: event ids, places and nano-dollars."""
 
@@ -49,6 +53,8 @@ class Calls:
         self.new_ids: list[tuple[str, Report]] = []
         self.alike: list[tuple[Report, Report]] = []
         """Outer and inner reports that may be of one call; nobody has said yet that they are."""
+        self.shared_by_too_many: set[str] = set()
+        """Call ids of stored reports that link no further ones."""
         self._group_of: dict[str, Group] = {}
         self._sharing: defaultdict[str, list[Report]] = defaultdict(list)
         self._touched: dict[str, None] = {}
@@ -61,8 +67,17 @@ class Calls:
             self.reports[report.event_id] = report
         for members in groups.values():
             self._group_of |= dict.fromkeys((report.event_id for report in members), Group(members))
+            self._touch_if_split_otherwise(members)
         for call_id, event_id in ids:
             self._index(call_id, self.reports[event_id])
+
+    def _touch_if_split_otherwise(self, members: list[Report]) -> None:
+        """Earlier versions of this product took all linked reports for one call."""
+        stored = {(report.call_pk, report.event_id) for report in members}
+        calls = self._group_of[members[0].event_id].calls
+        pks = [(min(r.pk or 0 for r in call.reports), r.event_id) for call in calls for r in call.reports]
+        if stored != set(pks):
+            self.touch(members)
 
     def touched(self) -> Iterator[Group]:
         """The groups that have new reports or links."""
@@ -91,7 +106,7 @@ class Calls:
                 continue
             self._index(call_id, report)
             self.new_ids.append((call_id, report))
-            for other in self._sharing[call_id]:
+            for other in self._linked_by(call_id):
                 if other is not report and may_agree(report, other):
                     before += self._join(report, other)
         return sorted(before) != self._group_of[event_id].bookings
@@ -123,6 +138,11 @@ class Calls:
         while report.copy_of:
             report = self.reports[report.copy_of]
         return report
+
+    def _linked_by(self, call_id: str) -> list[Report]:
+        sharing = self._sharing[call_id]
+        too_many = call_id in self.shared_by_too_many or len(sharing) > MOST_SHARING
+        return [] if too_many else sharing
 
     def _index(self, call_id: str, report: Report) -> None:
         self.ids[report.event_id].add(call_id)

@@ -6,10 +6,8 @@ one call, unless some contradict each other: then they are split into calls whos
 thus a function of the set of reports and links.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ import msgspec
 
 from billing.events.cost import NO_BASIS, Cost, PriceBasis
 from billing.events.usage_event import Tokens, UsageEvent
+from billing.ledger.calls.families import known_family
 
 WINDOW = timedelta(hours=1)
 """How far apart the instants of two reports of a call may be: one may give its start, another its end."""
@@ -36,6 +35,8 @@ class Report(msgspec.Struct, kw_only=True, eq=False):
     place: Place
     occurred_at: datetime
     model: str
+    family: str = ""
+    """As `families.known_family` says when the report comes."""
     tokens: Tokens
     nanos: int
     cost_source: str
@@ -81,6 +82,7 @@ def report_of(event: UsageEvent, cost: Cost) -> Report:
         place=Place(event.run_id, event.job_id),
         occurred_at=event.occurred_at,
         model=event.model,
+        family=known_family(event.model),
         tokens=event.tokens,
         nanos=cost.nanos,
         cost_source=cost.source,
@@ -104,13 +106,13 @@ def may_agree(a: Report, b: Report) -> bool:
     """
     if a.gateway_id and b.gateway_id and a.gateway_id != b.gateway_id:
         return False
-    if _is_one_sender_twice(a, b) and not _overlap(a, b):
+    if _is_one_sender_twice(a, b) and not (_encloses(a, b) or _encloses(b, a)):
         return False
     if abs(a.occurred_at - b.occurred_at) > WINDOW:
         return False
     if a.part != b.part:
         return True
-    return _same_family(a.model, b.model) and (_grew(a.tokens, b.tokens) or _grew(b.tokens, a.tokens))
+    return _same_family(a, b) and (_grew(a.tokens, b.tokens) or _grew(b.tokens, a.tokens))
 
 
 def agree(a: Report, b: Report) -> bool:
@@ -125,10 +127,10 @@ def _is_one_sender_twice(a: Report, b: Report) -> bool:
     return bool(a.sender) and a.sender == b.sender and a.occurred_at != b.occurred_at
 
 
-def _overlap(a: Report, b: Report) -> bool:
-    if not a.started_at or not b.started_at:
+def _encloses(outer: Report, inner: Report) -> bool:
+    if not outer.started_at or not inner.started_at:
         return False
-    return a.started_at < b.occurred_at and b.started_at < a.occurred_at
+    return outer.started_at <= inner.started_at and inner.occurred_at <= outer.occurred_at
 
 
 def split(linked: Sequence[Report]) -> list[list[Report]]:
@@ -179,24 +181,6 @@ def _grew(early: Tokens, late: Tokens) -> bool:
     return early.all_input <= late.all_input and early.output <= late.output
 
 
-def _same_family(a: str, b: str) -> bool:
-    return a == b or not a or not b or family(a) == family(b)
-
-
-@lru_cache(maxsize=2048)
-def family(model: str) -> str:
-    """A model's name without provider, region, date and version, so that all senders' spellings are equal."""
-    name = model.lower().rpartition("/")[2]
-    name = _VENDOR.sub("", name)
-    name = re.sub(r"@.*$|\[.*\]$|:[^:]*$", "", name).replace("_", "-").replace(".", "-")
-    while (shorter := _VERSION.sub("", name)) != name:
-        name = shorter
-    return name
-
-
-_VENDOR = re.compile(
-    r"^(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|nvidia|openai"
-    r"|qwen|writer|xai|zai)\.|^[a-z][a-z_-]*:(?=[a-z])"
-)
-"""Bedrock's region and vendor, or a provider before a colon."""
-_VERSION = re.compile(r"-(?:latest|v\d+|preview|\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{3,4})$")
+def _same_family(a: Report, b: Report) -> bool:
+    """A family that is not known contradicts none: the name may be an alias of any model."""
+    return a.family == b.family or not a.family or not b.family or a.model == b.model

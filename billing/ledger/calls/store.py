@@ -1,5 +1,6 @@
 """Read and write the reports of model calls that the ledger has by the calls' ids."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from billing.events.cost import PriceBasis
 from billing.events.usage_event import DEDUCTION, Tokens, UsageEvent, combine
 from billing.ledger import lookup
 from billing.ledger.calls.adjustments import sent_id
-from billing.ledger.calls.groups import Calls
+from billing.ledger.calls.families import known_family
+from billing.ledger.calls.groups import MOST_SHARING, Calls
 from billing.ledger.calls.identity import WINDOW, Place, Report
 from billing.ledger.lookup import Line
 from billing.ledger.unit_of_work import Jobs
@@ -22,7 +24,7 @@ from products.models import Project
 _COLUMNS = (
     *("id", "event_id", "call_pk", "group_pk", "job_id"),
     *("line", "booked_on_id", "booked_nanos", "times_booked"),
-    *("occurred_at", "model"),
+    *("occurred_at", "model", "family"),
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
     *("amount_nanos", "cost_source", *BASIS_COLUMNS),
     *("run_is_trace", "sender", "gateway_id", "part", "covers_parts"),
@@ -60,7 +62,7 @@ def load(
     calls = Calls()
     if not project.has_call_ids:
         return calls
-    ids = _ids(project, events)
+    calls.shared_by_too_many, ids = _ids(project, events)
     wanted = [(event_id,) for event_id in sorted(event_ids)]
     known = bulk.find(CallReport, project.pk, ("event_id",), wanted, ("group_pk",))
     pks = [(pk,) for pk in sorted({pk for _, pk in ids})]
@@ -137,6 +139,7 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
             place=place,
             occurred_at=at,
             model=model,
+            family=known_family(model),
             tokens=Tokens(*counts),
             nanos=nanos,
             cost_source=source,
@@ -155,15 +158,21 @@ def of_lines(project: Project, event_ids: Iterable[str]) -> dict[str, Report]:
     return reports
 
 
-def _ids(project: Project, events: Sequence[UsageEvent]) -> list[tuple[str, int]]:
-    """(call id, report) of the reports that have an id of the events and are near them in time."""
+def _ids(project: Project, events: Sequence[UsageEvent]) -> tuple[set[str], list[tuple[str, int]]]:
+    """(call id, report) of the reports that have an id of the events and are near them in time.
+
+    First come the ids that too many of these reports have; their pairs are left out.
+    """
     call_ids = {call_id for event in events for call_id in event.call_ids}
     if not call_ids:
-        return []
+        return set(), []
     instants = [event.occurred_at for event in events]
     near = (min(instants) - WINDOW, max(instants) + WINDOW)
     rows = CallId.objects.filter(project=project, call_id__among=sorted(call_ids), occurred_at__range=near)
-    return list(rows.order_by("report_id").values_list("call_id", "report_id"))
+    pairs = list(rows.order_by("report_id").values_list("call_id", "report_id"))
+    number = Counter(call_id for call_id, _ in pairs)
+    too_many = {call_id for call_id, count in number.items() if count > MOST_SHARING}
+    return too_many, [pair for pair in pairs if pair[0] not in too_many]
 
 
 def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
@@ -173,14 +182,16 @@ def _reports(project: Project, rows: Sequence[Sequence[Any]]) -> list[Report]:
 
 
 def _report(row: Sequence[Any], places: dict[int | None, tuple[str, str]]) -> Report:
-    pk, event_id, call_pk, group_pk, job, line, booked_on, booked_nanos, times, at, model, *counts = row[:16]
-    nanos, source, *basis = row[16:21]
-    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, copy_of, nested = row[21:]
+    pk, event_id, call_pk, group_pk, job, line, booked_on, booked_nanos, times, at, model = row[:11]
+    family, *counts = row[11:17]
+    nanos, source, *basis = row[17:22]
+    is_trace, sender, gateway_id, part, covers_parts, started_at, fingerprint, copy_of, nested = row[22:]
     return Report(
         event_id=event_id,
         place=Place(*places[job]),
         occurred_at=at,
         model=model,
+        family=family,
         tokens=Tokens(*counts),
         nanos=nanos,
         cost_source=source,
@@ -248,7 +259,7 @@ def _row(report: Report, jobs: Jobs) -> tuple[object, ...]:
     call_pk, group_pk, *booked, copy_of, is_nested = _state(report, jobs)[: -len(_PRICED)]
     return (
         *(report.pk, report.event_id, call_pk, group_pk, jobs.at(report.place).pk, *booked),
-        *(report.occurred_at, report.model),
+        *(report.occurred_at, report.model, report.family),
         *(t.input, t.cache_read, t.cache_write, t.cache_write_1h, t.output),
         *(report.nanos, report.cost_source, *report.basis, report.run_is_trace),
         *(report.sender, report.gateway_id, report.part, report.covers_parts),

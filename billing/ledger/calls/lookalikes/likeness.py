@@ -13,7 +13,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from billing.events.usage_event import UsageEvent
-from billing.ledger.calls.identity import WINDOW, family
+from billing.ledger.calls.families import family
+from billing.ledger.calls.identity import WINDOW
 
 MOST = 100
 """How many reports that start within another one are compared with it, the first ones. It takes as many calls
