@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from billing import ledger, verification
 from billing.events.usage_event import UsageEvent
@@ -72,6 +73,36 @@ SETS = {
     ),
     "no id at all": ([call(n, id="None", seconds=n, litellm_call_id=None) for n in (30, 40)], 70),
     "an id of the gateway alone": ([call(30, id=""), call(40, id=""), failure(id="", seconds=3)], 40),
+    "a cost that is stated later": ([call(30, response_cost=None), call(30)], 30),
+    "a cost that is stated later, of a stream": (
+        [call(5, response_cost=None), call(30, response_cost=None), call(30)],
+        30,
+    ),
+    "a cost that is stated later, at another instant": (
+        [call(30), call(40, seconds=9, response_cost=None), call(40, seconds=9)],
+        70,
+    ),
+    "a cost that is stated later, without an id of the gateway": (
+        [call(30, litellm_call_id=None, response_cost=None), call(30, litellm_call_id=None)],
+        30,
+    ),
+    "a cost that is stated later, without any id": (
+        [call(30, id="", response_cost=None), call(30, id="")],
+        30,
+    ),
+    "a failed call that costs nothing": ([failure(response_cost=None), failure(), call(30)], 30),
+    "a model with its provider": ([call(30), call(30, model="openai/gpt-4o-mini")], 30),
+    "a model with its provider, and a cost that is stated later": (
+        [call(30, response_cost=None), call(30, model="openai/gpt-4o-mini")],
+        30,
+    ),
+    "a model with its provider, of which one name has a price": (
+        [
+            call(30, response_cost=None, model="reseller/gpt-4o-mini"),
+            call(30, response_cost=None),
+        ],
+        30,
+    ),
     "an id that is too long": ([call(n, id="r" * 300, seconds=n) for n in (30, 40)], 70),
 }
 
@@ -102,6 +133,31 @@ def test_a_plain_repeat_is_a_duplicate_and_another_cost_a_conflict(project):
     assert spent(project) == (30, 30_000_000)
 
 
+def test_a_stated_cost_stands_over_none_whichever_came_first(owner):
+    for order in ((None, 0.5), (0.5, None)):
+        project = Project.objects.create(name=str(order), owner=owner)
+        statuses(project, *(call(response_cost=cost) for cost in order))
+        assert spent(project) == (30, 500_000_000)
+        assert statuses(project, call(response_cost=0.7)) == ["conflict"]
+        assert statuses(project, call(model="claude-opus-4-5", response_cost=0.5)) == ["conflict"]
+        assert spent(project) == (30, 500_000_000)
+
+
+def test_another_spelling_of_the_model_is_a_duplicate_and_another_model_a_conflict(project):
+    assert statuses(project, call(model="gpt-4o"), call(model="openai/gpt-4o")) == ["recorded", "duplicate"]
+    assert statuses(project, call(model="openai/gpt-4o-2024-08-06")) == ["duplicate"]
+    assert statuses(project, call(model="claude-opus-4-5")) == ["conflict"]
+
+
+def test_a_cost_is_stated_for_what_was_recorded_before_calls_had_ids(project):
+    before = replace(
+        call(response_cost=None, litellm_call_id=None), call_ids=(), sender="", run_is_trace=False
+    )
+    ledger.record(project, [before])
+    assert statuses(project, call(litellm_call_id=None, response_cost=0.5)) == ["recorded"]
+    assert spent(project) == (30, 500_000_000)
+
+
 def test_the_plain_id_is_that_of_the_first_record(project):
     statuses(project, call(30), call(40), call(50, seconds=60), call(60, seconds=60))
     assert set(CallReport.objects.values_list("event_id", flat=True)) == {
@@ -119,6 +175,43 @@ def test_a_failed_attempt_of_a_call_that_another_sender_reports_does_not_stand_f
     for one in (reported, failure(id="")):
         gateway_records.record(project, [one])
     assert spent(project)[0] == reported.tokens.output > 0
+
+
+def span(number: int, ended: str) -> UsageEvent:
+    """An instrumented client's report of an answer with the id that the provider gave it."""
+    event = usage_event(
+        eventId=f"span-{number}",
+        occurredAt=f"2026-03-01T{ended}Z",
+        callIds=["chatcmpl-1"],
+        model="gpt-4o-mini",
+        inputTokens=100,
+        outputTokens=30,
+        costDollars=None,
+    )
+    return replace(event, sender="sdk")
+
+
+ANSWERED = {"the client's": span(1, "10:00:02"), "the gateway's": call(30)}
+REPEATED = {
+    "the client's of the hit": span(2, "10:01:01"),
+    "the gateway's of the hit": call(
+        id="chatcmpl-1_cache_hit1772359260.5",
+        litellm_call_id="another",
+        cache_hit=True,
+        seconds=60,
+        response_cost=0,
+    ),
+}
+
+
+@pytest.mark.parametrize("missing", [None, "the client's", "the client's of the hit"])
+def test_an_answer_from_the_cache_is_free_and_the_call_that_it_repeats_is_not(missing, owner):
+    reports = [report for name, report in (ANSWERED | REPEATED).items() if name != missing]
+    for order in itertools.permutations(reports):
+        project = Project.objects.create(name="one order", owner=owner)
+        for report in order:
+            gateway_records.record(project, [report])
+        assert spent(project) == (60, 30_000_000)
 
 
 def test_an_id_that_a_usage_event_has_taken_is_a_conflict_as_before(project):

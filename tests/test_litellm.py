@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from billing import verification
 from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.imports.importer import Receipt, import_paths
+from billing.json_decoding import decode
 from billing.models import CreditTransaction
 from billing.sources import BrokenFile, Context, Item
 from billing.sources.files import LogFile
 from billing.sources.guess import guess_format
-from billing.sources.litellm import parse
+from billing.sources.litellm import parse, read_record
 from products.models import AgentJob
 
 pytestmark = pytest.mark.once
@@ -324,6 +326,16 @@ WRONG = {
     "a time that is none": (spend_log(startTime="yesterday"), "occurredAt", "must be an ISO 8601 time"),
     "a time long ago": (spend_log(startTime=0), "occurredAt", "must not be before 2000"),
     "a time beyond all": (spend_log(startTime=10**30), "startTime", "is not a possible time"),
+    "a time with a million digits": (
+        json.dumps(spend_log(startTime=1)).replace('"startTime": 1', '"startTime": 1e999990'),
+        "startTime",
+        "is not a possible time",
+    ),
+    "a count beyond all decimals": (
+        json.dumps(spend_log(prompt_tokens=1)).replace('"prompt_tokens": 1', '"prompt_tokens": 1e9999999'),
+        "prompt_tokens",
+        "must be a whole number",
+    ),
     "a time to come": (spend_log(startTime="2031-03-01T10:00:00"), "occurredAt", "in the future"),
     "an agent that is none": (spend_log(agent_id=["x"]), "agentType", "must be text"),
 }
@@ -352,8 +364,80 @@ def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
     assert items[1].origin == f"{NAME}:2"
 
 
+ODD = [
+    *(None, True, 0, -1, 7, 10**13, 10**30, "", "1", "x" * 600, "\0", "\ud800", "{", "[1]", "NaN"),
+    *("2026-03-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", [], [7], [{}], {}, {"a": {}}),
+    *map(Decimal, ("0.5", "-1.5", "1e-9999999", "1e999990", "1e999999", "1e9999999", "Infinity")),
+]
+"""What JSON may hold where a record has something else. Numbers with a fraction are decimals by then."""
+
+
+def full(record: Any) -> dict[str, Any]:
+    """A record with everything that is read."""
+    details = {"cached_tokens": 3, "audio_tokens": 1}
+    usage = {
+        "prompt_tokens_details": {
+            **details,
+            "cache_creation_token_details": {"ephemeral_1h_input_tokens": 1},
+        },
+        "completion_tokens_details": {"audio_tokens": 1},
+        "cache_read_input_tokens": 3,
+        "cache_creation_input_tokens": 4,
+        "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 1},
+        "speed": "fast",
+        "service_tier": "flex",
+        "inference_geo": "us",
+    }
+    metadata = {"usage_object": usage, "requester_metadata": {"agent_id": "a"}, "spend_logs_metadata": {}}
+    told = {"litellm_call_id": "call", "session_id": "s", "custom_llm_provider": "bedrock"}
+    told |= {"model_parameters": {"speed": "fast"}, "cache_hit": False, "metadata": metadata}
+    return dict(decode(json.dumps(record(**told))))
+
+
+def places(value: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield (*above, name)
+        yield from places(inner, (*above, name))
+
+
+def with_odd(record: dict[str, Any], place: tuple[str, ...], odd: Any) -> dict[str, Any]:
+    name, *below = place
+    return {**record, name: with_odd(record[name], tuple(below), odd) if below else odd}
+
+
+@pytest.mark.parametrize("record", [spend_log, payload])
+def test_no_value_of_any_field_is_too_odd_to_read(record):
+    assert isinstance(read_record(full(record), CONTEXT), UsageEvent)
+    for place in places(full(record)):
+        for odd in ODD:
+            found = read_record(with_odd(full(record), place, odd), CONTEXT)
+            assert isinstance(found, UsageEvent) or found.reason
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("usage_object", "server_tool_use"),
+        ("usage_object", "server_tool_use", "web_search_requests"),
+        ("usage_object", "completion_tokens_details"),
+        ("usage_object", "completion_tokens_details", "audio_tokens"),
+        ("usage_object", "speed"),
+    ],
+    ids=".".join,
+)
+def test_a_call_is_recorded_whatever_is_said_of_its_price(place):
+    for odd in ODD:
+        found = read_record(with_odd(full(payload), ("metadata", *place), odd), CONTEXT)
+        assert isinstance(found, UsageEvent)
+        assert (found.tokens.total, found.stated_nanos) == (130, 1_230_000)
+
+
 _KEYS = st.sampled_from(
-    [*spend_log(), *payload(), "usage_object", "prompt_tokens_details", "cached_tokens", "requester_metadata"]
+    [
+        *(*spend_log(), *payload(), "usage_object", "prompt_tokens_details", "completion_tokens_details"),
+        *("cached_tokens", "audio_tokens", "server_tool_use", "web_search_requests", "web_fetch_requests"),
+        *("requester_metadata", "model_parameters", "speed", "custom_llm_provider", "litellm_call_id"),
+    ]
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 _LEAVES |= st.text(max_size=4) | st.sampled_from(

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from billing.models import CreditTransaction
 from products import tokens
 from products.models import AgentJob
 from tests.conftest import missing
-from tests.test_litellm import payload, spend_log
+from tests.test_litellm import ODD, full, payload, places, spend_log, with_odd
 
 ADDRESS = "/api/v1/litellm"
 
@@ -45,6 +47,20 @@ def statuses(response: Any) -> list[str]:
 
 def lines(*records: Any) -> bytes:
     return b"\n".join(json.dumps(record).encode() for record in records)
+
+
+def as_json(record: Any) -> bytes:
+    """The record with its decimals as they are: `json.dumps` can't write them."""
+    decimals: list[str] = []
+
+    def mark(value: Decimal) -> str:
+        decimals.append("1e400" if value.is_infinite() else str(value))
+        return "DECIMAL"
+
+    text = json.dumps(record, default=mark)
+    for decimal in decimals:
+        text = text.replace('"DECIMAL"', decimal, 1)
+    return text.encode()
 
 
 def test_a_payload_sent_twice_is_a_duplicate(post, project):
@@ -87,6 +103,19 @@ def test_valid_payloads_are_recorded_and_the_others_reported(post):
         2,
         1,
     )
+
+
+def test_an_odd_value_of_any_field_keeps_no_other_payload_from_being_recorded(post, project):
+    odd_ones = [
+        {**with_odd(full(payload), place, odd), **({} if place == ("id",) else {"id": f"odd-{number}"})}
+        for number, (place, odd) in enumerate(product(places(full(payload)), ODD))
+    ]
+    for start in range(0, len(odd_ones), 900):
+        records = [payload(f"good-{start}"), *odd_ones[start : start + 900], payload(f"last-{start}")]
+        response = post(b"\n".join(map(as_json, records)))
+        assert response.status_code in (200, 207)
+        assert (statuses(response)[0], statuses(response)[-1]) == ("recorded", "recorded")
+    assert not list(verification.differences(project))
 
 
 def test_the_metrics_count_payloads_by_outcome(post):

@@ -93,8 +93,9 @@ def test_a_client_may_send_one_call_id_with_all_its_calls():
 def test_a_cache_hit_is_not_the_call_that_it_repeats(record):
     hit = record("chatcmpl-1_cache_hit1772359300.5", litellm_call_id=CALL)
     whole = "chatcmpl-1_cache_hit1772359300.5"
-    assert ids(hit) == (whole, whole, (CALL,), CALL)
+    assert ids(hit) == (whole, whole, (CALL, "chatcmpl-1"), CALL)
     assert ids(record(whole))[2:] == ((), "")
+    assert ids(record("_cache_hit1772359300.5", litellm_call_id=CALL))[2:] == ((CALL,), CALL)
 
 
 def test_ids_of_any_length_and_content_are_taken():
@@ -108,6 +109,12 @@ def test_ids_of_any_length_and_content_are_taken():
     assert ids(spend_log("a\0"))[0] == foreign_id("a\0", 200) != foreign_id("a\1", 200)
     assert ids(payload("\ud800"))[0] == foreign_id("\ud800", 200)
     assert ids(payload("é#/?%\U0001f600"))[0] == "é#/?%\U0001f600"
+
+
+def test_only_an_id_that_was_valid_as_it_is_was_recorded_by_earlier_versions():
+    assert event(payload("chatcmpl-1", litellm_call_id=CALL)).earlier_ids == ("chatcmpl-1",)
+    for never in ("\ud800", "a\0", "r" * 201):
+        assert event(payload(never, litellm_call_id=CALL)).earlier_ids == ()
 
 
 @pytest.mark.parametrize("odd", [7, True, ["x"], {}, 0])

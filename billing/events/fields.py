@@ -170,7 +170,7 @@ def _count(field: str, value: Any) -> int:
         if not (
             isinstance(value, Decimal)
             and value.is_finite()
-            and abs(value) <= MAX_TOKENS
+            and -MAX_TOKENS <= value <= MAX_TOKENS  # `abs` of a number with a huge exponent overflows
             and value == int(value)
         ):
             raise EventError(field, f"must be a whole number, not {printable(value)}")

@@ -8,7 +8,7 @@ run, job and instant, so a call that is sent in both forms is recorded once.
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,8 @@ NAME = "litellm"
 Record = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_SECONDS = int((_EPOCH - datetime.min.replace(tzinfo=UTC)).total_seconds())
+"""As many as all years before 1970 have; those after it have more."""
 _ZERO = re.compile(r"-?0+(\.0+)?([eE][+-]?\d+)?", re.ASCII)
 _STATUSES = {"success": SUCCEEDED, "failure": FAILED}
 
@@ -214,7 +216,6 @@ def _instant(record: Record, field: str) -> Any:
 
 
 def _from_seconds(field: str, seconds: int | Decimal) -> datetime:
-    try:
-        return _EPOCH + timedelta(milliseconds=int(Decimal(seconds) * 1000))
-    except (OverflowError, InvalidOperation, ValueError):
-        raise EventError(field, f"is not a possible time: {printable(str(seconds))}") from None
+    if not -_MOST_SECONDS < seconds < _MOST_SECONDS:  # `int` would write all digits of 1e999990 out
+        raise EventError(field, f"is not a possible time: {printable(str(seconds))}")
+    return _EPOCH + timedelta(milliseconds=int(Decimal(seconds) * 1000))

@@ -16,11 +16,20 @@ def count_in(record: Record, field: str) -> int:
     value = record.get(field)
     if value is None:
         return 0
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        value = int(value) if abs(value) < Decimal(10) ** 15 else -1
+    # Comparing takes a number of any size; arithmetic overflows, and `int` writes all its digits out.
+    if isinstance(value, Decimal) and 0 <= value <= MAX_TOKENS and value == value.to_integral_value():
+        value = int(value)
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
         raise EventError(field, f"must be a whole number from 0 to 10¹², not {printable(value)}")
     return value
+
+
+def lesser_count_in(record: Record, field: str) -> int:
+    """A count without which the call can be recorded: 0 if it can't be read."""
+    try:
+        return count_in(record, field)
+    except EventError:
+        return 0
 
 
 def object_in(record: Record, field: str) -> Record:
@@ -35,18 +44,21 @@ def object_in(record: Record, field: str) -> Record:
 
 
 def factors(record: Record, metadata: Record, tokens: Tokens) -> PriceFactors:
-    """What matters where LiteLLM states no cost: its own costs have most of this in them."""
+    """What matters where LiteLLM states no cost: its own costs have most of this in them.
+
+    What can't be read of it is left out, because refusing the record would lose the whole call.
+    """
     usage = object_in(metadata, "usage_object")
     tools = object_in(usage, "server_tool_use")
     asked = object_in(record, "model_parameters")
-    spoken = count_in(object_in(usage, "prompt_tokens_details"), "audio_tokens")
-    answered = count_in(object_in(usage, "completion_tokens_details"), "audio_tokens")
+    spoken = lesser_count_in(object_in(usage, "prompt_tokens_details"), "audio_tokens")
+    answered = lesser_count_in(object_in(usage, "completion_tokens_details"), "audio_tokens")
     return price_factors.normal(
         speed=word(usage.get("speed")) or word(asked.get("speed")),
         service_tier=word(usage.get("service_tier")) or word(asked.get("service_tier")),
         region=word(usage.get("inference_geo")) or word(asked.get("inference_geo")),
-        web_searches=count_in(tools, "web_search_requests"),
-        web_fetches=count_in(tools, "web_fetch_requests"),
+        web_searches=lesser_count_in(tools, "web_search_requests"),
+        web_fetches=lesser_count_in(tools, "web_fetch_requests"),
         audio_input_tokens=min(spoken, tokens.input),
         audio_output_tokens=min(answered, tokens.output),
         provider=_provider(record),

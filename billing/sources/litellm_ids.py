@@ -25,7 +25,7 @@ class CallIdentity(msgspec.Struct, frozen=True):
     call_ids: tuple[str, ...]
     gateway_id: str
     earlier_ids: tuple[str, ...] = ()
-    """The event id that earlier versions of this product gave the record."""
+    """The event id that earlier versions of this product gave the record: the response's, if it is valid."""
 
 
 def identify(given: Any, call_id: Any, start: Any) -> CallIdentity:
@@ -40,17 +40,22 @@ def identify(given: Any, call_id: Any, start: Any) -> CallIdentity:
 
 def _with_call_id(response: str, call_id: str, start: Any) -> CallIdentity:
     gateway = foreign_id(call_id, CALL_ID_LENGTH)
+    call_ids: tuple[str, ...]
     if response in ("", call_id):  # as of a failed call, whose retries have the same id
         instant = f"@{start.timestamp() * 1000:.0f}" if isinstance(start, datetime) else ""
         event_id, request = f"{call_id}{instant}", call_id
         call_ids = (gateway,)
-    elif _CACHE_HIT in response:  # the response itself is another call's
+    elif _CACHE_HIT in response:
         event_id = request = response
-        call_ids = (gateway,)
+        # The client's span of this call has the repeated response's id. The call that the provider answered
+        # has another id of the gateway, by which the two stay apart.
+        repeated = response.rpartition(_CACHE_HIT)[0]
+        call_ids = (gateway, foreign_id(repeated, CALL_ID_LENGTH)) if repeated else (gateway,)
     else:
         event_id, request = f"{response}@{call_id}", response
         call_ids = (foreign_id(response, CALL_ID_LENGTH),)
-    earlier = (response,) if 0 < len(response) <= ID_LENGTH and response != event_id else ()
+    was_valid = response != "" and foreign_id(response, ID_LENGTH) == response
+    earlier = (response,) if was_valid and response != event_id else ()
     return CallIdentity(
         foreign_id(event_id, ID_LENGTH), foreign_id(request, ID_LENGTH), call_ids, gateway, earlier
     )
