@@ -368,7 +368,7 @@ def test_counts_are_whole_numbers(field: str, good: Any) -> None:
     "bad",
     [
         *(-1, 10**12 + 1, 10**100, True, False, "5", "", 1.0, [], {}),
-        *(Decimal("1e999990"), Decimal("1e9999999"), Decimal("-1e9999999")),
+        *(Decimal("1e4000"), Decimal("1e9999999"), Decimal("-1e9999999")),
         *(Decimal("0.5"), Decimal("-1"), Decimal("1E+400"), Decimal("1E-400")),
         *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), float("nan")),
     ],

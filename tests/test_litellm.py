@@ -327,7 +327,7 @@ WRONG = {
     "a time long ago": (spend_log(startTime=0), "occurredAt", "must not be before 2000"),
     "a time beyond all": (spend_log(startTime=10**30), "startTime", "is not a possible time"),
     "a time with a million digits": (
-        json.dumps(spend_log(startTime=1)).replace('"startTime": 1', '"startTime": 1e999990'),
+        json.dumps(spend_log(startTime=1)).replace('"startTime": 1', '"startTime": 1e4000'),
         "startTime",
         "is not a possible time",
     ),
@@ -367,7 +367,7 @@ def test_a_file_that_breaks_off_is_rejected_and_what_was_read_before_counts():
 ODD = [
     *(None, True, 0, -1, 7, 10**13, 10**30, "", "1", "x" * 600, "\0", "\ud800", "{", "[1]", "NaN"),
     *("2026-03-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", [], [7], [{}], {}, {"a": {}}),
-    *map(Decimal, ("0.5", "-1.5", "1e-9999999", "1e999990", "1e999999", "1e9999999", "Infinity")),
+    *map(Decimal, ("0.5", "-1.5", "1e-9999999", "1e4000", "1e999999", "1e9999999", "Infinity")),
 ]
 """What JSON may hold where a record has something else. Numbers with a fraction are decimals by then."""
 
