@@ -144,6 +144,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     within a response, such as `advisor1`."""
     covers_parts: str = ""
     """The kind of parts, as `advisor`, whose cost `stated_nanos` includes."""
+    opening: Tokens | None = None
+    """What the first copy of a response in an agent's log says, from which `tokens` have grown."""
     earlier_ids: tuple[str, ...] = ()
     """Event ids under which the same deduction was recorded by earlier versions of this product, or with
     smaller counts."""
