@@ -172,6 +172,8 @@ class _Log:
                 sender=NAME,
                 part=call.part,
                 opening=Tokens(*call.opening.counts),
+                call_started_at=event.occurred_at,
+                is_agents_own=True,
             )
         yield Item(origin, event)
         if found.warning:
