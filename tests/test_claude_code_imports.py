@@ -154,6 +154,38 @@ def test_responses_at_one_instant_keep_the_ids_of_their_sessions(project, tmp_pa
     assert figures(project)[:2] == (3, 30 + 1 + 2 + 3)
 
 
+@pytest.mark.parametrize("imports", [["ab"], ["a", "ab"], ["b", "ab"], ["a", "b", "ab"], ["b", "a", "ab"]])
+def test_responses_at_one_instant_with_other_counts_are_each_recorded_once(project, tmp_path, imports):
+    files = {name: {f"{name}.jsonl": [reply(1, output=n, request=None)]} for name, n in (("a", 2), ("b", 3))}
+    both = files["a"] | files["b"]
+    imported(tmp_path, project, *[both if names == "ab" else files[names] for names in imports])
+    assert figures(project)[:2] == (2, 20 + 2 + 3)
+
+
+def test_responses_at_one_instant_that_share_no_history_are_told_apart(project, tmp_path):
+    """The second one begins with more than the first has come to, or has less of one count."""
+    more, less = reply(1, output=3, request=None), reply(1, output=9, request=None)
+    less["message"]["usage"]["input_tokens"] = 1
+    one = {"a.jsonl": [reply(1, output=2, request=None)]}
+    imported(tmp_path, project, one, {"b.jsonl": [more]}, {"c.jsonl": [less]})
+    assert figures(project)[:2] == (3, 12 + 13 + 10)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_fork_of_a_growing_response_without_a_request_id_is_one_response(project, tmp_path, order):
+    early, late = reply(1, output=2, request=None), reply(2, output=3, request=None)
+    files = [{"fork.jsonl": [early]}, {"one.jsonl": [early, late]}, {"again.jsonl": [early, late]}]
+    imported(tmp_path, project, *[files[number] for number in order])
+    assert figures(project)[:2] == (1, 13)
+
+
+def test_a_response_that_shares_its_message_id_and_instant_grows_once(project, tmp_path):
+    early, late = reply(1, output=3, request=None), reply(2, output=9, request=None)
+    one = {"a.jsonl": [reply(1, output=2, request=None)]}
+    imported(tmp_path, project, {"b.jsonl": [early]}, {**one, "b.jsonl": [early, late]}, one)
+    assert figures(project)[:2] == (2, 12 + 19)
+
+
 def test_lines_of_a_message_id_used_again_that_named_no_call_are_not_recorded_again(project, tmp_path):
     """Earlier versions gave no call id to responses whose message id was used again in the same import."""
     named = {"jobId": "main", "model": OPUS, "inputTokens": 10, "outputTokens": 5, "costDollars": None}

@@ -1,29 +1,37 @@
 """Calls that two senders may both have reported are shown, and united if people say that they are one."""
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from html import unescape
 from itertools import permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from aicost import queries
 from aicost.queries import DoubleCount
 from billing import lookalike_decisions, verification
+from billing.imports.importer import import_paths
 from billing.ledger.calls.batch import Nested
 from billing.ledger.calls.lookalikes.likeness import Alike, Extent, alike, matched
 from billing.ledger.recording import record as record_batch
 from billing.ledger.traces import record
 from billing.models import CallReport, Lookalike, LookalikeDecision
+from billing.sources import Context
+from billing.sources.otlp import claude_code, log_records
 from products.models import Project
 from products.models.audit import AuditEntry
 from tests.conftest import NOW
 from tests.factories import event
-from tests.otlp import chat, event_id, request
+from tests.otlp import any_value, chat, event_id, nanos, request, span
 from tests.span_calls import read
 from tests.stored import stored
 from tests.test_real_spans import MINI, items_in, shared
@@ -34,6 +42,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 OPENAI, LANGCHAIN = "openinference.instrumentation.openai", "openinference.instrumentation.langchain"
 SENDERS = (f"otlp {LANGCHAIN}", f"otlp {OPENAI}")
+OPUS = "claude-opus-4-5"
 SAME, DIFFERENT = "same_call", "different_calls"
 COST = 249_300
 """Nano-dollars of the sample's call."""
@@ -206,7 +215,7 @@ def test_a_call_that_both_have_reported_takes_no_third_report(project):
     )
 
 
-def test_usage_events_and_logs_have_no_start_and_never_look_alike(project):
+def test_usage_events_have_no_start_and_never_look_alike(project):
     record_batch(project, [event(callIds=["a"], occurredAt=NOW.isoformat())])
     send(project, *inner())
     assert pairs(project) == set()
@@ -255,9 +264,9 @@ def test_verification_finds_a_pair_that_is_one_call(project):
         assert f"{name}: they are booked as one call" in list(verification.differences(project))
 
 
-def extent(name: str, sender: str, start: float, end: float) -> Extent:
+def extent(name: str, sender: str, start: float, end: float, fingerprint: str = "f") -> Extent:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return Extent(name, sender, "f", at + timedelta(seconds=start), at + timedelta(seconds=end))
+    return Extent(name, sender, fingerprint, at + timedelta(seconds=start), at + timedelta(seconds=end))
 
 
 def test_of_several_inner_reports_an_outer_one_is_paired_with_the_tightest():
@@ -273,6 +282,130 @@ def test_calls_at_once_are_each_paired_with_their_own():
     ]
     found = matched(alike(extents, {one.event_id for one in extents}))
     assert {(pair.outer, pair.inner) for pair in found} == {("O1", "I1"), ("O2", "I2")}
+
+
+# An agent's own reports, which share its session
+
+
+LOG, RECORD, SPAN = (
+    "claude_code",
+    "otlp com.anthropic.claude_code.events",
+    "otlp com.anthropic.claude_code.tracing",
+)
+ENDED = NOW - timedelta(minutes=10)
+SECOND = timedelta(seconds=1)
+OPUS_COST = 1_000_000
+STATED = 1_100_000
+
+
+def log_file(project: Project, at: datetime = ENDED - SECOND, session: str = "s1", output: int = 20) -> None:
+    """The session's log, as it is behind a gateway that gives no request ids."""
+    usage = {"input_tokens": 100, "output_tokens": output}
+    message = {"id": f"m{at}", "model": OPUS, "content": [], "usage": usage}
+    line = {"type": "assistant", "sessionId": session, "timestamp": at.isoformat(), "message": message}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{session}.jsonl"
+        path.write_text(json.dumps(line))
+        import_paths(project, [path])
+
+
+def log_record(
+    project: Project, at: datetime = ENDED, session: str = "s1", output: int = 20, **more: Any
+) -> None:
+    counts = {"model": OPUS, "input_tokens": 100, "output_tokens": output, "cost_usd": STATED / 10**9}
+    message = ExportLogsServiceRequest()
+    scope = message.resource_logs.add().scope_logs.add()
+    scope.scope.name = RECORD.removeprefix("otlp ")
+    one = scope.log_records.add(time_unix_nano=nanos(at), event_name=log_records.API_REQUEST)
+    for key, value in {"session.id": session, **counts, **more}.items():
+        one.attributes.add(key=key, value=any_value(value))
+    record_batch(project, list(log_records.events(message, Context(now=NOW, credits_per_dollar=100))))
+
+
+def own_span(
+    project: Project, ended: datetime = ENDED, session: str = "s1", output: int = 20, seconds: float = 3
+) -> None:
+    counts = {"span.type": "llm_request", "input_tokens": 100, "output_tokens": output}
+    attributes = {"session.id": session, "gen_ai.request.model": OPUS, **counts}
+    name, number = claude_code.LLM_REQUEST, int(ended.timestamp())
+    one = span(number, attributes, trace=number, ended=ended, seconds=seconds, name=name)
+    record(project, read(request(one, scope=SPAN.removeprefix("otlp "))))
+
+
+OWN = (log_file, log_record, own_span)
+
+
+def own_pairs(project: Project) -> list[tuple[str, str, int]]:
+    check(project)
+    rows = Lookalike.objects.filter(project=project).values_list("sender_a", "sender_b", "margin")
+    return sorted(rows)
+
+
+@pytest.mark.parametrize("order", list(permutations(OWN)))
+def test_an_agents_reports_without_a_shared_id_look_alike_in_any_order(project, order):
+    for report in order:
+        report(project)
+    second = SECOND // timedelta(microseconds=1)
+    assert own_pairs(project) == [(LOG, RECORD, second), (LOG, SPAN, second), (RECORD, SPAN, 0)]
+    assert sums(project)[:2] == (2 * OPUS_COST + STATED, 3 * 120)
+    decide(project, SAME, (LOG, RECORD))
+    assert sums(project)[:2] == (OPUS_COST + STATED, 2 * 120)
+    decide(project, SAME, (LOG, SPAN))
+    assert (own_pairs(project), sums(project)) == ([], (STATED, 120, 1))
+
+
+@pytest.mark.parametrize("order", list(permutations(OWN)))
+def test_an_agents_reports_count_once_when_they_come(project, order):
+    for report in OWN:
+        report(project)
+    for names in ((LOG, RECORD), (LOG, SPAN), (RECORD, SPAN)):
+        decide(project, SAME, names)
+    for report in order:
+        report(project, ENDED + 60 * SECOND)
+    assert (own_pairs(project), sums(project)) == ([], (2 * STATED, 240, 1))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("options", "alike"),
+    [
+        ({}, True),
+        ({"at": ENDED + 4 * SECOND}, True),
+        ({"at": ENDED + 5 * SECOND}, False),
+        ({"at": ENDED + 60 * SECOND}, False),
+        ({"at": ENDED + 60 * SECOND, "duration_ms": 58_000}, True),
+        ({"at": ENDED + 60 * SECOND, "duration_ms": "58000"}, True),
+        ({"at": ENDED + 60 * SECOND, "duration_ms": "long"}, False),
+        ({"at": ENDED + 60 * SECOND, "duration_ms": 10**12}, False),
+        ({"session": "s2"}, False),
+        ({"session": ""}, False),
+        ({"output": 21}, False),
+        ({"model": "claude-haiku-4-5"}, False),
+        ({"model": f"{OPUS}-20251101"}, True),
+    ],
+)
+def test_a_log_and_a_log_record_look_alike_if_they_have_a_moment_in_common(project, turned, options, alike):
+    reports = [partial(log_file, project), partial(log_record, project, **options)]
+    for report in reports[::-1] if turned else reports:
+        report()
+    assert bool(own_pairs(project)) == alike
+
+
+def test_an_agents_calls_and_those_of_other_instrumentations_do_not_look_alike(project):
+    own_span(project)
+    counts = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20, "session.id": "s1"}
+    other = chat(2, {**counts, "gen_ai.request.model": OPUS}, ended=ENDED, seconds=3)
+    send(project, *read(request(other, scope="third")))
+    assert own_pairs(project) == []
+
+
+def test_calls_of_a_session_with_equal_counts_are_each_paired_with_their_own():
+    extents = [
+        *(extent("R1", "r", 1, 3, "s"), extent("L1", "l", 2, 2, "s")),
+        *(extent("R2", "r", 4, 7, "s"), extent("L2", "l", 6, 6, "s")),
+    ]
+    found = matched(alike(extents, {one.event_id for one in extents}))
+    assert {(pair.outer, pair.inner) for pair in found} == {("R1", "L1"), ("R2", "L2")}
 
 
 # What is decided

@@ -144,6 +144,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     within a response, such as `advisor1`."""
     covers_parts: str = ""
     """The kind of parts, as `advisor`, whose cost `stated_nanos` includes."""
+    opening: Tokens | None = None
+    """What the first copy of a response in an agent's log says, from which `tokens` have grown."""
     earlier_ids: tuple[str, ...] = ()
     """Event ids under which the same deduction was recorded by earlier versions of this product, or with
     smaller counts."""
@@ -152,9 +154,12 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     run_is_trace: bool = False
     """Whether `run_id` is a trace, which stands in for a session or conversation that is not reported."""
     call_started_at: datetime | None = None
-    """When the call of a deduction started; `occurred_at` is then when it ended."""
+    """When the call of a deduction started; `occurred_at` is then when it ended. Both are equal if the report
+    gives one instant only, anywhere between the two."""
     resource: str = ""
     """A digest of what the call's telemetry says of the process that made it; "" if it says nothing."""
+    is_agents_own: bool = False
+    """Whether an agent itself reports the call, as one of the session that `run_id` is."""
 
     @property
     def content(self) -> tuple[object, ...]:

@@ -6,7 +6,8 @@ order of imports makes no difference to what is recorded.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from billing.db import bulk
 from billing.events.usage_event import DEDUCTION, Rejection, Tokens, UsageEvent
 from billing.ledger.calls.batch import Nested
 from billing.ledger.lookup import GROWTH, lines, places
-from billing.ledger.responses.matching import Known, KnownResponses, Match, Name, match, name_of
+from billing.ledger.responses.matching import Beside, Known, KnownResponses, Match, Name, match, name_of
 from billing.models import CallId, CallReport
 from billing.sources.foreign_ids import reused_id
 from products.models import Project
@@ -35,7 +36,7 @@ def resolve(project: Project, events: Sequence[UsageEvent | Rejection]) -> Resol
         return Resolved(events, ())
     whole = {e.event_id: e for e in events if isinstance(e, UsageEvent) and e.kind == DEDUCTION}
     known = _known(project, [(whole[name.event_id], name) for name in names if name.event_id in whole])
-    requests = Counter(name.message for name in names if name.has_request)
+    beside = _Beside(names, whole)
     resolved: list[UsageEvent | Rejection] = []
     same: list[Nested] = []
     for event, name in named:
@@ -43,16 +44,33 @@ def resolve(project: Project, events: Sequence[UsageEvent | Rejection]) -> Resol
             resolved.append(event)
             continue
         response = whole.get(name.event_id, event)
-        found = match(response, name, known[name.message], is_only_request=requests[name.message] == 1)
+        found = match(response, name, known[name.message], beside.of(response, name))
         resolved.append(_under_its_id(event, name, found))
         same += [Nested(found.event_id, inner, is_copy=True) for inner in found.inner]
         same += [Nested(outer, found.event_id, is_copy=True) for outer in found.outer]
     return Resolved(resolved, sorted(set(same)))
 
 
+class _Beside:
+    """The responses of an import, to tell what each has beside it."""
+
+    def __init__(self, names: Iterable[Name], whole: Mapping[str, UsageEvent]) -> None:
+        self._requests: Counter[str] = Counter()
+        self._runs: defaultdict[tuple[str, datetime], set[str]] = defaultdict(set)
+        for name in names:
+            if name.has_request:
+                self._requests[name.message] += 1
+            elif response := whole.get(name.event_id):
+                self._runs[name.message, response.occurred_at].add(response.run_id)
+
+    def of(self, event: UsageEvent, name: Name) -> Beside:
+        runs = self._runs.get((name.message, event.occurred_at), set())
+        return Beside(self._requests[name.message] == 1, frozenset(runs - {event.run_id}))
+
+
 def _under_its_id(event: UsageEvent, name: Name, found: Match) -> UsageEvent:
     part = event.event_id.removeprefix(name.event_id)
-    call_ids = event.call_ids if found.names_call else ()
+    call_ids = (event.call_ids or (name.message,)) if found.names_call else ()
     return msgspec.structs.replace(event, event_id=found.event_id + part, call_ids=call_ids)
 
 

@@ -56,9 +56,12 @@ class Match(NamedTuple):
 
 def name_of(event: UsageEvent | Rejection) -> Name | None:
     """None for what is no response, and for ids that are hashed as a whole."""
-    if isinstance(event, Rejection) or event.kind != DEDUCTION or not (event.sender and event.call_ids):
+    if isinstance(event, Rejection) or event.kind != DEDUCTION or not event.sender:
         return None
     event_id = event.event_id.removesuffix(f"+{event.part}") if event.part else event.event_id
+    if not event.call_ids:
+        message = event_id.removesuffix(f"@{event.run_id}")
+        return Name(message, event_id, has_request=False) if message != event_id else None
     first, *_ = event.call_ids
     if event_id in (first, reused_id(first, event.occurred_at)):
         return Name(first, event_id, has_request=False)
@@ -94,19 +97,24 @@ class KnownResponses:
             self.replays.append(response)
 
 
-def match(event: UsageEvent, name: Name, known: KnownResponses, *, is_only_request: bool) -> Match:
-    """What the event is, given what the ledger knows under its message id.
+class Beside(NamedTuple):
+    """What else an import has under a response's message id."""
 
-    `is_only_request` says that the import has no other request with this message id.
-    """
+    is_only_request: bool
+    runs_at_once: frozenset[str]
+    """The runs of other responses without a request id at the same instant."""
+
+
+def match(event: UsageEvent, name: Name, known: KnownResponses, beside: Beside) -> Match:
+    """What the event is, given what the ledger knows under its message id."""
     if not name.has_request:
-        return _without_request(event, name, known)
+        return _without_request(event, name, known, beside.runs_at_once)
     if is_side_question(event.job_id):
         name = name._replace(event_id=_replayed(event, name, known))
         replays = []
     else:
         replays = _unclaimed_replays(event, known)
-    strays = _unclaimed_strays(event, name, known) if is_only_request else []
+    strays = _unclaimed_strays(event, name, known) if beside.is_only_request else []
     inner = [stray for stray in strays if stray.occurred_at >= event.occurred_at]
     outer = [stray for stray in strays if stray.occurred_at < event.occurred_at]
     return Match(name.event_id, _reports([*replays, *inner]), _reports(outer))
@@ -116,13 +124,14 @@ def _reports(responses: Iterable[Known]) -> tuple[str, ...]:
     return tuple(id_ for response in responses for id_ in (response.event_id, *response.growth))
 
 
-def _without_request(event: UsageEvent, name: Name, known: KnownResponses) -> Match:
+def _without_request(event: UsageEvent, name: Name, known: KnownResponses, others: frozenset[str]) -> Match:
     """A response that has no request id, though one may be in other copies."""
     of_instant = reused_id(known.message, event.occurred_at)
     at_once = known.plain_at.get(event.occurred_at)
     if at_once:
-        found = next((response for response in at_once if response.run_id == event.run_id), at_once[0])
-        return Match(found.event_id, names_call=found.event_id in (known.message, of_instant))
+        found = _at_once(event, at_once, others)
+        event_id = found.event_id if found else f"{known.message}@{event.run_id}"
+        return Match(event_id, names_call=event_id in (known.message, of_instant))
     requests = [r for r in known.requests_of_run.get(event.run_id, ()) if r.model == event.model]
     if requests and len({response.call for response in requests}) == 1:
         return Match(requests[0].event_id)
@@ -130,6 +139,33 @@ def _without_request(event: UsageEvent, name: Name, known: KnownResponses) -> Ma
     if copies:
         return Match(copies[0].event_id)
     return Match(of_instant if known.message in known.plain else name.event_id)
+
+
+def _at_once(event: UsageEvent, known: list[Known], others: frozenset[str]) -> Known | None:
+    """The response of the event's session at this instant, or the one that the event is a fork's copy of.
+
+    A fork may have been written before the response was complete. If the import tells it from `others` at
+    the instant, only equal counts show that.
+    """
+    for response in known:
+        if response.run_id == event.run_id:
+            return response
+    elsewhere = [r for r in known if r.run_id not in others and r.model == event.model]
+    equal = [response for response in elsewhere if response.tokens == event.tokens]
+    grown = [] if others else [response for response in elsewhere if _grew(response, event)]
+    return next(iter([*equal, *grown]), None)
+
+
+def _grew(known: Known, event: UsageEvent) -> bool:
+    """Whether one can have grown from the other. The event can't have begun with more than is known."""
+    if _is_within(event.tokens, known.tokens):
+        return True
+    began_within = event.opening is None or _is_within(event.opening, known.tokens)
+    return began_within and _is_within(known.tokens, event.tokens)
+
+
+def _is_within(a: Tokens, b: Tokens) -> bool:
+    return all(x <= y for x, y in zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True))
 
 
 def _replayed(event: UsageEvent, name: Name, known: KnownResponses) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from billing.events import usage_event
-from billing.events.usage_event import Rejection, UsageEvent
+from billing.events.usage_event import Rejection, Tokens, UsageEvent
 from billing.sources import BrokenFile, Context, Item, Note, Skipped, SourceFile
 from billing.sources.agent_logs import CLAUDE_CODE, agent_of_log
 from billing.sources.claude_code.jobs import Jobs
@@ -166,7 +166,14 @@ class _Log:
         event = read_row(row, context)
         if isinstance(event, UsageEvent):
             event = msgspec.structs.replace(
-                event, call_ids=call.call_ids, factors=found.factors, sender=NAME, part=call.part
+                event,
+                call_ids=call.call_ids,
+                factors=found.factors,
+                sender=NAME,
+                part=call.part,
+                opening=Tokens(*call.opening.counts),
+                call_started_at=event.occurred_at,
+                is_agents_own=True,
             )
         yield Item(origin, event)
         if found.warning:

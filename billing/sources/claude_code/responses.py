@@ -72,6 +72,7 @@ class Call(msgspec.Struct):
     call_ids: tuple[str, ...]
     first: Spot
     largest: Figures
+    opening: Figures
     part: str = ""
 
 
@@ -173,14 +174,15 @@ def event_ids(responses: list[list[Report]]) -> list[str]:
 
 def _calls(response: list[Report], event_id: str) -> Iterator[Call]:
     first, largest = _summary(response)
+    _, opening = min((report.first.at, report.opening) for report in response)
     call_ids = _call_ids(response, event_id)
-    yield Call(_short(event_id), call_ids, first, largest)
+    yield Call(_short(event_id), call_ids, first, largest, opening)
     parts: dict[str, Figures] = {}
     for report in response:
         for name, found in report.parts.items():
             parts[name] = max(parts.get(name, found), found)
     for name, found in sorted(parts.items()):
-        yield Call(_short(f"{event_id}+{name}"), call_ids, first, found, part=name)
+        yield Call(_short(f"{event_id}+{name}"), call_ids, first, found, found, part=name)
 
 
 def _call_ids(response: list[Report], event_id: str) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str = ""
     """The session or conversation that a model call names."""
     agent_id: str = ""
-    """The job that a model call names, within its session."""
+    """The job that a model call of Claude Code names, within its session."""
     input_tokens: int | None = None
     """Of a model call: all input, cached or not. None if the span has no counts."""
     output_tokens: int | None = None
@@ -246,6 +246,7 @@ def _event(
         run_is_trace=not span.session_id,
         call_started_at=span.started_at if is_call else None,
         resource=origin.resource if is_call else "",
+        is_agents_own=is_call and bool(span.agent_id),
         factors=factors(attributes, counts or NO_TOKENS) if is_call else NO_FACTORS,
     )
 

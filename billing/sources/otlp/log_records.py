@@ -7,6 +7,7 @@ that the session logs give them. Other records report no usage.
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,9 @@ from products.printable import printable
 
 API_REQUEST = "claude_code.api_request"
 COST = "cost_usd"
+DURATION = "duration_ms"
+_LONGEST = timedelta(hours=1)
+"""No request lasts longer."""
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,20})?(e-\d{1,2})?", re.ASCII)
 _BUILT_IN = "agent:builtin:"
 READ = frozenset(
@@ -36,7 +40,7 @@ READ = frozenset(
         *("session.id", "request_id", "event.sequence", "model", COST),
         *("input_tokens", "output_tokens", "cache_read_tokens"),
         *("cache_creation_tokens", "cache_creation_1h_tokens"),
-        *("query_source", "agent.name", "agent_id", "speed"),
+        *("query_source", "agent.name", "agent_id", "speed", DURATION),
     }
 )
 """The attributes that are read. Others may hold prompts and answers."""
@@ -69,9 +73,12 @@ def _event(record: LogRecord, sender: str, context: Context) -> UsageEvent | Rej
         return Rejection(event_id=printable(event_id), field=error.field, reason=error.reason)
     return msgspec.structs.replace(
         event,
-        call_ids=(foreign_id(request, CALL_ID_LENGTH),) if request else (),
+        # Without the request's id, the report still keeps who sent it: others may be of the same call.
+        call_ids=(foreign_id(request, CALL_ID_LENGTH) if request else event.event_id,),
         sender=sender,
         covers_parts="advisor",
+        call_started_at=event.occurred_at - _duration(attributes),
+        is_agents_own=bool(event.run_id),
     )
 
 
@@ -107,6 +114,15 @@ def _fields(record: LogRecord, attributes: Attributes) -> dict[str, Any]:
         "costDollars": _cost(attributes, any(counts.values())),
         **counts,
     }
+
+
+def _duration(attributes: Attributes) -> timedelta:
+    """How long the request took until the record was written; 0 if that is not told, or can't be."""
+    try:
+        duration = timedelta(milliseconds=_count(attributes, DURATION))
+    except (EventError, OverflowError):
+        return timedelta(0)
+    return duration if duration <= _LONGEST else timedelta(0)
 
 
 def _agent_type(attributes: Attributes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from billing.events.usage_event import UsageEvent
 from billing.ledger.calls.groups import Calls, Group
 from billing.ledger.calls.identity import WINDOW, Report
-from billing.ledger.calls.lookalikes.likeness import Alike, Extent, extent_of, senders
+from billing.ledger.calls.lookalikes.likeness import TOLERANCE, Alike, Extent, extent_of, senders
 from billing.ledger.calls.lookalikes.likeness import alike as pairs_of
 from billing.models import CallReport, LookalikeDecision
 from products.models import Project
@@ -26,8 +26,8 @@ def _near(project: Project, new: list[Extent]) -> list[Extent]:
     """The reports in the ledger with the same fingerprints that have a moment in common with the new ones."""
     if not project.has_call_ids:
         return []
-    first = min(extent.started_at for extent in new)
-    last = max(extent.ended_at for extent in new)
+    first = min(extent.started_at for extent in new) - TOLERANCE
+    last = max(extent.ended_at for extent in new) + TOLERANCE
     rows = CallReport.objects.filter(
         project=project,
         fingerprint__among=sorted({extent.fingerprint for extent in new}),

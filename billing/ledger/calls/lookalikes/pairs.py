@@ -1,7 +1,6 @@
 """The pairs of reports that may be of one call, as the database remembers them."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from billing import periods
@@ -9,7 +8,7 @@ from billing.db import bulk
 from billing.ledger.calls.groups import Calls
 from billing.ledger.calls.identity import Report
 from billing.ledger.calls.lookalikes.arrivals import has_report_of, may_be_one
-from billing.ledger.calls.lookalikes.likeness import senders
+from billing.ledger.calls.lookalikes.likeness import Extent, margin, senders
 from billing.models import Lookalike
 from products.models import Project
 
@@ -36,13 +35,14 @@ def update(project: Project, calls: Calls, zone: ZoneInfo) -> None:
 
 def _row(outer: Report, inner: Report, zone: ZoneInfo) -> tuple[object, ...]:
     cheaper = min(inner, outer, key=lambda report: report.nanos)
-    margin = (_length(outer) - _length(inner)) // timedelta(microseconds=1)
     day = periods.day_of(cheaper.occurred_at, zone)
-    return outer.event_id, inner.event_id, *senders(outer.sender, inner.sender), margin, day, cheaper.nanos
+    names = senders(outer.sender, inner.sender)
+    return outer.event_id, inner.event_id, *names, margin(_extent(outer), _extent(inner)), day, cheaper.nanos
 
 
-def _length(report: Report) -> timedelta:
-    return report.occurred_at - report.started_at if report.started_at else timedelta(0)
+def _extent(report: Report) -> Extent:
+    start = report.started_at or report.occurred_at
+    return Extent(report.event_id, report.sender, report.fingerprint, start, report.occurred_at)
 
 
 def _forget(project: Project, calls: Calls) -> None:
