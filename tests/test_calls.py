@@ -521,9 +521,8 @@ def test_reports_that_an_earlier_version_took_for_one_call_are_split_at_the_next
     send(project, reported("c", "same", sender="otlp", **at(2)))
     with guards_lifted():
         sql("UPDATE billing_callreport SET call_pk = group_pk")
-        sql(
-            "UPDATE billing_callreport SET line = '', booked_on_id = NULL, times_booked = 0 WHERE event_id = '2'"
-        )
+        sql("UPDATE billing_callreport SET line = '', booked_on_id = NULL WHERE event_id = '2'")
+        sql("UPDATE billing_callreport SET times_booked = 0 WHERE event_id = '2'")
         sql("DELETE FROM billing_credittransaction WHERE event_id = '2'")
     assert set(booked(project)) == {"1"}
     send(project, reported("d", "same", sender="other", **at(2)))

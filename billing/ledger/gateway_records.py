@@ -20,7 +20,7 @@ from billing import ledger
 from billing.db import bulk
 from billing.events.usage_event import ID_LENGTH, Rejection, Tokens, UsageEvent
 from billing.ledger import Outcome, Then, sqlite_lock
-from billing.ledger.calls.identity import family
+from billing.ledger.calls.families import family
 from billing.ledger.lookup import lines
 from billing.models import CallReport, CostSource
 from billing.sources import litellm
