@@ -16,7 +16,7 @@ from products.admin import ReadOnlyAdmin
 
 
 def _dollars(nanos: int | None) -> str:
-    return "—" if nanos is None else f"${money.plain(money.decimal_dollars(nanos))}"
+    return "—" if nanos is None else money.exact(nanos)
 
 
 class BudgetSettingForm(BudgetForm, forms.ModelForm):

@@ -43,6 +43,17 @@ def plain(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def exact(nanos: int) -> str:
+    """Dollars with every digit: `$1234.5`, `-$0.000001`."""
+    sign = "-" if nanos < 0 else ""
+    return f"{sign}${plain(decimal_dollars(abs(nanos)))}"
+
+
+def change(nanos: int) -> str:
+    """The same with its sign: `+$1`, `-$1`."""
+    return exact(nanos) if nanos < 0 else f"+{exact(nanos)}"
+
+
 def text(nanos: int) -> str:
     """`$1,234.56`; amounts below a dollar have enough digits not to read as zero. The minus is U+2212."""
     amount = _rounded(abs(decimal_dollars(nanos)))

@@ -11,6 +11,7 @@ from aicost.queries import Missing, ModelPrice, Prices
 from aicost.queries.prices import Period
 from billing.ledger.missing_costs import Receipt
 from billing.models import PriceOverride
+from billing.prices.overrides import rates_of
 from billing.prices.price_list import Rates
 from billing.prices.quotes import FactorPrice, Quote
 
@@ -113,15 +114,7 @@ _CLASSES = ("input", "cache read", "cache write", "1-hour write", "output")
 
 
 def _rates(given: Rates) -> list[Rate]:
-    write = given.input if given.cache_write is None else given.cache_write
-    values = (
-        given.input,
-        given.input if given.cache_read is None else given.cache_read,
-        write,
-        write if given.cache_write_1h is None else given.cache_write_1h,
-        given.output,
-    )
-    return [Rate(label, dollars(value)) for label, value in zip(_CLASSES, values, strict=True)]
+    return [Rate(label, dollars(value)) for label, value in zip(_CLASSES, given.by_class, strict=True)]
 
 
 def dollars(value: Decimal) -> str:
@@ -140,15 +133,9 @@ def _factor(known: FactorPrice) -> str:
 
 
 def _own(override: PriceOverride) -> OwnPrice:
-    given = Rates(
-        input=override.input_rate,
-        output=override.output_rate,
-        cache_read=override.cache_read_rate,
-        cache_write=override.cache_write_rate,
-        cache_write_1h=override.cache_write_1h_rate,
-    )
     factor = factor_words(override.factor) if override.factor else ""
-    return OwnPrice(override.pk, override.model, factor, text.day(override.starts_on), _in_words(given))
+    rates = _in_words(rates_of(override))
+    return OwnPrice(override.pk, override.model, factor, text.day(override.starts_on), rates)
 
 
 def _missing(missing: Missing) -> str:

@@ -72,7 +72,7 @@ def prices(project: Project) -> Prices:
         since=since,
         models=[_model(row, overrides, since, today) for row in used[:MOST_MODELS]],
         others=max(len(used) - MOST_MODELS, 0),
-        own=list(PriceOverride.objects.filter(project=project)),
+        own=overrides.rows,
     )
 
 

@@ -124,4 +124,4 @@ def set_limit(
 
 
 def _dollars(nanos: int | None) -> str:
-    return "no limit" if nanos is None else f"${money.plain(money.decimal_dollars(nanos))}"
+    return "no limit" if nanos is None else money.exact(nanos)

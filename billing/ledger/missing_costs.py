@@ -1,15 +1,13 @@
 """Book the costs that are missing: of unpriced deductions, and of those priced without a factor."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from billing.events.cost import Cost
-from billing.events.price_factors import less
 from billing.ledger import corrections, costs, repricing
 from billing.ledger.corrections import Decision, Unpriced
 from billing.ledger.repricing import Incomplete, Repriced
-from billing.prices import price_list
-from billing.prices.overrides import PriceOverrides
+from billing.prices.overrides import Override, PriceOverrides
 from billing.prices.price_list import Price, Rates
 from products.models import Project
 
@@ -51,36 +49,34 @@ def book(
     """
     receipt = Receipt()
     for project in projects:
-        price = _price_by(project, given or {})
-        for decision in corrections.add_missing_costs(project, price, dry_run=dry_run):
+        cost = _cost_by(project, given or {})
+        for decision in corrections.add_missing_costs(project, _as_price(cost), dry_run=dry_run):
             receipt.add(decision)
-        for result in repricing.complete_prices(project, _complete_by(project), dry_run=dry_run):
+        for result in repricing.complete_prices(project, _cost_by(project, {}), dry_run=dry_run):
             receipt.add_repriced(result)
     return receipt
 
 
-def _price_by(project: Project, given: Mapping[str, Rates]) -> corrections.Pricing:
+_CostBy = Callable[[Unpriced | Incomplete], Cost | None]
+
+
+def _cost_by(project: Project, given: Mapping[str, Rates]) -> _CostBy:
     overrides = PriceOverrides(project)
 
-    def price(deduction: Unpriced) -> Price | None:
+    def cost(deduction: Unpriced | Incomplete) -> Cost | None:
         model, factors = deduction.model, deduction.factors
-        rates = given.get(model)
-        override = overrides.find(model, deduction.billed_on, factors)
-        if override and not rates:
-            rates, factors = override.rates, less(factors, override.factor)
-        return price_list.price(model, deduction.tokens, deduction.occurred_at, factors=factors, rates=rates)
-
-    return price
-
-
-def _complete_by(project: Project) -> repricing.Pricing:
-    """Prices with all factors."""
-    overrides = PriceOverrides(project)
-
-    def cost(deduction: Incomplete) -> Cost | None:
-        override = overrides.find(deduction.model, deduction.billed_on, deduction.factors)
-        return costs.computed(
-            deduction.model, deduction.tokens, deduction.occurred_at, deduction.factors, override
-        )
+        if model in given:
+            override: Override | None = Override(given[model], "given")
+        else:
+            override = overrides.find(model, deduction.billed_on, factors)
+        return costs.computed(model, deduction.tokens, deduction.occurred_at, factors, override)
 
     return cost
+
+
+def _as_price(cost_by: _CostBy) -> corrections.Pricing:
+    def price(deduction: Unpriced) -> Price | None:
+        cost = cost_by(deduction)
+        return Price(cost.nanos, cost.basis.without) if cost else None
+
+    return price

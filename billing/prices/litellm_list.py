@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from billing.events.usage_event import Tokens
+from billing.prices.price_list import Rates
 
 _FILE = "model_prices_and_context_window_backup.json"
 _ABOVE = re.compile(r"(\w+)_above_(\d+)k_tokens", re.ASCII)
@@ -28,29 +29,26 @@ class LiteLLMList:
         entry = self.entries.get(model) or self.entries.get(model.rpartition("/")[2])
         if not entry or not entry.get(_INPUT):
             return None
-        rates = _rates(entry, tokens.all_input)
-        read = rates.get(_READ, rates[_INPUT])
-        write = rates.get(_WRITE, rates[_INPUT])
-        return (
-            tokens.input * rates[_INPUT]
-            + tokens.cache_read * read
-            + (tokens.cache_write - tokens.cache_write_1h) * write
-            + tokens.cache_write_1h * rates.get(_WRITE_1H, write)
-            + tokens.output * rates.get(_OUTPUT, Decimal(0))
-        )
+        return _rates(entry, tokens.all_input).dollars(tokens)
 
 
-def _rates(entry: Mapping[str, Any], all_input: int) -> dict[str, Decimal]:
-    """Dollars a token, those for long contexts if the input exceeds their thousands of tokens."""
-    rates = {
-        name: Decimal(entry[name]) for name in (_INPUT, _OUTPUT, _READ, _WRITE, _WRITE_1H) if entry.get(name)
-    }
+def _rates(entry: Mapping[str, Any], all_input: int) -> Rates:
+    """The rates, those for long contexts if the input exceeds their thousands of tokens."""
+    names = (_INPUT, _OUTPUT, _READ, _WRITE, _WRITE_1H)
+    each = {name: Decimal(entry[name]) for name in names if entry.get(name)}
     reached: dict[str, int] = {}
     for name, rate in entry.items():
         above = _ABOVE.fullmatch(name)
         if above and rate and all_input > int(above[2]) * 1_000 > reached.get(above[1], 0):
-            rates[above[1]], reached[above[1]] = Decimal(rate), int(above[2]) * 1_000
-    return rates
+            each[above[1]], reached[above[1]] = Decimal(rate), int(above[2]) * 1_000
+    million = {name: rate * 1_000_000 for name, rate in each.items()}
+    return Rates(
+        input=million[_INPUT],
+        output=million.get(_OUTPUT, Decimal(0)),
+        cache_read=million.get(_READ),
+        cache_write=million.get(_WRITE),
+        cache_write_1h=million.get(_WRITE_1H),
+    )
 
 
 def installed() -> LiteLLMList | None:

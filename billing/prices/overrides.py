@@ -30,8 +30,10 @@ class PriceOverrides:
         rows = PriceOverride.objects.filter(project=project)
         if models is not None:
             rows = rows.filter(model__among=sorted(models)) if models else rows.none()
+        self.rows = list(rows)
+        """By model, factor and day, the latest first."""
         self._by_model: dict[str, list[PriceOverride]] = {}
-        for row in sorted(rows, key=lambda row: row.starts_on, reverse=True):
+        for row in sorted(self.rows, key=lambda row: row.starts_on, reverse=True):
             self._by_model.setdefault(row.model, []).append(row)
 
     def find(self, model: str, day: date, factors: PriceFactors = NO_FACTORS) -> Override | None:
@@ -43,7 +45,7 @@ class PriceOverrides:
         for factor in (*words(factors), "") if rows else ():
             for row in rows:
                 if row.factor == factor:
-                    return Override(_rates(row), _source(row), factor)
+                    return Override(rates_of(row), _source(row), factor)
         return None
 
     def starts(self, model: str, after: date, until: date) -> list[date]:
@@ -59,7 +61,7 @@ def _source(row: PriceOverride) -> str:
     return f"override {row.factor} of {row.starts_on}" if row.factor else f"override of {row.starts_on}"
 
 
-def _rates(row: PriceOverride) -> Rates:
+def rates_of(row: PriceOverride) -> Rates:
     return Rates(
         input=row.input_rate,
         output=row.output_rate,

@@ -36,16 +36,22 @@ class Rates:
     cache_write_1h: Decimal | None = None
     """None: as other cache writes."""
 
-    def dollars(self, tokens: Tokens) -> Decimal:
+    @property
+    def by_class(self) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
+        """Of input, cache reads, cache writes, one-hour cache writes and output, omitted ones filled in."""
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
         write_1h = write if self.cache_write_1h is None else self.cache_write_1h
+        return self.input, read, write, write_1h, self.output
+
+    def dollars(self, tokens: Tokens) -> Decimal:
+        fresh, read, write, write_1h, output = self.by_class
         return (
-            tokens.input * self.input
+            tokens.input * fresh
             + tokens.cache_read * read
             + (tokens.cache_write - tokens.cache_write_1h) * write
             + tokens.cache_write_1h * write_1h
-            + tokens.output * self.output
+            + tokens.output * output
         ) / 1_000_000
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from billing.events.price_factors import NO_FACTORS, PriceFactors, from_words
@@ -46,6 +47,7 @@ def listed(model: str, at: datetime) -> Quote | str:
     return Quote(f"{found.reading.provider}/{found.model.id}", rates, tuple(_factors(model, found, at)))
 
 
+@lru_cache(maxsize=4096)
 def rates_at(model: str, at: datetime) -> Rates | None:
     """The price list's rates of a model, None if it has none for plain input and output."""
     input_rate = _rate(model, at, Tokens(input=_SAMPLE))

@@ -27,7 +27,7 @@ def differences(project: Project) -> Iterator[str]:
 def _wrong_call(call: Call) -> Iterator[str]:
     name = f"call of {', '.join(report.event_id for report in call.reports)}"
     pks = {report.call_pk for report in call.reports}
-    if pks != {min(report.pk for report in call.reports if report.pk is not None)}:
+    if pks != {call.pk}:
         yield f"{name}: its reports are stored as those of other calls: {pks}"
     for standing, place, nanos in call.bookings:
         booked = call.booked(standing.part)

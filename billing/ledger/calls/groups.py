@@ -73,10 +73,8 @@ class Calls:
 
     def _touch_if_split_otherwise(self, members: list[Report]) -> None:
         """Earlier versions of this product took all linked reports for one call."""
-        stored = {(report.call_pk, report.event_id) for report in members}
         calls = self._group_of[members[0].event_id].calls
-        pks = [(min(r.pk or 0 for r in call.reports), r.event_id) for call in calls for r in call.reports]
-        if stored != set(pks):
+        if any(report.call_pk != call.pk for call in calls for report in call.reports):
             self.touch(members)
 
     def touched(self) -> Iterator[Group]:

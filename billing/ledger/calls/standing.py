@@ -50,6 +50,11 @@ class Call:
         self.reports = list(reports)
 
     @property
+    def pk(self) -> int:
+        """The lowest `pk` of its reports, which must be stored."""
+        return min(report.pk for report in self.reports if report.pk is not None)
+
+    @property
     def place(self) -> Place:
         """The run and job that the call is booked on, with all its parts."""
         whole = [report for report in self.reports if not report.part]

@@ -223,9 +223,9 @@ def write(project: Project, calls: Calls, jobs: Jobs) -> None:
     for report, pk in zip(new, bulk.next_ids(CallReport, len(new)) if new else (), strict=True):
         report.pk = pk
     for group in groups:
-        group_pk = _lowest_pk(group.reports)
+        group_pk = min(call.pk for call in group.calls)
         for call in group.calls:
-            call_pk = _lowest_pk(call.reports)
+            call_pk = call.pk
             for report in call.reports:
                 report.call_pk, report.group_pk = call_pk, group_pk
     rows = [(project.pk, *_row(report, jobs)) for report in new]
@@ -241,10 +241,6 @@ def write(project: Project, calls: Calls, jobs: Jobs) -> None:
     bulk.insert(CallId, ("project_id", "call_id", "occurred_at", "report_id"), ids)
     if new and not project.has_call_ids:
         Project.objects.filter(pk=project.pk).update(has_call_ids=True)
-
-
-def _lowest_pk(reports: Iterable[Report]) -> int:
-    return min(report.pk for report in reports if report.pk is not None)
 
 
 def _state(report: Report, jobs: Jobs) -> tuple[object, ...]:

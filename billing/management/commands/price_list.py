@@ -69,11 +69,6 @@ def _by_litellm(found: list[ModelComparison], version: str) -> Iterator[str]:
 
 
 def _line(model: str, calls: int, before: int, after: int) -> str:
-    change = after - before
-    sign = "-" if change < 0 else "+"
-    before_, after_, by = (_dollars(nanos) for nanos in (before, after, abs(change)))
-    return f"  {printable(model) or '(no model given)'}: {calls:,} ×, {before_} → {after_} ({sign}{by})"
-
-
-def _dollars(nanos: int) -> str:
-    return f"${money.plain(money.decimal_dollars(nanos))}"
+    name = printable(model) or "(no model given)"
+    amounts = f"{money.exact(before)} → {money.exact(after)} ({money.change(after - before)})"
+    return f"  {name}: {calls:,} ×, {amounts}"

@@ -74,12 +74,12 @@ def _of_factors(receipt: Receipt) -> list[str]:
     """Lines about what was priced without a factor; none if nothing was."""
     if not receipt.completed and not receipt.incomplete:
         return []
-    total = _signed_dollars(receipt.changed_nanos.total())
+    total = money.change(receipt.changed_nanos.total())
     return [
         f"{'completed':<11}{receipt.completed.total():>12,}   {total}",
         f"{'incomplete':<11}{receipt.incomplete.total():>12,}",
         *(
-            f"  {_named(model)}: {count:,} completed, {_signed_dollars(receipt.changed_nanos[model])}"
+            f"  {_named(model)}: {count:,} completed, {money.change(receipt.changed_nanos[model])}"
             for model, count in receipt.completed.most_common()
         ),
         *(
@@ -91,26 +91,21 @@ def _of_factors(receipt: Receipt) -> list[str]:
 
 def _lines(receipt: Receipt) -> list[str]:
     priced = [
-        f"  {_named(model)}: {count:,} priced, ${money.plain(money.decimal_dollars(receipt.nanos[model]))}"
+        f"  {_named(model)}: {count:,} priced, {money.exact(receipt.nanos[model])}"
         for model, count in receipt.priced.most_common()
     ]
     unpriced = [
         f"  {_named(model)}: {count:,} not priced, {obstacle}"
         for (model, obstacle), count in receipt.unpriced.most_common()
     ]
-    total = money.plain(money.decimal_dollars(receipt.nanos.total()))
+    total = money.exact(receipt.nanos.total())
     return [
-        f"{'priced':<11}{receipt.priced.total():>12,}   ${total}",
+        f"{'priced':<11}{receipt.priced.total():>12,}   {total}",
         f"{'unpriced':<11}{receipt.unpriced.total():>12,}",
         *priced,
         *unpriced,
         *_of_factors(receipt),
     ]
-
-
-def _signed_dollars(nanos: int) -> str:
-    sign = "-" if nanos < 0 else "+"
-    return f"{sign}${money.plain(money.decimal_dollars(abs(nanos)))}"
 
 
 def _named(model: str) -> str:

@@ -117,7 +117,7 @@ def _fields(record: LogRecord, attributes: Attributes) -> dict[str, Any]:
 
 
 def _duration(attributes: Attributes) -> timedelta:
-    """How long the request took until the record was written; 0 if that is not told, or can't be."""
+    """How long the request took until the record was written; 0 if that is not reported, or impossible."""
     try:
         duration = timedelta(milliseconds=_count(attributes, DURATION))
     except (EventError, OverflowError):
